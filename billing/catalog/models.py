@@ -1,0 +1,292 @@
+"""What RevOps configures: products, plans, versions and charges; and the subscriptions that bind customers to them."""
+
+import pgtrigger
+from django.conf import settings
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import RangeOperators
+from django.db import models
+from django.db.models import F, Func, Q
+
+from billing.catalog.states import VERSION_MOVES, VersionState
+from billing.metering.models import Meter
+from customers.models import CODE, Contract, int_range
+from customers.validators import validate_currency
+
+# A published version is what customers agreed to: nothing below it may change either.
+FROZEN_WITH_VERSION = """
+    IF EXISTS (SELECT 1 FROM billing_planversion v WHERE v.id IN ({ids}) AND v.state <> 'draft') THEN
+        RAISE EXCEPTION 'this plan version is published: make a new version' USING ERRCODE = 'check_violation';
+    END IF;
+    IF TG_OP = 'DELETE' THEN RETURN OLD; END IF;
+    RETURN NEW;
+"""
+
+
+class Product(models.Model):
+    """What is sold."""
+
+    code = models.SlugField(max_length=60, unique=True)
+    name = models.CharField(max_length=100)
+
+    class Meta:
+        ordering = ["code"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ChargeCode(models.Model):
+    """The lasting name of a charge, shared by all plans of a product: a swap of plans keeps what was billed under it."""
+
+    product = models.ForeignKey(Product, models.PROTECT, related_name="charge_codes")
+    code = models.SlugField(max_length=60)
+
+    class Meta:
+        ordering = ["product", "code"]
+        constraints = [
+            models.UniqueConstraint(
+                name="chargecode_of_product",
+                fields=["product", "code"],
+                violation_error_message="This product has a charge code of that name.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class Plan(models.Model):
+    """An offer: a product at a price, in versions."""
+
+    product = models.ForeignKey(Product, models.PROTECT, related_name="plans")
+    code = models.SlugField(max_length=60, unique=True)
+    name = models.CharField(max_length=100)
+
+    class Meta:
+        ordering = ["code"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PlanVersion(models.Model):
+    """The frozen, dated form of a plan: draft → published, and from then on immutable."""
+
+    plan = models.ForeignKey(Plan, models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField(editable=False)
+    note = models.CharField(max_length=200, blank=True, help_text="What is new in this version.")
+    state = models.CharField(max_length=10, choices=VersionState, default=VersionState.DRAFT, editable=False)
+    published_at = models.DateTimeField(null=True, editable=False)
+    published_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, editable=False, related_name="+"
+    )
+
+    class Meta:
+        ordering = ["plan", "-number"]
+        permissions = [("publish_planversion", "Can publish plan versions")]
+        constraints = [
+            models.UniqueConstraint(name="planversion_number", fields=["plan", "number"]),
+            models.CheckConstraint(
+                name="planversion_published_at", condition=Q(state="draft") ^ Q(published_at__isnull=False)
+            ),
+        ]
+        triggers = [
+            pgtrigger.FSM(name="version_moves", field="state", transitions=VERSION_MOVES),
+            pgtrigger.Protect(
+                name="version_frozen",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Condition("OLD.state <> 'draft' AND OLD.* IS DISTINCT FROM NEW.*"),
+            ),
+            pgtrigger.Protect(
+                name="version_kept", operation=pgtrigger.Delete, condition=pgtrigger.Condition("OLD.state <> 'draft'")
+            ),
+            pgtrigger.Protect(
+                name="version_born_draft",
+                operation=pgtrigger.Insert,
+                condition=pgtrigger.Condition("NEW.state <> 'draft'"),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.plan} v{self.number}"
+
+
+class Charge(models.Model):
+    """One priced item of a plan version: a recurring fee, or usage of a meter."""
+
+    class Kind(models.TextChoices):
+        RECURRING = "recurring", "Recurring fee"
+        USAGE = "usage", "Usage"
+
+    class Pay(models.TextChoices):
+        IN_ADVANCE = "in_advance", "In advance"
+        IN_ARREARS = "in_arrears", "In arrears"
+
+    version = models.ForeignKey(PlanVersion, models.CASCADE, related_name="charges")
+    code = models.ForeignKey(ChargeCode, models.PROTECT, related_name="charges")
+    name = models.CharField(max_length=100, help_text="As printed on the invoice.")
+    kind = models.CharField(max_length=10, choices=Kind)
+    pay = models.CharField(max_length=10, choices=Pay, default=Pay.IN_ADVANCE)
+    meter = models.ForeignKey(Meter, models.PROTECT, null=True, blank=True, related_name="charges")
+    position = models.PositiveSmallIntegerField(default=0, help_text="Order on the invoice.")
+
+    class Meta:
+        ordering = ["version", "position", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                name="charge_code_once",
+                fields=["version", "code"],
+                violation_error_message="This version has a charge of that code.",
+            ),
+            models.CheckConstraint(
+                name="charge_meter_of_usage",
+                condition=Q(kind="usage", meter__isnull=False, pay="in_arrears")
+                | Q(kind="recurring", meter__isnull=True),
+                violation_error_message="Usage needs a meter and is paid in arrears; a recurring fee has no meter.",
+            ),
+        ]
+        triggers = [
+            pgtrigger.Trigger(
+                name="charge_frozen",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert | pgtrigger.Update | pgtrigger.Delete,
+                func=FROZEN_WITH_VERSION.format(ids="NEW.version_id, OLD.version_id"),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ChargePrice(models.Model):
+    """The price of a charge in one currency, as in `docs/formats.md`."""
+
+    charge = models.ForeignKey(Charge, models.CASCADE, related_name="prices")
+    currency = models.CharField(max_length=3, validators=[validate_currency])
+    price = models.JSONField(help_text='e.g. {"model": "per_unit", "unit_amount": "0.000015"}')
+
+    class Meta:
+        ordering = ["charge", "currency"]
+        constraints = [
+            models.UniqueConstraint(
+                name="chargeprice_currency",
+                fields=["charge", "currency"],
+                violation_error_message="This charge has a price in that currency.",
+            ),
+        ]
+        triggers = [
+            pgtrigger.Trigger(
+                name="price_frozen",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert | pgtrigger.Update | pgtrigger.Delete,
+                func=FROZEN_WITH_VERSION.format(
+                    ids="(SELECT version_id FROM billing_charge WHERE id = NEW.charge_id),"
+                    " (SELECT version_id FROM billing_charge WHERE id = OLD.charge_id)"
+                ),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.charge} in {self.currency}"
+
+
+class Subscription(models.Model):
+    """A stable line of a contract; what it binds are dated intervals below it."""
+
+    contract = models.ForeignKey(Contract, models.PROTECT, related_name="subscriptions")
+    product = models.ForeignKey(Product, models.PROTECT, related_name="subscriptions")
+    code = models.SlugField(max_length=60)
+    created_at = models.DateTimeField(auto_now_add=True, editable=False)
+
+    class Meta:
+        ordering = ["contract", "code"]
+        constraints = [
+            models.UniqueConstraint(
+                name="subscription_code",
+                fields=["contract", "code"],
+                violation_error_message="This contract has a subscription of that code.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.contract} / {self.code}"
+
+
+class SubscriptionInterval(models.Model):
+    """What a subscription binds over `[start, end)`: a published plan version and a quantity.
+
+    Append-only: a change stamps the rows that it supersedes, once, and inserts their replacements.
+    """
+
+    subscription = models.ForeignKey(Subscription, models.PROTECT, related_name="intervals")
+    version = models.ForeignKey(PlanVersion, models.PROTECT, related_name="intervals")
+    quantity = models.DecimalField(
+        max_digits=20, decimal_places=6, default=1, help_text="How many of each recurring fee, e.g. seats."
+    )
+    start = models.DateTimeField()
+    end = models.DateTimeField(null=True)
+    recorded_at = models.DateTimeField()
+    superseded_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["subscription", "start"]
+        indexes = [
+            models.Index(fields=["subscription", "start"], name="interval_current", condition=Q(superseded_at=None)),
+        ]
+        constraints = [
+            ExclusionConstraint(
+                name="interval_no_overlap",
+                expressions=[
+                    (int_range("subscription_id"), RangeOperators.OVERLAPS),
+                    (Func("start", "end", function="tstzrange"), RangeOperators.OVERLAPS),
+                ],
+                condition=Q(superseded_at=None),
+                violation_error_message="Two intervals of this subscription overlap.",
+            ),
+            models.CheckConstraint(name="interval_period", condition=Q(end__isnull=True) | Q(end__gt=F("start"))),
+            models.CheckConstraint(name="interval_quantity", condition=Q(quantity__gte=0)),
+        ]
+        triggers = [
+            pgtrigger.Protect(
+                name="interval_frozen",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Condition(
+                    "OLD.superseded_at IS NOT NULL OR (OLD.subscription_id, OLD.version_id, OLD.quantity, OLD.start,"
+                    ' OLD."end", OLD.recorded_at) IS DISTINCT FROM (NEW.subscription_id, NEW.version_id, NEW.quantity,'
+                    ' NEW.start, NEW."end", NEW.recorded_at)'
+                ),
+            ),
+            pgtrigger.Protect(name="interval_kept", operation=pgtrigger.Delete),
+            pgtrigger.Trigger(
+                name="interval_bound",
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert,
+                declare=[("buyer", "bigint"), ("clash", "text")],
+                func="""
+                    IF EXISTS (SELECT 1 FROM billing_planversion v WHERE v.id = NEW.version_id AND v.state = 'draft') THEN
+                        RAISE EXCEPTION 'only a published plan version can be subscribed to'
+                            USING ERRCODE = 'check_violation';
+                    END IF;
+                    SELECT k.customer_id INTO buyer FROM billing_subscription s
+                        JOIN customers_contract k ON k.id = s.contract_id WHERE s.id = NEW.subscription_id;
+                    -- Two writers at once must see each other: the same lock as billing's, per customer.
+                    PERFORM pg_advisory_xact_lock(7001, buyer::int);
+                    SELECT m.code INTO clash FROM billing_subscriptioninterval i
+                        JOIN billing_subscription s ON s.id = i.subscription_id
+                        JOIN customers_contract k ON k.id = s.contract_id
+                        JOIN billing_charge theirs ON theirs.version_id = i.version_id
+                        JOIN billing_charge ours ON ours.meter_id = theirs.meter_id AND ours.version_id = NEW.version_id
+                        JOIN billing_meter m ON m.id = ours.meter_id
+                        WHERE k.customer_id = buyer AND i.superseded_at IS NULL AND s.id <> NEW.subscription_id
+                          AND tstzrange(i.start, i."end") && tstzrange(NEW.start, NEW."end") LIMIT 1;
+                    IF clash IS NOT NULL THEN
+                        RAISE EXCEPTION 'meter % is counted by another subscription of this customer at that time', clash
+                            USING ERRCODE = 'exclusion_violation';
+                    END IF;
+                    RETURN NULL;
+                """,
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subscription}: {self.version} from {self.start:%Y-%m-%d}"

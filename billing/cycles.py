@@ -1,0 +1,173 @@
+"""Billing cycles: when the periods of a contract begin and end (R4.1).
+
+Boundaries are local midnights in the contract's zone, computed from the anchor each time and never from one another,
+so that they neither drift nor depend on where one starts to count. Pure: no Django, no clock.
+"""
+
+import re
+from calendar import monthrange
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from fractions import Fraction
+from itertools import count
+from typing import Final, Literal, get_args
+
+from billing.periods import Period, as_utc, local_date, local_midnight, share
+
+Unit = Literal["day", "week", "month", "year"]
+
+_UNITS: Final[dict[str, Unit]] = {unit[0].upper(): unit for unit in get_args(Unit)}
+_DURATION: Final = re.compile(r"P([1-9][0-9]{0,3})([DWMY])")
+
+
+class InvalidCadence(ValueError):
+    """A text that is no cadence; `text` is the text as given."""
+
+    def __init__(self, text: object) -> None:
+        self.text = text
+        super().__init__(f"{text!r} is no cadence; write one like 'P1M', 'P3M', 'P1Y', 'P2W' or 'P10D'.")
+
+
+class InvalidAnchor(ValueError):
+    """An anchor that the cadence cannot have; `field` says which, `anchor_day` or `anchor_month`."""
+
+    def __init__(self, field: str, message: str) -> None:
+        self.field = field
+        super().__init__(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Cadence:
+    """Every `count` days, weeks, months or years."""
+
+    count: int
+    unit: Unit
+
+    @classmethod
+    def parse(cls, text: str) -> "Cadence":
+        """Read an ISO 8601 duration of one unit, such as P1M; InvalidCadence names any other text."""
+        match = _DURATION.fullmatch(text) if isinstance(text, str) else None
+        if match is None:
+            raise InvalidCadence(text)
+        return cls(int(match[1]), _UNITS[match[2]])
+
+    def __post_init__(self) -> None:
+        if self.count < 1 or self.unit not in get_args(Unit):
+            raise InvalidCadence(f"{self.count} {self.unit}")
+
+    def __str__(self) -> str:
+        return f"P{self.count}{self.unit[0].upper()}"
+
+    @property
+    def months(self) -> int:
+        """Length in months; 0 for weeks and days, which have none."""
+        return self.count * {"month": 1, "year": 12}.get(self.unit, 0)
+
+    @property
+    def days(self) -> int:
+        """Length in days; 0 for months and years, which differ."""
+        return self.count * {"day": 1, "week": 7}.get(self.unit, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """A billing cycle: `period` is the part that the contract runs in, `full` the whole aligned period around it."""
+
+    period: Period
+    full: Period
+
+
+@dataclass(frozen=True, slots=True)
+class BillingCalendar:
+    """The cycles of a contract that starts at the instant `start`, with boundaries in `timezone`.
+
+    Boundaries lie whole cadences from `anchor_day` (months: 1 to 31, clamped in shorter months; weeks: 1 to 7, Monday
+    = 1; default the start's) of the latest `anchor_month` (default the start's) not after the start's month; those of
+    weeks from the anchor day in the start's week, those of days from the start. The first cycle runs from the start
+    to the first boundary after it. ValueError for a naive start, UnknownTimezone, InvalidAnchor.
+    """
+
+    cadence: Cadence
+    start: datetime
+    timezone: str
+    anchor_day: int | None = None
+    anchor_month: int | None = None
+    _origin: date = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "start", as_utc(self.start))
+        self._check_anchor()
+        first = local_date(self.start, self.timezone)
+        if self.cadence.months:
+            month = self.anchor_month or first.month
+            first = date(first.year - (month > first.month), month, 1)
+        elif self.cadence.unit == "week" and self.anchor_day is not None:
+            first += timedelta(days=self.anchor_day - first.isoweekday())
+        object.__setattr__(self, "_origin", first)
+
+    def cycles(self, until: datetime, from_: datetime | None = None) -> Iterator[Cycle]:
+        """The cycles that start before `until`, in order, beginning with the one that contains `from_`.
+
+        Without `from_`, or with one before the contract's start, they begin with the first.
+        """
+        until = as_utc(until)
+        begin = self.start if from_ is None else max(self.start, as_utc(from_))
+        for index in count(self._index(begin)):
+            cycle = self._cycle(index)
+            if cycle.period.start >= until:
+                return
+            if not cycle.period.is_empty:  # a zone may skip a day, and with it the whole of a daily cycle
+                yield cycle
+
+    def cycle_at(self, instant: datetime) -> Cycle:
+        """The cycle that contains the instant; ValueError for one before the contract's start."""
+        if as_utc(instant) < self.start:
+            raise ValueError(f"The contract starts at {self.start.isoformat()}, after {instant.isoformat()}.")
+        return self._cycle(self._index(as_utc(instant)))
+
+    def share(self, part: Period, full: Period, proration: str) -> Fraction:
+        """`billing.periods.share` with what this calendar knows: its zone, its anchor day, months or not (R4.3)."""
+        months = self.cadence.months > 0
+        anchor = (self.anchor_day or local_date(self.start, self.timezone).day) if months else None
+        aligned = full.end is None or self.cycle_at(max(self.start, full.start)).full == full
+        return share(part, full, proration, self.timezone, anchor_day=anchor if aligned else None, by_months=months)
+
+    def _cycle(self, index: int) -> Cycle:
+        full = Period(self._boundary(index), self._boundary(index + 1))
+        return Cycle(Period(max(self.start, full.start), full.end), full)
+
+    def _index(self, instant: datetime) -> int:
+        """Which cycle contains the instant, from an estimate that is off by one at most."""
+        day = local_date(instant, self.timezone)
+        if self.cadence.months:
+            elapsed = (day.year - self._origin.year) * 12 + day.month - self._origin.month
+            index = elapsed // self.cadence.months
+        else:
+            index = (day - self._origin).days // self.cadence.days
+        while self._boundary(index) > instant:
+            index -= 1
+        while self._boundary(index + 1) <= instant:
+            index += 1
+        return index
+
+    def _boundary(self, index: int) -> datetime:
+        """The instant at which the cycle of that index begins; negative ones lie before the anchor."""
+        if not self.cadence.months:
+            return local_midnight(self._origin + timedelta(days=index * self.cadence.days), self.timezone)
+        months = self._origin.year * 12 + self._origin.month - 1 + index * self.cadence.months
+        year, month = months // 12, months % 12 + 1
+        day = min(self.anchor_day or local_date(self.start, self.timezone).day, monthrange(year, month)[1])
+        return local_midnight(date(year, month, day), self.timezone)
+
+    def _check_anchor(self) -> None:
+        last = {"day": 0, "week": 7}.get(self.cadence.unit, 31)
+        if self.anchor_day is not None and not 1 <= self.anchor_day <= last:
+            allowed = f"takes an anchor day from 1 to {last}" if last else "counts from the start; leave anchor_day out"
+            raise InvalidAnchor("anchor_day", f"A cadence of {self.cadence} {allowed}, not {self.anchor_day}.")
+        if self.anchor_month is None:
+            return
+        if not self.cadence.months:
+            raise InvalidAnchor("anchor_month", f"A cadence of {self.cadence} has no anchor month; leave it out.")
+        if not 1 <= self.anchor_month <= 12:
+            raise InvalidAnchor("anchor_month", f"An anchor month is 1 to 12, not {self.anchor_month}.")

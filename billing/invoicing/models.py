@@ -1,0 +1,353 @@
+"""Runs, invoices and their lines, and what stands recorded: slots with revisions, and coverage."""
+
+import pgtrigger
+from django.conf import settings
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import RangeOperators
+from django.db import models
+from django.db.models import F, Func, Q
+
+from billing.catalog.models import Charge, ChargeCode, Subscription
+from billing.invoicing.guards import COVERAGE_TRIGGERS, INVOICE_TRIGGERS, LINE_TRIGGERS
+from billing.invoicing.states import InvoiceState
+from customers.models import Contract, Customer, LegalEntity, int_range
+
+MONEY = {"max_digits": 24, "decimal_places": 4}  # enough for every currency's minor unit (CLF has 4)
+
+
+class BillingRun(models.Model):
+    """One attempt to bring a set of contracts up to date as of a day: desired − recorded for each."""
+
+    as_of = models.DateField(help_text="The start of this day in each contract's time zone.")
+    known_through = models.BigIntegerField(null=True, help_text="Position of the last fact that it counts.")
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-id"]
+        permissions = [("start_billingrun", "Can start billing runs")]
+
+    def __str__(self) -> str:
+        return f"run {self.pk} as of {self.as_of}"
+
+
+class RunOutcome(models.Model):
+    """What a run did for one contract."""
+
+    class Result(models.TextChoices):
+        DRAFTED = "drafted", "Drafted"
+        UNCHANGED = "unchanged", "Unchanged"
+        HELD = "held", "Held"
+        FAILED = "failed", "Failed"
+
+    run = models.ForeignKey(BillingRun, models.CASCADE, related_name="outcomes")
+    contract = models.ForeignKey(Contract, models.PROTECT, related_name="+")
+    result = models.CharField(max_length=10, choices=Result)
+    reason = models.TextField(blank=True)
+    invoice = models.ForeignKey("Invoice", models.SET_NULL, null=True, related_name="+")
+
+    class Meta:
+        ordering = ["run", "contract"]
+        constraints = [models.UniqueConstraint(name="outcome_once", fields=["run", "contract"])]
+
+    def __str__(self) -> str:
+        return f"{self.contract}: {self.get_result_display()}"
+
+
+class NumberSeries(models.Model):
+    """The last number given in a series of a legal entity: its row lock makes numbers gapless (R5.2)."""
+
+    entity = models.ForeignKey(LegalEntity, models.PROTECT, related_name="series")
+    name = models.CharField(max_length=20, default="invoice")
+    last_number = models.PositiveIntegerField(default=0)
+    last_date = models.DateField(null=True)
+
+    class Meta:
+        verbose_name_plural = "number series"
+        constraints = [models.UniqueConstraint(name="series_once", fields=["entity", "name"])]
+
+    def __str__(self) -> str:
+        return f"{self.entity.code} {self.name}"
+
+
+class Invoice(models.Model):
+    """A document that asks a customer for money: draft (the current delta) → approved (frozen) → issued (a record)."""
+
+    number = models.CharField(max_length=40, null=True, unique=True)
+    sequence = models.PositiveIntegerField(null=True)
+
+    customer = models.ForeignKey(Customer, models.PROTECT, related_name="invoices")
+    contract = models.ForeignKey(Contract, models.PROTECT, related_name="invoices")
+    entity = models.ForeignKey(LegalEntity, models.PROTECT, related_name="invoices", verbose_name="legal entity")
+    run = models.ForeignKey(BillingRun, models.SET_NULL, null=True, related_name="invoices")
+
+    as_of = models.DateField(help_text="What fell due up to the start of this day stands on it.")
+    issue_date = models.DateField(null=True)
+    due_date = models.DateField(null=True)
+    seller = models.JSONField(null=True, help_text="As it was at issue.")
+    buyer = models.JSONField(null=True, help_text="As it was at issue.")
+    terms = models.JSONField(null=True, help_text="As they were at issue.")
+
+    currency = models.CharField(max_length=3)
+    net = models.DecimalField(**MONEY, default=0)
+    tax = models.DecimalField(**MONEY, default=0)
+    total = models.DecimalField(**MONEY, default=0)
+
+    state = models.CharField(max_length=10, choices=InvoiceState, default=InvoiceState.DRAFT)
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField(help_text="When the lines last changed.")
+    approved_at = models.DateTimeField(null=True)
+    approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    issued_at = models.DateTimeField(null=True)
+    issued_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    returned_reason = models.TextField(blank=True, help_text="Why it was last sent back to draft.")
+
+    class Meta:
+        ordering = ["-id"]
+        permissions = [
+            ("approve_invoice", "Can approve invoices and send them back"),
+            ("issue_invoice", "Can issue and send invoices"),
+        ]
+        indexes = [
+            models.Index(fields=["state", "-id"], name="invoice_queue"),  # the review queue
+            models.Index(fields=["issue_date"], name="invoice_issue_date"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                name="invoice_one_draft",
+                fields=["customer", "contract", "entity", "currency"],
+                condition=Q(state="draft"),
+            ),
+            models.UniqueConstraint(name="invoice_sequence", fields=["entity", "sequence"]),
+            models.CheckConstraint(name="invoice_adds_up", condition=Q(total=F("net") + F("tax"))),
+            models.CheckConstraint(name="invoice_not_negative", condition=Q(state="draft") | Q(total__gte=0)),
+            models.CheckConstraint(
+                name="invoice_numbered_when_issued",
+                condition=Q(
+                    state="issued",
+                    number__isnull=False,
+                    sequence__isnull=False,
+                    issue_date__isnull=False,
+                    due_date__isnull=False,
+                    issued_at__isnull=False,
+                    seller__isnull=False,
+                    buyer__isnull=False,
+                    terms__isnull=False,
+                )
+                | ~Q(state="issued") & Q(number__isnull=True, sequence__isnull=True, issue_date__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="invoice_approved_when", condition=Q(state="draft") ^ Q(approved_at__isnull=False)
+            ),
+        ]
+        triggers = INVOICE_TRIGGERS
+
+    def __str__(self) -> str:
+        return self.number or f"{self.get_state_display().lower()} {self.pk}"
+
+
+class Stream(models.Model):
+    """(subscription, charge code): what slots and coverage hang on, whatever version or plan the charge comes from."""
+
+    contract = models.ForeignKey(Contract, models.PROTECT, related_name="streams")
+    subscription = models.ForeignKey(Subscription, models.PROTECT, related_name="streams")
+    charge_code = models.ForeignKey(ChargeCode, models.PROTECT, related_name="streams")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(name="stream_once", fields=["subscription", "charge_code"])]
+
+    def __str__(self) -> str:
+        return f"{self.subscription} · {self.charge_code}"
+
+
+class Slot(models.Model):
+    """What an amount is billed for, once: a stream, a kind, dimension values, and the cycle or the occurrence."""
+
+    class Kind(models.TextChoices):
+        USAGE = "usage", "Usage"
+        MINIMUM = "minimum", "Minimum"
+        TRUE_UP = "true_up", "True-up"
+        ONE_OFF = "one_off", "One-off"
+
+    stream = models.ForeignKey(Stream, models.PROTECT, related_name="slots")
+    kind = models.CharField(max_length=10, choices=Kind)
+    dimensions = models.JSONField(default=dict)
+    cycle_start = models.DateTimeField(null=True)
+    cycle_end = models.DateTimeField(null=True)
+    occurrence = models.CharField(max_length=60, default="", blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                name="slot_of_cycle",
+                fields=["stream", "kind", "dimensions", "cycle_start"],
+                condition=Q(cycle_start__isnull=False),
+            ),
+            models.UniqueConstraint(
+                name="slot_of_occurrence",
+                fields=["stream", "kind", "dimensions", "occurrence"],
+                condition=Q(cycle_start__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="slot_cycle_or_occurrence",
+                condition=Q(cycle_start__isnull=False, cycle_end__gt=F("cycle_start"), occurrence="")
+                | Q(cycle_start__isnull=True, cycle_end__isnull=True) & ~Q(occurrence=""),
+            ),
+        ]
+        triggers = [pgtrigger.Protect(name="slot_kept", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return f"slot {self.pk}"
+
+
+class InvoiceLine(models.Model):
+    """A billed item: a stretch of a recurring fee, a credit of one, or the delta of a slot, with the steps to it."""
+
+    class Kind(models.TextChoices):
+        RECURRING = "recurring", "Recurring fee"
+        USAGE = "usage", "Usage"
+        MINIMUM = "minimum", "Minimum"
+        TRUE_UP = "true_up", "True-up"
+        ONE_OFF = "one_off", "One-off"
+
+    invoice = models.ForeignKey(Invoice, models.CASCADE, related_name="lines")
+    position = models.PositiveIntegerField()
+    stream = models.ForeignKey(Stream, models.PROTECT, related_name="lines")
+    kind = models.CharField(max_length=10, choices=Kind)
+    charge = models.ForeignKey(Charge, models.PROTECT, related_name="lines", help_text="The price that made it.")
+    corrects = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        related_name="corrections",
+        help_text="The earlier line that it adjusts or credits.",
+    )
+
+    description = models.CharField(max_length=200)
+    service_start = models.DateTimeField()
+    service_end = models.DateTimeField()
+    terms = models.JSONField(null=True, help_text="Of a fee: amount a full period, cadence, quantity, discounts.")
+    fraction = models.CharField(max_length=60, blank=True, help_text="Of a fee: the share of the full period.")
+    quantity = models.DecimalField(max_digits=40, decimal_places=12, null=True)
+    unit = models.CharField(max_length=40, blank=True)
+    steps = models.JSONField(default=list, help_text="How the amount came about, in order.")
+    engine = models.CharField(max_length=20, help_text="Version of the rules that computed it.")
+
+    slot = models.ForeignKey(Slot, models.PROTECT, null=True, related_name="lines")
+    revision = models.PositiveIntegerField(null=True, help_text="Written at approval.")
+    billed_before = models.DecimalField(**MONEY, null=True)
+    desired = models.DecimalField(**MONEY, null=True)
+    amount = models.DecimalField(**MONEY)
+
+    class Meta:
+        ordering = ["invoice", "position"]
+        constraints = [
+            models.UniqueConstraint(name="line_position", fields=["invoice", "position"]),
+            models.UniqueConstraint(name="line_slot_revision", fields=["slot", "revision"]),
+            models.CheckConstraint(
+                name="line_fee_or_slot",
+                condition=Q(
+                    kind="recurring",
+                    slot__isnull=True,
+                    revision__isnull=True,
+                    terms__isnull=False,
+                    desired__isnull=True,
+                    billed_before__isnull=True,
+                )
+                | ~Q(kind="recurring")
+                & Q(
+                    slot__isnull=False,
+                    desired__isnull=False,
+                    billed_before__isnull=False,
+                    amount=F("desired") - F("billed_before"),
+                ),
+            ),
+            models.CheckConstraint(name="line_service", condition=Q(service_end__gt=F("service_start"))),
+        ]
+        triggers = LINE_TRIGGERS
+
+    def __str__(self) -> str:
+        return self.description
+
+
+class Coverage(models.Model):
+    """What stretch of a recurring fee is billed. No instant of a stream is covered twice while not credited."""
+
+    stream = models.ForeignKey(Stream, models.PROTECT, related_name="coverage")
+    line = models.ForeignKey(InvoiceLine, models.PROTECT, related_name="coverage")
+    start = models.DateTimeField()
+    end = models.DateTimeField()
+    credited_by = models.ForeignKey(InvoiceLine, models.PROTECT, null=True, related_name="credited_coverage")
+
+    class Meta:
+        constraints = [
+            ExclusionConstraint(
+                name="coverage_once",
+                expressions=[
+                    (int_range("stream_id"), RangeOperators.OVERLAPS),
+                    (Func("start", "end", function="tstzrange"), RangeOperators.OVERLAPS),
+                ],
+                condition=Q(credited_by=None),
+            ),
+            models.CheckConstraint(name="coverage_period", condition=Q(end__gt=F("start"))),
+        ]
+        triggers = COVERAGE_TRIGGERS
+
+    def __str__(self) -> str:
+        return f"{self.stream}: {self.start:%Y-%m-%d} to {self.end:%Y-%m-%d}"
+
+
+class InvoiceDocument(models.Model):
+    """A rendered file of an issued invoice, kept as it was sent."""
+
+    invoice = models.OneToOneField(Invoice, models.PROTECT, related_name="document")
+    file = models.FileField(upload_to="invoices/%Y/%m/")
+    sha256 = models.CharField(max_length=64)
+    pages = models.PositiveSmallIntegerField()
+    rendered_at = models.DateTimeField()
+
+    class Meta:
+        triggers = [pgtrigger.Protect(name="document_kept", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return str(self.file)
+
+
+class Delivery(models.Model):
+    """One e-mail of an invoice: to whom, under which message id, and what became of it."""
+
+    invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="deliveries")
+    recipients = models.JSONField()
+    message_id = models.CharField(max_length=200, unique=True)
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    requested_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True)
+    error = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name_plural = "deliveries"
+
+    def __str__(self) -> str:
+        return f"{self.invoice} to {', '.join(self.recipients)}"
+
+
+class Outbox(models.Model):
+    """What the books must hear of, written in the transaction that made it so; revenue takes it from here."""
+
+    class Kind(models.TextChoices):
+        INVOICE_ISSUED = "invoice_issued", "Invoice issued"
+        PAYMENT_RECORDED = "payment_recorded", "Payment recorded"
+
+    kind = models.CharField(max_length=20, choices=Kind)
+    object_id = models.BigIntegerField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "outbox"
+        constraints = [models.UniqueConstraint(name="outbox_once", fields=["kind", "object_id"])]
+        triggers = [pgtrigger.Protect(name="outbox_kept", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.object_id}"

@@ -1,0 +1,23 @@
+"""The states of an invoice and the moves between them: one table that the service, the buttons and the trigger read."""
+
+from django.db.models import TextChoices
+
+
+class InvoiceState(TextChoices):
+    DRAFT = "draft", "Draft"
+    APPROVED = "approved", "Approved"
+    ISSUED = "issued", "Issued"
+
+
+INVOICE_MOVES: list[tuple[str, str]] = [
+    (InvoiceState.DRAFT, InvoiceState.APPROVED),
+    (InvoiceState.APPROVED, InvoiceState.DRAFT),
+    (InvoiceState.APPROVED, InvoiceState.ISSUED),
+]
+# Approved and issued lines are what "recorded" means in desired − recorded.
+RECORDED: list[str] = [InvoiceState.APPROVED, InvoiceState.ISSUED]
+
+
+def may_move(old: str, new: str) -> bool:
+    """Whether an invoice may go from `old` to `new`."""
+    return (old, new) in INVOICE_MOVES

@@ -1,0 +1,6 @@
+"""All models of the app, gathered from its packages."""
+
+from billing.catalog.models import *  # noqa: F403
+from billing.invoicing.models import *  # noqa: F403
+from billing.metering.models import *  # noqa: F403
+from billing.payments.models import *  # noqa: F403

@@ -1,0 +1,171 @@
+"""Who sells to whom, and on what commercial terms."""
+
+import pgtrigger
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import ArrayField, RangeOperators
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+from django.db.models import F, Func, Q, Value
+
+from customers.states import CONTRACT_MOVES, ContractState
+from customers.validators import CURRENCY_PATTERN, validate_currency, validate_locale, validate_timezone
+
+CODE = RegexValidator(r"^[A-Za-z0-9][A-Za-z0-9._-]*$", "Use letters, digits, “.”, “_” and “-”, e.g. acme-gmbh.")
+CADENCE = RegexValidator(r"^P[1-9]\d*[DWMY]$", "Use an ISO 8601 cadence, e.g. P1M (monthly), P3M, P1Y, P2W or P10D.")
+
+
+def int_range(expression: str | F) -> Func:
+    """`int8range(x, x, '[]')`: lets an exclusion constraint compare integers without the extension btree_gist."""
+    return Func(F(expression) if isinstance(expression, str) else expression,
+                F(expression) if isinstance(expression, str) else expression,
+                Value("[]"), function="int8range")
+
+
+class LegalEntity(models.Model):
+    """A seller: the company whose name, tax number and number series stand on the invoice."""
+
+    code = models.CharField(max_length=40, unique=True, validators=[CODE])
+    name = models.CharField(max_length=200)
+    address = models.TextField(help_text="As printed on the invoice, one line each.")
+    country = models.CharField(max_length=2, help_text="ISO 3166 code, e.g. DE.")
+    tax_id = models.CharField("tax number", max_length=40, blank=True)
+    email = models.EmailField(help_text="Where invoices come from and answers go to.")
+    bank_details = models.TextField(blank=True, help_text="Printed at the foot of the invoice.")
+    currency = models.CharField(
+        "functional currency", max_length=3, default="USD", validators=[validate_currency],
+    )
+    timezone = models.CharField(
+        max_length=64, default="UTC", validators=[validate_timezone],
+        help_text="Issue dates and accounting periods are cut here.",
+    )
+    invoice_prefix = models.CharField(max_length=20, default="INV-", help_text="Stands before the invoice number.")
+
+    class Meta:
+        ordering = ["code"]
+        verbose_name_plural = "legal entities"
+        constraints = [
+            models.CheckConstraint(name="entity_currency_code", condition=Q(currency__regex=CURRENCY_PATTERN)),
+            models.UniqueConstraint(name="entity_invoice_prefix", fields=["invoice_prefix"],
+                                    violation_error_message="Another legal entity numbers its invoices so already."),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Customer(models.Model):
+    """Who buys: the party that invoices are addressed to."""
+
+    external_id = models.CharField(
+        max_length=100, unique=True, validators=[CODE], help_text="Your own id of this customer, e.g. from the CRM.",
+    )
+    legal_name = models.CharField(max_length=200)
+    emails = ArrayField(models.EmailField(), verbose_name="billing e-mails", default=list, blank=True,
+                        help_text="Invoices go to all of these; separate them by commas.")
+    address_line1 = models.CharField("address", max_length=200, blank=True)
+    address_line2 = models.CharField("address, second line", max_length=200, blank=True)
+    postal_code = models.CharField(max_length=20, blank=True)
+    city = models.CharField(max_length=100, blank=True)
+    region = models.CharField("state or region", max_length=100, blank=True)
+    country = models.CharField(max_length=2, blank=True, help_text="ISO 3166 code, e.g. DE.")
+    tax_id = models.CharField("tax number", max_length=40, blank=True)
+    currency = models.CharField(max_length=3, default="USD", validators=[validate_currency])
+    timezone = models.CharField(max_length=64, default="UTC", validators=[validate_timezone])
+    locale = models.CharField(max_length=20, default="en-US", validators=[validate_locale])
+    created_at = models.DateTimeField(auto_now_add=True, editable=False)
+
+    class Meta:
+        ordering = ["legal_name"]
+        constraints = [
+            models.CheckConstraint(name="customer_currency_code", condition=Q(currency__regex=CURRENCY_PATTERN)),
+        ]
+
+    def __str__(self) -> str:
+        return self.legal_name
+
+
+class UsageSubject(models.Model):
+    """A dated claim: events that carry this subject count for this customer, retroactively."""
+
+    customer = models.ForeignKey(Customer, models.PROTECT, related_name="subjects")
+    subject = models.CharField(max_length=1000, help_text="As events carry it, e.g. org_8213.")
+    valid_from = models.DateTimeField(null=True, blank=True, help_text="Empty: since ever.")
+    valid_to = models.DateTimeField(null=True, blank=True, help_text="Exclusive. Empty: for ever.")
+
+    class Meta:
+        ordering = ["subject", F("valid_from").asc(nulls_first=True)]
+        verbose_name = "usage subject"
+        indexes = [models.Index(fields=["subject"], name="usagesubject_subject")]  # queries.claims_on
+        constraints = [
+            ExclusionConstraint(
+                name="usagesubject_one_customer",
+                expressions=[
+                    # Texts have no gist operator class without btree_gist: a 64-bit hash stands for the text.
+                    (int_range(Func(F("subject"), Value(0), function="hashtextextended")), RangeOperators.OVERLAPS),
+                    (Func("valid_from", "valid_to", function="tstzrange"), RangeOperators.OVERLAPS),
+                ],
+                violation_error_message="Another customer claims this subject at that time: end that claim first.",
+            ),
+            models.CheckConstraint(
+                name="usagesubject_period",
+                condition=Q(valid_from__isnull=True) | Q(valid_to__isnull=True) | Q(valid_to__gt=F("valid_from")),
+                violation_error_message="A claim ends after it starts.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.subject
+
+
+class Contract(models.Model):
+    """A commercial agreement: who sells to whom, for how long, in which currency, billed how often."""
+
+    class Proration(models.TextChoices):
+        DAY = "day", "By day"
+        SECOND = "second", "By second"
+        MONTH30 = "month30", "30 days a month"
+        NONE = "none", "None"
+
+    number = models.CharField(max_length=60, unique=True, validators=[CODE])
+    customer = models.ForeignKey(Customer, models.PROTECT, related_name="contracts")
+    entity = models.ForeignKey(LegalEntity, models.PROTECT, related_name="contracts", verbose_name="legal entity")
+    start = models.DateField(help_text="First day, in the contract's time zone.")
+    end = models.DateField(null=True, blank=True, help_text="The day after the last one. Empty: open.")
+    currency = models.CharField(max_length=3, validators=[validate_currency])
+    cadence = models.CharField(max_length=10, default="P1M", validators=[CADENCE], help_text="ISO 8601: P1M is monthly.")
+    anchor_day = models.PositiveSmallIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(31)],
+        help_text="Day on which a billing period starts. Empty: the start's day.",
+    )
+    timezone = models.CharField(max_length=64, default="UTC", validators=[validate_timezone],
+                                help_text="Billing periods start at midnight here.")
+    proration = models.CharField(max_length=10, choices=Proration, default=Proration.DAY)
+    net_days = models.PositiveSmallIntegerField("net days", default=30, help_text="Days from issue to due date.")
+    po_number = models.CharField("PO number", max_length=60, blank=True)
+    state = models.CharField(max_length=10, choices=ContractState, default=ContractState.DRAFT, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True, editable=False)
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [
+            models.CheckConstraint(name="contract_currency_code", condition=Q(currency__regex=CURRENCY_PATTERN)),
+            models.CheckConstraint(name="contract_term", condition=Q(end__isnull=True) | Q(end__gte=F("start")),
+                                   violation_error_message="A contract ends after it starts."),
+        ]
+        triggers = [
+            pgtrigger.FSM(name="contract_moves", field="state", transitions=CONTRACT_MOVES),
+            pgtrigger.Protect(
+                name="contract_frozen", operation=pgtrigger.Update,
+                condition=pgtrigger.Condition(
+                    "OLD.state <> 'draft' AND (OLD.number, OLD.customer_id, OLD.entity_id, OLD.start, OLD.currency,"
+                    " OLD.cadence, OLD.anchor_day, OLD.timezone, OLD.proration) IS DISTINCT FROM (NEW.number,"
+                    " NEW.customer_id, NEW.entity_id, NEW.start, NEW.currency, NEW.cadence, NEW.anchor_day,"
+                    " NEW.timezone, NEW.proration)"
+                ),
+            ),
+            pgtrigger.Protect(name="contract_kept", operation=pgtrigger.Delete,
+                              condition=pgtrigger.Condition("OLD.state <> 'draft'")),
+        ]
+
+    def __str__(self) -> str:
+        return self.number
