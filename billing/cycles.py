@@ -39,7 +39,7 @@ class InvalidAnchor(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Cadence:
-    """Every `count` days, weeks, months or years."""
+    """Every `count` days, weeks, months or years; InvalidCadence for none, or for more than a century."""
 
     count: int
     unit: Unit
@@ -53,7 +53,7 @@ class Cadence:
         return cls(int(match[1]), _UNITS[match[2]])
 
     def __post_init__(self) -> None:
-        if self.count < 1 or self.unit not in get_args(Unit):
+        if self.count < 1 or self.unit not in get_args(Unit) or self.months > 1200 or self.days > 36525:
             raise InvalidCadence(f"{self.count} {self.unit}")
 
     def __str__(self) -> str:

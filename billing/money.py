@@ -13,7 +13,7 @@ from typing import Final
 from customers.currencies import minor_places
 
 MAX_DIGITS: Final = 40
-"""Digits that a number may have when written out without exponent. Beyond any bill, and keeps input from eating memory."""
+"""Digits that a number may have when written out: beyond any bill, and input cannot eat memory by an exponent."""
 
 EXACT: Final = Context(prec=2000, rounding=ROUND_HALF_UP, traps=[DivisionByZero, Inexact, InvalidOperation, Overflow])
 """Context that never rounds silently: an operation whose result does not fit raises `decimal.Inexact`."""
