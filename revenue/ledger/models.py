@@ -132,6 +132,7 @@ class JournalEntry(models.Model):
     event = models.CharField(max_length=20, choices=Event)
     source = models.CharField(max_length=100, unique=True, help_text="What made it; nothing is posted twice from it.")
     memo = models.CharField(max_length=200)
+    line_count = models.PositiveIntegerField(help_text="How many lines it was posted with; none is added later.")
     reverses = models.OneToOneField("self", models.PROTECT, null=True, related_name="reversed_by")
     recorded_at = models.DateTimeField()
 
@@ -144,7 +145,9 @@ class JournalEntry(models.Model):
             pgtrigger.Protect(name="entry_kept", operation=KEPT),
             # FOR SHARE: a close that runs at the same time waits for this entry, or this entry sees it closed.
             pgtrigger.Trigger(
-                name="entry_in_open_period", when=pgtrigger.Before, operation=pgtrigger.Insert,
+                name="entry_in_open_period",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert,
                 declare=[("at", "revenue_accountingperiod")],
                 func="""
                     SELECT * INTO at FROM revenue_accountingperiod WHERE id = NEW.period_id FOR SHARE;
@@ -152,10 +155,31 @@ class JournalEntry(models.Model):
                         RAISE EXCEPTION 'the accounting period % is closed', to_char(at.month, 'YYYY-MM')
                             USING ERRCODE = 'check_violation';
                     END IF;
+                    -- Months close in order: one that was first needed after a later one closed is no place either.
+                    IF EXISTS (SELECT 1 FROM revenue_accountingperiod p WHERE p.entity_id = at.entity_id
+                               AND p.state = 'closed' AND p.month > at.month) THEN
+                        RAISE EXCEPTION 'a month after the accounting period % is closed', to_char(at.month, 'YYYY-MM')
+                            USING ERRCODE = 'check_violation';
+                    END IF;
                     IF at.entity_id <> NEW.entity_id OR date_trunc('month', NEW.date) <> at.month THEN
                         RAISE EXCEPTION 'entry and period do not match' USING ERRCODE = 'check_violation';
                     END IF;
                     RETURN NEW;
+                """,
+            ),
+            # Deferred: the lines follow in the same transaction. An entry without lines says nothing and is refused.
+            pgtrigger.Trigger(
+                name="entry_whole",
+                level=pgtrigger.Row,
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert,
+                timing=pgtrigger.Deferred,
+                func="""
+                    IF NEW.line_count < 2 OR NEW.line_count <> (SELECT count(*) FROM revenue_journalline l
+                                                                WHERE l.entry_id = NEW.id) THEN
+                        RAISE EXCEPTION 'journal entry % lacks its lines', NEW.id USING ERRCODE = 'check_violation';
+                    END IF;
+                    RETURN NULL;
                 """,
             ),
         ]
@@ -187,12 +211,21 @@ class JournalLine(models.Model):
         triggers = [
             pgtrigger.Protect(name="journalline_kept", operation=KEPT),
             pgtrigger.Trigger(
-                name="journal_balances", level=pgtrigger.Row, when=pgtrigger.After, operation=pgtrigger.Insert,
+                name="journal_balances",
+                level=pgtrigger.Row,
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert,
                 timing=pgtrigger.Deferred,
                 func="""
                     IF EXISTS (SELECT 1 FROM revenue_journalline WHERE entry_id = NEW.entry_id
                                GROUP BY currency HAVING sum(debit) <> sum(credit)) THEN
                         RAISE EXCEPTION 'journal entry % does not balance', NEW.entry_id
+                            USING ERRCODE = 'check_violation';
+                    END IF;
+                    -- A balanced pair added to a posted entry would change it, in a closed period too.
+                    IF (SELECT e.line_count FROM revenue_journalentry e WHERE e.id = NEW.entry_id)
+                       <> (SELECT count(*) FROM revenue_journalline l WHERE l.entry_id = NEW.entry_id) THEN
+                        RAISE EXCEPTION 'journal entry % is posted: no line is added', NEW.entry_id
                             USING ERRCODE = 'check_violation';
                     END IF;
                     RETURN NULL;
@@ -223,7 +256,9 @@ class Recognition(models.Model):
         triggers = [
             pgtrigger.Protect(name="recognition_kept", operation=KEPT),
             pgtrigger.Trigger(
-                name="recognition_chain", when=pgtrigger.Before, operation=pgtrigger.Insert,
+                name="recognition_chain",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert,
                 declare=[("stands", "numeric"), ("last", "integer")],
                 func="""
                     PERFORM 1 FROM revenue_obligation WHERE id = NEW.obligation_id FOR UPDATE;
@@ -248,8 +283,13 @@ class Posting(models.Model):
 
     position = models.BigAutoField(primary_key=True)
     outbox = models.OneToOneField(Outbox, models.PROTECT, related_name="posting")
-    entry = models.OneToOneField(JournalEntry, models.PROTECT, null=True, related_name="posting",
-                                 help_text="Empty for a document of zero, which moves no account.")
+    entry = models.OneToOneField(
+        JournalEntry,
+        models.PROTECT,
+        null=True,
+        related_name="posting",
+        help_text="Empty for a document of zero, which moves no account.",
+    )
     posted_at = models.DateTimeField()
 
     class Meta:
