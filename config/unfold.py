@@ -1,0 +1,148 @@
+"""The look of the back office (django-unfold): its name, colours and sidebar, each entry for those who may see it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+
+
+def allowed(*permissions: str) -> Callable[[HttpRequest], bool]:
+    """Whether the request's user holds any of these permissions."""
+    return lambda request: any(request.user.has_perm(permission) for permission in permissions)
+
+
+def entry(title: str, icon: str, model: str) -> dict[str, Any]:
+    """A line of the sidebar that leads to a model's list (“billing_invoice”), for those who may view it."""
+    app, name = model.split("_", 1)
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(f"admin:{model}_changelist"),
+        "permission": allowed(f"{app}.view_{name}"),
+    }
+
+
+def page(title: str, icon: str, name: str, *permissions: str) -> dict[str, Any]:
+    """A line of the sidebar that leads to a page of its own."""
+    return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{name}"), "permission": allowed(*permissions)}
+
+
+def environment(request: HttpRequest) -> list[str] | None:
+    """A label at the top of every page, so that nobody mistakes a try-out for the books."""
+    return None if settings.PRODUCTION else ["Not production", "warning"]
+
+
+NAVIGATION: list[dict[str, Any]] = [
+    {"items": [{"title": "Home", "icon": "home", "link": reverse_lazy("admin:index")}]},
+    {
+        "title": "RevOps",
+        "separator": True,
+        "items": [
+            entry("Customers", "groups", "customers_customer"),
+            entry("Contracts", "contract", "customers_contract"),
+            entry("Plans", "sell", "billing_plan"),
+            entry("Products", "inventory_2", "billing_product"),
+            entry("Meters", "speed", "billing_meter"),
+            page("Unmatched usage", "help_center", "billing_unmatched", "billing.view_meter"),
+        ],
+    },
+    {
+        "title": "Finance",
+        "separator": True,
+        "items": [
+            entry("Billing runs", "play_circle", "billing_billingrun"),
+            entry("Invoices", "receipt_long", "billing_invoice"),
+            entry("Payments", "payments", "billing_payment"),
+            entry("Journal", "menu_book", "revenue_journalentry"),
+            entry("Revenue schedules", "event_repeat", "revenue_obligation"),
+            entry("Accounting periods", "calendar_month", "revenue_accountingperiod"),
+            entry("Chart of accounts", "account_tree", "revenue_account"),
+            entry("Legal entities", "apartment", "customers_legalentity"),
+        ],
+    },
+    {
+        "title": "Engineering",
+        "separator": True,
+        "items": [
+            entry("API keys", "key", "billing_apikey"),
+            entry("Queued tasks", "pending_actions", "django_q_ormq"),
+            entry("Failed tasks", "error", "django_q_failure"),
+            entry("Schedules", "schedule", "django_q_schedule"),
+        ],
+    },
+    {
+        "title": "People",
+        "separator": True,
+        "items": [entry("Users", "person", "auth_user"), entry("Roles", "shield_person", "auth_group")],
+    },
+]
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    """The sidebar without groups in which the user may see nothing."""
+    return [
+        group for group in NAVIGATION if any(item.get("permission", lambda _: True)(request) for item in group["items"])
+    ]
+
+
+def _view(title: str, query: str) -> dict[str, Any]:
+    """A saved view of the invoice list."""
+    return {
+        "title": title,
+        "link": lambda request: f"{reverse_lazy('admin:billing_invoice_changelist')}{query}",
+        "permission": allowed("billing.view_invoice"),
+        "active": lambda request: request.GET.urlencode() == query.lstrip("?"),
+    }
+
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "Meterbook",
+    "SITE_HEADER": "Meterbook",
+    "SITE_SUBHEADER": "From usage to ledger",
+    "SITE_URL": None,
+    "SITE_ICON": lambda request: static("favicon.svg"),
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("favicon.svg")},
+    ],
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": False,
+    "SHOW_BACK_BUTTON": True,
+    "ENVIRONMENT": "config.unfold.environment",
+    "DASHBOARD_CALLBACK": "config.dashboard.home",
+    "STYLES": [lambda request: static("admin/meterbook.css")],
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97.1% .014 197)",
+            "100": "oklch(94.2% .031 196)",
+            "200": "oklch(88.9% .056 196)",
+            "300": "oklch(80.6% .082 197)",
+            "400": "oklch(70.8% .094 199)",
+            "500": "oklch(60.4% .092 201)",
+            "600": "oklch(50.2% .083 203)",
+            "700": "oklch(43.4% .071 205)",
+            "800": "oklch(37.6% .059 207)",
+            "900": "oklch(32.6% .048 209)",
+            "950": "oklch(23.7% .037 212)",
+        },
+    },
+    "SIDEBAR": {"show_search": True, "command_search": True, "navigation": navigation},
+    "COMMAND": {
+        "search_models": ["customers.customer", "customers.contract", "billing.invoice", "billing.plan"],
+    },
+    "TABS": [
+        {
+            "models": ["billing.invoice"],
+            "items": [
+                _view("All", ""),
+                _view("To review", "?state__exact=draft"),
+                _view("Approved", "?state__exact=approved"),
+                _view("Open", "?standing=open"),
+                _view("Overdue", "?standing=overdue"),
+                _view("Paid", "?standing=paid"),
+            ],
+        }
+    ],
+}
