@@ -16,9 +16,12 @@ CADENCE = RegexValidator(r"^P[1-9]\d*[DWMY]$", "Use an ISO 8601 cadence, e.g. P1
 
 def int_range(expression: str | F) -> Func:
     """`int8range(x, x, '[]')`: lets an exclusion constraint compare integers without the extension btree_gist."""
-    return Func(F(expression) if isinstance(expression, str) else expression,
-                F(expression) if isinstance(expression, str) else expression,
-                Value("[]"), function="int8range")
+    return Func(
+        F(expression) if isinstance(expression, str) else expression,
+        F(expression) if isinstance(expression, str) else expression,
+        Value("[]"),
+        function="int8range",
+    )
 
 
 class LegalEntity(models.Model):
@@ -32,10 +35,15 @@ class LegalEntity(models.Model):
     email = models.EmailField(help_text="Where invoices come from and answers go to.")
     bank_details = models.TextField(blank=True, help_text="Printed at the foot of the invoice.")
     currency = models.CharField(
-        "functional currency", max_length=3, default="USD", validators=[validate_currency],
+        "functional currency",
+        max_length=3,
+        default="USD",
+        validators=[validate_currency],
     )
     timezone = models.CharField(
-        max_length=64, default="UTC", validators=[validate_timezone],
+        max_length=64,
+        default="UTC",
+        validators=[validate_timezone],
         help_text="Issue dates and accounting periods are cut here.",
     )
     invoice_prefix = models.CharField(max_length=20, default="INV-", help_text="Stands before the invoice number.")
@@ -45,8 +53,11 @@ class LegalEntity(models.Model):
         verbose_name_plural = "legal entities"
         constraints = [
             models.CheckConstraint(name="entity_currency_code", condition=Q(currency__regex=CURRENCY_PATTERN)),
-            models.UniqueConstraint(name="entity_invoice_prefix", fields=["invoice_prefix"],
-                                    violation_error_message="Another legal entity numbers its invoices so already."),
+            models.UniqueConstraint(
+                name="entity_invoice_prefix",
+                fields=["invoice_prefix"],
+                violation_error_message="Another legal entity numbers its invoices so already.",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -57,11 +68,19 @@ class Customer(models.Model):
     """Who buys: the party that invoices are addressed to."""
 
     external_id = models.CharField(
-        max_length=100, unique=True, validators=[CODE], help_text="Your own id of this customer, e.g. from the CRM.",
+        max_length=100,
+        unique=True,
+        validators=[CODE],
+        help_text="Your own id of this customer, e.g. from the CRM.",
     )
     legal_name = models.CharField(max_length=200)
-    emails = ArrayField(models.EmailField(), verbose_name="billing e-mails", default=list, blank=True,
-                        help_text="Invoices go to all of these; separate them by commas.")
+    emails = ArrayField(
+        models.EmailField(),
+        verbose_name="billing e-mails",
+        default=list,
+        blank=True,
+        help_text="Invoices go to all of these; separate them by commas.",
+    )
     address_line1 = models.CharField("address", max_length=200, blank=True)
     address_line2 = models.CharField("address, second line", max_length=200, blank=True)
     postal_code = models.CharField(max_length=20, blank=True)
@@ -132,13 +151,21 @@ class Contract(models.Model):
     start = models.DateField(help_text="First day, in the contract's time zone.")
     end = models.DateField(null=True, blank=True, help_text="The day after the last one. Empty: open.")
     currency = models.CharField(max_length=3, validators=[validate_currency])
-    cadence = models.CharField(max_length=10, default="P1M", validators=[CADENCE], help_text="ISO 8601: P1M is monthly.")
+    cadence = models.CharField(
+        max_length=10, default="P1M", validators=[CADENCE], help_text="ISO 8601: P1M is monthly."
+    )
     anchor_day = models.PositiveSmallIntegerField(
-        null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(31)],
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(31)],
         help_text="Day on which a billing period starts. Empty: the start's day.",
     )
-    timezone = models.CharField(max_length=64, default="UTC", validators=[validate_timezone],
-                                help_text="Billing periods start at midnight here.")
+    timezone = models.CharField(
+        max_length=64,
+        default="UTC",
+        validators=[validate_timezone],
+        help_text="Billing periods start at midnight here.",
+    )
     proration = models.CharField(max_length=10, choices=Proration, default=Proration.DAY)
     net_days = models.PositiveSmallIntegerField("net days", default=30, help_text="Days from issue to due date.")
     po_number = models.CharField("PO number", max_length=60, blank=True)
@@ -149,13 +176,17 @@ class Contract(models.Model):
         ordering = ["number"]
         constraints = [
             models.CheckConstraint(name="contract_currency_code", condition=Q(currency__regex=CURRENCY_PATTERN)),
-            models.CheckConstraint(name="contract_term", condition=Q(end__isnull=True) | Q(end__gte=F("start")),
-                                   violation_error_message="A contract ends after it starts."),
+            models.CheckConstraint(
+                name="contract_term",
+                condition=Q(end__isnull=True) | Q(end__gte=F("start")),
+                violation_error_message="A contract ends after it starts.",
+            ),
         ]
         triggers = [
             pgtrigger.FSM(name="contract_moves", field="state", transitions=CONTRACT_MOVES),
             pgtrigger.Protect(
-                name="contract_frozen", operation=pgtrigger.Update,
+                name="contract_frozen",
+                operation=pgtrigger.Update,
                 condition=pgtrigger.Condition(
                     "OLD.state <> 'draft' AND (OLD.number, OLD.customer_id, OLD.entity_id, OLD.start, OLD.currency,"
                     " OLD.cadence, OLD.anchor_day, OLD.timezone, OLD.proration) IS DISTINCT FROM (NEW.number,"
@@ -163,8 +194,9 @@ class Contract(models.Model):
                     " NEW.timezone, NEW.proration)"
                 ),
             ),
-            pgtrigger.Protect(name="contract_kept", operation=pgtrigger.Delete,
-                              condition=pgtrigger.Condition("OLD.state <> 'draft'")),
+            pgtrigger.Protect(
+                name="contract_kept", operation=pgtrigger.Delete, condition=pgtrigger.Condition("OLD.state <> 'draft'")
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Work that follows a transaction: queued by name once it is committed, so that no worker sees what may roll back."""
+"""Work that follows a commit, by dotted name: billing never imports what hears of it."""
 
 from functools import partial
 
@@ -6,9 +6,6 @@ from django.db import transaction
 from django_q.tasks import async_task
 
 
-def enqueue(dotted_name: str, *args: object) -> None:
-    """Queue the task of that dotted name, with JSON-like arguments, when the current transaction commits.
-
-    Naming a task instead of importing it lets billing wake the books without knowing them (DESIGN section 3).
-    """
-    transaction.on_commit(partial(async_task, dotted_name, *args))
+def enqueue(task: str, *args: object) -> None:
+    """Queue `task` (a dotted name) for the worker once the current transaction is committed; at once without one."""
+    transaction.on_commit(partial(async_task, task, *args))

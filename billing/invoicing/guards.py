@@ -122,7 +122,8 @@ COVERAGE_TRIGGERS = [
     ),
     # Only an invoice on its way to approval, or back from it, credits coverage or takes the credit back.
     pgtrigger.Trigger(
-        name="coverage_of_draft", when=pgtrigger.Before,
+        name="coverage_of_draft",
+        when=pgtrigger.Before,
         operation=pgtrigger.Insert | pgtrigger.Update | pgtrigger.Delete,
         func=f"""
             IF EXISTS (SELECT 1 FROM billing_invoiceline l JOIN billing_invoice i ON i.id = l.invoice_id
@@ -135,7 +136,10 @@ COVERAGE_TRIGGERS = [
     ),
     # Whatever is split or credited, the coverage of a recorded line still spans its whole service period.
     pgtrigger.Trigger(
-        name="coverage_whole", level=pgtrigger.Row, when=pgtrigger.After, timing=pgtrigger.Deferred,
+        name="coverage_whole",
+        level=pgtrigger.Row,
+        when=pgtrigger.After,
+        timing=pgtrigger.Deferred,
         operation=pgtrigger.Insert | pgtrigger.Update | pgtrigger.Delete,
         func=f"""
             IF EXISTS (SELECT 1 FROM billing_invoiceline l JOIN billing_invoice i ON i.id = l.invoice_id

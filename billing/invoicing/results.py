@@ -1,22 +1,21 @@
-"""What became of an action on several invoices: those done, and those skipped with the reason."""
+"""What a bulk action did, in a form that a message or a command can print."""
 
-from collections import defaultdict
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from billing.invoicing.models import Invoice
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class BulkResult:
-    """Invoices that an action did, and those that it left alone, each with a sentence saying why."""
+    """The invoices that were done, and those that were skipped with the reason."""
 
     done: list[Invoice] = field(default_factory=list)
     skipped: list[tuple[Invoice, str]] = field(default_factory=list)
 
     def total_by_currency(self) -> dict[str, Decimal]:
-        """The sum of what was done, by currency in the order of its code."""
-        totals: defaultdict[str, Decimal] = defaultdict(Decimal)
+        """Σ total of the invoices that were done, by currency code."""
+        totals: dict[str, Decimal] = {}
         for invoice in self.done:
-            totals[invoice.currency] += invoice.total
-        return dict(sorted(totals.items()))
+            totals[invoice.currency] = totals.get(invoice.currency, Decimal(0)) + invoice.total
+        return totals

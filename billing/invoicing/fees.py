@@ -1,0 +1,170 @@
+"""Recurring fees: which stretches are wanted, which stand billed, and the charges and credits between the two.
+
+Coverage is compared as sets of (stretch, terms): cycle boundaries are no part of the comparison, so that a moved anchor
+re-bills nothing. Pure: no Django, no clock.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from billing.invoicing.terms import ChargeTerms, ContractTerms, StreamKey
+from billing.money import plain, round_money
+from billing.periods import Period
+from billing.pricing import price_to_json, rate
+
+TICK = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Fee:
+    """A recurring fee that is wanted over `period`; two stretches of equal `terms` are one."""
+
+    stream: StreamKey
+    period: Period
+    terms: dict[str, Any]
+    charge: ChargeTerms
+    quantity: Decimal
+
+
+@dataclass(slots=True)
+class BilledFee:
+    """A recorded line of a fee: its service period, its amount, and what it still stands for after its credits."""
+
+    line_id: int
+    charge_id: int
+    name: str
+    stream: StreamKey
+    service: Period
+    terms: dict[str, Any]
+    amount: Decimal
+    standing: Decimal
+    covered: list[Period] = field(default_factory=list)
+    """The stretches of it that are not credited."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeeLine:
+    """A line to draw up: a charge for a stretch, or, where it corrects a line, a credit of one."""
+
+    stream: StreamKey
+    service: Period
+    charge_id: int
+    name: str
+    position: int
+    terms: dict[str, Any]
+    fraction: Fraction
+    quantity: Decimal
+    steps: list[dict[str, Any]]
+    amount: Decimal
+    corrects: int | None = None
+
+
+def wanted_fees(contract: ContractTerms) -> dict[StreamKey, list[Fee]]:
+    """The fees that the contract's terms want, in order, whenever they fall due; equal neighbours joined."""
+    wanted: dict[StreamKey, list[Fee]] = defaultdict(list)
+    for stream, period, charge, quantity in contract.bound(usage=False):
+        fee = Fee(stream, period, fee_terms(contract, charge, quantity), charge, quantity)
+        before = wanted[stream][-1] if wanted[stream] else None
+        if before and before.terms == fee.terms and before.period.end == fee.period.start:
+            wanted[stream][-1] = Fee(stream, Period(before.period.start, period.end), fee.terms, charge, quantity)
+        else:
+            wanted[stream].append(fee)
+    return wanted
+
+
+def fee_terms(contract: ContractTerms, charge: ChargeTerms, quantity: Decimal) -> dict[str, Any]:
+    """What makes two stretches of a fee equal: amount a full period, cadence, quantity and discounts."""
+    rating = rate(charge.price, quantity)
+    return {
+        "amount": str(Fraction(rating.unrounded)),
+        "cadence": str(contract.calendar.cadence),
+        "quantity": plain(quantity),
+        "discounts": price_to_json(charge.price).get("discounts", []),
+    }
+
+
+def fee_lines(contract: ContractTerms, billed: Iterable[BilledFee], as_of: datetime) -> list[FeeLine]:
+    """Wanted − recorded: charges for what is due and not covered, credits for what is covered and no longer wanted."""
+    wanted = wanted_fees(contract)
+    recorded: dict[StreamKey, list[BilledFee]] = defaultdict(list)
+    for fee in billed:
+        recorded[fee.stream].append(fee)
+    lines: list[FeeLine] = []
+    for stream in wanted.keys() | recorded.keys():
+        lines += _credits(contract, wanted.get(stream, []), recorded[stream], as_of)
+        lines += _charges(contract, wanted.get(stream, []), recorded[stream], as_of)
+    return lines
+
+
+def _charges(
+    contract: ContractTerms, wanted: list[Fee], recorded: list[BilledFee], as_of: datetime
+) -> Iterator[FeeLine]:
+    for fee in wanted:
+        covered = [stretch for line in recorded if line.terms == fee.terms for stretch in line.covered]
+        for gap in fee.period.subtract(covered):
+            for cycle in contract.calendar.cycles(as_of + TICK, gap.start):
+                part = gap.intersect(cycle.period)
+                if part is None:
+                    break
+                if (part.start if fee.charge.in_advance else _end_of_cycle(contract, cycle.period)) > as_of:
+                    continue
+                yield _charge(contract, fee, part, contract.calendar.share(part, cycle.full, contract.proration))
+
+
+def _end_of_cycle(contract: ContractTerms, cycle: Period) -> datetime:
+    """When what is paid in arrears falls due: the end of the cycle, or of the contract within it (R4.2)."""
+    clipped = cycle.intersect(contract.term)
+    end = (clipped or cycle).end
+    assert end is not None  # a cycle has an end
+    return end
+
+
+def _charge(contract: ContractTerms, fee: Fee, part: Period, fraction: Fraction) -> FeeLine:
+    rating = rate(fee.charge.price, fee.quantity)
+    return FeeLine(
+        stream=fee.stream, service=part, charge_id=fee.charge.charge_id, name=fee.charge.name,
+        position=fee.charge.position, terms=fee.terms, fraction=fraction, quantity=fee.quantity,
+        steps=[step.to_json() for step in rating.steps],
+        amount=round_money(Fraction(rating.unrounded) * fraction, contract.currency),
+    )  # fmt: skip
+
+
+def _credits(
+    contract: ContractTerms, wanted: list[Fee], recorded: list[BilledFee], as_of: datetime
+) -> Iterator[FeeLine]:
+    for line in recorded:
+        keep = [fee.period for fee in wanted if fee.terms == line.terms]
+        unwanted = [gap for stretch in line.covered for gap in stretch.subtract(keep)]
+        due = [gap for gap in unwanted if gap.start <= as_of]
+        left = [gap for stretch in line.covered for gap in stretch.subtract(due)]
+        standing = line.standing
+        for gap in due:
+            last = not left and gap is due[-1]
+            fraction = _share_of_line(contract, line, gap)
+            amount = standing if last else _capped(round_money(line.amount * fraction, contract.currency), standing)
+            standing -= amount
+            yield FeeLine(
+                stream=line.stream, service=gap, charge_id=line.charge_id, name=line.name, position=0,
+                terms=line.terms, fraction=fraction, quantity=Decimal(line.terms["quantity"]), steps=[],
+                amount=-amount, corrects=line.line_id,
+            )  # fmt: skip
+
+
+def _capped(amount: Decimal, standing: Decimal) -> Decimal:
+    """At most what the line still stands for, on the line's own side of zero."""
+    return min(amount, standing) if standing >= 0 else max(amount, standing)
+
+
+def _share_of_line(contract: ContractTerms, line: BilledFee, gap: Period) -> Fraction:
+    """The share of the line's own service period, by the contract's proration."""
+    if contract.proration == "none":
+        return Fraction(1)
+    full = contract.calendar.cycle_at(line.service.start).full
+    return contract.calendar.share(gap, full, contract.proration) / contract.calendar.share(
+        line.service, full, contract.proration
+    )

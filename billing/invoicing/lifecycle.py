@@ -1,0 +1,141 @@
+"""What follows a draft: approve it (it then counts as recorded), send it back, or issue it (it is then a record)."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import IntegrityError, transaction
+from django.db.models import Max
+
+from billing.invoicing import coverage
+from billing.invoicing.background import enqueue
+from billing.invoicing.errors import InvoicingError, LaterInvoice, StaleDraft, WrongState
+from billing.invoicing.models import Invoice, InvoiceLine, NumberSeries, Outbox
+from billing.invoicing.results import BulkResult
+from billing.invoicing.snapshots import buyer_snapshot, seller_snapshot, terms_snapshot
+from billing.invoicing.states import InvoiceState, may_move
+from billing.periods import local_date
+from customers.locks import lock_customers
+
+REVENUE_TASK = "revenue.tasks.post_documents"
+
+
+def approve(*, invoice_ids: Sequence[int], user: AbstractBaseUser | None, now: datetime) -> BulkResult:
+    """Freeze drafts: each line gets its revision or its coverage, and counts as recorded from now on.
+
+    Each invoice is a transaction of its own; one that cannot be approved is skipped with the reason.
+    """
+    return _each(invoice_ids, lambda invoice: _approve(invoice, user, now))
+
+
+def issue(*, invoice_ids: Sequence[int], user: AbstractBaseUser | None, now: datetime) -> BulkResult:
+    """Make approved invoices records: number, dates and snapshots, and a word to the books (R5.2, R5.8).
+
+    Each invoice is a transaction of its own; one that cannot be issued is skipped with the reason.
+    """
+    result = _each(invoice_ids, lambda invoice: _issue(invoice, user, now))
+    if result.done:
+        enqueue(REVENUE_TASK)
+    return result
+
+
+def send_back(*, invoice_id: int, user: AbstractBaseUser | None, reason: str, now: datetime) -> Invoice:
+    """Return an approved invoice to draft: its revisions and coverage are cleared, a following draft is deleted.
+
+    InvoicingError without a reason, from another state, or while a later invoice builds on it.
+    """
+    if not reason.strip():
+        raise InvoicingError("Say why the invoice goes back to draft: the reason is kept with it.")
+    with transaction.atomic():
+        invoice = _locked(invoice_id)
+        _require(invoice, InvoiceState.DRAFT, "sent back to draft")
+        lines = list(invoice.lines.all())
+        if _built_upon(lines):
+            raise LaterInvoice(invoice)
+        Invoice.objects.filter(
+            customer=invoice.customer_id, contract=invoice.contract_id, entity=invoice.entity_id,
+            currency=invoice.currency, state=InvoiceState.DRAFT,
+        ).delete()  # fmt: skip
+        invoice.state, invoice.approved_at, invoice.approved_by = InvoiceState.DRAFT, None, None
+        invoice.returned_reason, invoice.updated_at = reason.strip(), now
+        invoice.save(update_fields=["state", "approved_at", "approved_by", "returned_reason", "updated_at"])
+        InvoiceLine.objects.filter(invoice=invoice, revision__isnull=False).update(revision=None)
+        coverage.clear(lines)
+    return invoice
+
+
+def _each(invoice_ids: Sequence[int], act: Callable[[Invoice], Invoice]) -> BulkResult:
+    result = BulkResult()
+    for invoice_id in sorted(set(invoice_ids)):
+        try:
+            with transaction.atomic():
+                invoice = _locked(invoice_id)
+                act(invoice)
+            result.done.append(invoice)
+        except InvoicingError as error:
+            result.skipped.append((Invoice.objects.get(id=invoice_id), str(error)))
+        except IntegrityError:  # the database's guard: another transaction recorded the same first
+            stale = Invoice.objects.get(id=invoice_id)
+            result.skipped.append((stale, str(StaleDraft(stale))))
+    return result
+
+
+def _locked(invoice_id: int) -> Invoice:
+    """The invoice as it stands once its customer's lock is held."""
+    lock_customers([Invoice.objects.values_list("customer_id", flat=True).get(id=invoice_id)])
+    return (
+        Invoice.objects.select_for_update(of=("self",))
+        .select_related("contract", "entity", "customer")
+        .get(id=invoice_id)
+    )
+
+
+def _require(invoice: Invoice, wanted: InvoiceState, verb: str) -> None:
+    if not may_move(invoice.state, wanted):
+        raise WrongState(invoice, invoice.get_state_display().lower(), verb)
+
+
+def _approve(invoice: Invoice, user: AbstractBaseUser | None, now: datetime) -> Invoice:
+    _require(invoice, InvoiceState.APPROVED, "approved")
+    lines = list(invoice.lines.all())
+    last = dict(
+        InvoiceLine.objects.filter(slot__in=[line.slot_id for line in lines if line.slot_id], revision__isnull=False)
+        .values_list("slot").annotate(last=Max("revision")).order_by()
+    )  # fmt: skip
+    amounts = [line for line in lines if line.slot_id is not None]
+    for line in amounts:
+        line.revision = last.get(line.slot_id, 0) + 1
+    InvoiceLine.objects.bulk_update(amounts, ["revision"])
+    coverage.record([line for line in lines if line.slot_id is None])
+    invoice.state, invoice.approved_at, invoice.approved_by = InvoiceState.APPROVED, now, user  # type: ignore[assignment]
+    invoice.save(update_fields=["state", "approved_at", "approved_by"])
+    return invoice
+
+
+def _built_upon(lines: list[InvoiceLine]) -> bool:
+    """Whether an approved or issued line stands on one of these: a later revision, or a credit of what they cover."""
+    later = InvoiceLine.objects.filter(corrects__in=lines).exclude(invoice__state=InvoiceState.DRAFT)
+    return later.exists()
+
+
+def _issue(invoice: Invoice, user: AbstractBaseUser | None, now: datetime) -> Invoice:
+    _require(invoice, InvoiceState.ISSUED, "issued")
+    NumberSeries.objects.get_or_create(entity=invoice.entity, name="invoice")
+    # The row's lock holds until the commit: whoever rolls back gives its number back, so that none is missing.
+    series = NumberSeries.objects.select_for_update().get(entity=invoice.entity, name="invoice")
+    today = local_date(now, invoice.entity.timezone)
+    if series.last_date and today < series.last_date:
+        raise InvoicingError(
+            f"The last invoice of {invoice.entity} is dated {series.last_date}: one dated {today} cannot follow it."
+        )
+    series.last_number, series.last_date = series.last_number + 1, today
+    series.save(update_fields=["last_number", "last_date"])
+    invoice.sequence = series.last_number
+    invoice.number = f"{invoice.entity.invoice_prefix}{series.last_number:06d}"
+    invoice.issue_date, invoice.due_date = today, today + timedelta(days=invoice.contract.net_days)
+    invoice.seller, invoice.buyer = seller_snapshot(invoice.entity), buyer_snapshot(invoice.customer)
+    invoice.terms = terms_snapshot(invoice.contract)
+    invoice.state, invoice.issued_at, invoice.issued_by = InvoiceState.ISSUED, now, user  # type: ignore[assignment]
+    invoice.save()
+    Outbox.objects.create(kind=Outbox.Kind.INVOICE_ISSUED, object_id=invoice.id, created_at=now)
+    return invoice

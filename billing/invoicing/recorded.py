@@ -1,0 +1,70 @@
+"""What stands recorded for a chunk of contracts: slots with their last revision, and coverage. Constant queries."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from django.db.models import Prefetch, Sum
+
+from billing.invoicing.fees import BilledFee
+from billing.invoicing.models import Coverage, InvoiceLine
+from billing.invoicing.states import RECORDED
+from billing.invoicing.terms import StreamKey
+from billing.invoicing.usage import Standing
+from billing.periods import Period
+
+Standings = dict[tuple[StreamKey, datetime], Standing]
+
+
+def standing_slots(contract_ids: Sequence[int]) -> dict[int, Standings]:
+    """The last revision of every usage slot of each contract; one query."""
+    lines = (
+        InvoiceLine.objects.filter(stream__contract_id__in=contract_ids, kind="usage", revision__isnull=False)
+        .order_by("slot_id", "-revision")
+        .distinct("slot_id")
+        .select_related("slot", "stream")
+    )
+    found: dict[int, Standings] = defaultdict(dict)
+    for line in lines:
+        slot = line.slot
+        assert slot is not None  # a usage line has one (constraint line_fee_or_slot)
+        assert slot.cycle_start is not None  # a usage slot has a cycle
+        assert line.desired is not None
+        key = (line.stream.subscription_id, line.stream.charge_code_id)
+        found[line.stream.contract_id][key, slot.cycle_start] = Standing(
+            slot_id=slot.id, stream=key, cycle=Period(slot.cycle_start, slot.cycle_end), desired=line.desired,
+            line_id=line.id, charge_id=line.charge_id, name=line.description, unit=line.unit,
+            service=Period(line.service_start, line.service_end),
+        )  # fmt: skip
+    return found
+
+
+def billed_fees(contract_ids: Sequence[int]) -> dict[int, list[BilledFee]]:
+    """Every recorded charge of a recurring fee with its live coverage and what it still stands for; three queries."""
+    live = Prefetch("coverage", Coverage.objects.filter(credited_by=None).order_by("start"), to_attr="live")
+    recorded = InvoiceLine.objects.filter(
+        stream__contract_id__in=contract_ids, kind="recurring", invoice__state__in=RECORDED
+    )
+    credited = dict(
+        recorded.filter(corrects__isnull=False).values_list("corrects").annotate(total=Sum("amount")).order_by()
+    )
+    found: dict[int, list[BilledFee]] = defaultdict(list)
+    lines = recorded.filter(corrects=None).select_related("stream").prefetch_related(live).order_by("id")
+    for line in lines:
+        if not line.live:  # credited whole: nothing of it can be compared any more
+            continue
+        found[line.stream.contract_id].append(
+            BilledFee(
+                line_id=line.id,
+                charge_id=line.charge_id,
+                name=line.description,
+                stream=(line.stream.subscription_id, line.stream.charge_code_id),
+                service=Period(line.service_start, line.service_end),
+                terms=line.terms,
+                amount=line.amount,
+                standing=line.amount + credited.get(line.id, Decimal(0)),
+                covered=[Period(each.start, each.end) for each in line.live],
+            )  # fmt: skip
+        )
+    return found

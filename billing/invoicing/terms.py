@@ -1,0 +1,67 @@
+"""The facts that billing computes from, as plain values: what a contract binds, and at which price.
+
+Pure: no Django, no clock. `load.py` fills these from the database.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from billing.cycles import BillingCalendar
+from billing.periods import Period
+from billing.pricing import Price
+
+StreamKey = tuple[int, int]
+"""(subscription, charge code): what slots and coverage hang on."""
+
+NOT_ADDITIVE = frozenset({"max", "unique_count"})
+"""Aggregations whose parts must never be added (R2.3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeTerms:
+    """A charge of a published version with its price in the contract's currency; `meter_id` for usage alone."""
+
+    charge_id: int
+    code_id: int
+    name: str
+    position: int
+    in_advance: bool
+    price: Price
+    meter_id: int | None = None
+    unit: str = "unit"
+    additive: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """What a subscription binds over `period`: the charges of a plan version, and how many of each recurring fee."""
+
+    subscription_id: int
+    period: Period
+    quantity: Decimal
+    charges: tuple[ChargeTerms, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ContractTerms:
+    """A contract as billing sees it: its term, its cycles, and the current intervals of its subscriptions."""
+
+    contract_id: int
+    customer_id: int
+    entity_id: int
+    currency: str
+    proration: str
+    calendar: BillingCalendar
+    term: Period
+    intervals: tuple[Interval, ...]
+
+    def bound(self, *, usage: bool) -> Iterator[tuple[StreamKey, Period, ChargeTerms, Decimal]]:
+        """Each charge of a kind over each stretch, inside the contract's term, that an interval binds it for."""
+        for interval in sorted(self.intervals, key=lambda each: (each.subscription_id, each.period.start)):
+            period = interval.period.intersect(self.term)
+            if period is None:
+                continue
+            for charge in interval.charges:
+                if (charge.meter_id is not None) is usage:
+                    yield (interval.subscription_id, charge.code_id), period, charge, interval.quantity
