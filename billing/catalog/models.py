@@ -9,7 +9,7 @@ from django.db.models import F, Func, Q
 
 from billing.catalog.states import VERSION_MOVES, VersionState
 from billing.metering.models import Meter
-from customers.models import CODE, Contract, int_range
+from customers.models import Contract, int_range
 from customers.validators import validate_currency
 
 # A published version is what customers agreed to: nothing below it may change either.
@@ -36,7 +36,7 @@ class Product(models.Model):
 
 
 class ChargeCode(models.Model):
-    """The lasting name of a charge, shared by all plans of a product: a swap of plans keeps what was billed under it."""
+    """The lasting name of a charge, shared by all plans of a product: a swap of plans keeps what it billed."""
 
     product = models.ForeignKey(Product, models.PROTECT, related_name="charge_codes")
     code = models.SlugField(max_length=60)
@@ -263,7 +263,8 @@ class SubscriptionInterval(models.Model):
                 operation=pgtrigger.Insert,
                 declare=[("buyer", "bigint"), ("clash", "text")],
                 func="""
-                    IF EXISTS (SELECT 1 FROM billing_planversion v WHERE v.id = NEW.version_id AND v.state = 'draft') THEN
+                    IF EXISTS (SELECT 1 FROM billing_planversion v
+                               WHERE v.id = NEW.version_id AND v.state = 'draft') THEN
                         RAISE EXCEPTION 'only a published plan version can be subscribed to'
                             USING ERRCODE = 'check_violation';
                     END IF;
@@ -280,8 +281,8 @@ class SubscriptionInterval(models.Model):
                         WHERE k.customer_id = buyer AND i.superseded_at IS NULL AND s.id <> NEW.subscription_id
                           AND tstzrange(i.start, i."end") && tstzrange(NEW.start, NEW."end") LIMIT 1;
                     IF clash IS NOT NULL THEN
-                        RAISE EXCEPTION 'meter % is counted by another subscription of this customer at that time', clash
-                            USING ERRCODE = 'exclusion_violation';
+                        RAISE EXCEPTION
+                            'meter % is counted by another subscription of this customer at that time', clash USING ERRCODE = 'exclusion_violation';
                     END IF;
                     RETURN NULL;
                 """,

@@ -1,4 +1,4 @@
-"""Coverage rows: written when a fee's line is approved, split when a part of it is credited, cleared on the way back."""
+"""Coverage rows: written when a fee's line is approved, split when a part is credited, cleared on the way back."""
 
 from collections.abc import Sequence
 

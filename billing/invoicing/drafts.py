@@ -1,4 +1,4 @@
-"""Drafts are the current delta, recomputed in place: written for a chunk of contracts in a constant number of queries."""
+"""Drafts are the current delta, recomputed in place: a chunk of contracts in a constant number of queries."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

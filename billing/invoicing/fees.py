@@ -111,17 +111,9 @@ def _charges(
                 part = gap.intersect(cycle.period)
                 if part is None:
                     break
-                if (part.start if fee.charge.in_advance else _end_of_cycle(contract, cycle.period)) > as_of:
+                if (part.start if fee.charge.in_advance else contract.due(cycle.period)) > as_of:
                     continue
                 yield _charge(contract, fee, part, contract.calendar.share(part, cycle.full, contract.proration))
-
-
-def _end_of_cycle(contract: ContractTerms, cycle: Period) -> datetime:
-    """When what is paid in arrears falls due: the end of the cycle, or of the contract within it (R4.2)."""
-    clipped = cycle.intersect(contract.term)
-    end = (clipped or cycle).end
-    assert end is not None  # a cycle has an end
-    return end
 
 
 def _charge(contract: ContractTerms, fee: Fee, part: Period, fraction: Fraction) -> FeeLine:

@@ -42,7 +42,8 @@ INVOICE_TRIGGERS = [
                                 WHERE c.line_id = l.id OR c.credited_by_id = l.id))) THEN
                 RAISE EXCEPTION 'invoice % has lines without their guard', NEW.id {REFUSE};
             END IF;
-            IF NEW.net <> (SELECT coalesce(sum(l.amount), 0) FROM billing_invoiceline l WHERE l.invoice_id = NEW.id) THEN
+            IF NEW.net <> (SELECT coalesce(sum(l.amount), 0) FROM billing_invoiceline l
+                           WHERE l.invoice_id = NEW.id) THEN
                 RAISE EXCEPTION 'invoice % does not add up to its net', NEW.id {REFUSE};
             END IF;
             RETURN NEW;

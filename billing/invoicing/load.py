@@ -1,4 +1,4 @@
-"""Facts from the database as the plain values of `terms.py`, for a chunk of contracts in a constant number of queries."""
+"""Facts from the database as the plain values of `terms.py`: a chunk of contracts in a constant number of queries."""
 
 from collections import defaultdict
 from collections.abc import Sequence

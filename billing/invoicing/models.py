@@ -74,7 +74,7 @@ class NumberSeries(models.Model):
 class Invoice(models.Model):
     """A document that asks a customer for money: draft (the current delta) → approved (frozen) → issued (a record)."""
 
-    number = models.CharField(max_length=40, null=True, unique=True)
+    number = models.CharField(max_length=40, null=True, unique=True)  # noqa: DJ001  unique once it is there
     sequence = models.PositiveIntegerField(null=True)
 
     customer = models.ForeignKey(Customer, models.PROTECT, related_name="invoices")

@@ -54,17 +54,16 @@ def billed_fees(contract_ids: Sequence[int]) -> dict[int, list[BilledFee]]:
     for line in lines:
         if not line.live:  # credited whole: nothing of it can be compared any more
             continue
-        found[line.stream.contract_id].append(
-            BilledFee(
-                line_id=line.id,
-                charge_id=line.charge_id,
-                name=line.description,
-                stream=(line.stream.subscription_id, line.stream.charge_code_id),
-                service=Period(line.service_start, line.service_end),
-                terms=line.terms,
-                amount=line.amount,
-                standing=line.amount + credited.get(line.id, Decimal(0)),
-                covered=[Period(each.start, each.end) for each in line.live],
-            )  # fmt: skip
+        fee = BilledFee(
+            line_id=line.id,
+            charge_id=line.charge_id,
+            name=line.description,
+            stream=(line.stream.subscription_id, line.stream.charge_code_id),
+            service=Period(line.service_start, line.service_end),
+            terms=line.terms,
+            amount=line.amount,
+            standing=line.amount + credited.get(line.id, Decimal(0)),
+            covered=[Period(each.start, each.end) for each in line.live],
         )
+        found[line.stream.contract_id].append(fee)
     return found

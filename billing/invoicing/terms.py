@@ -5,6 +5,7 @@ Pure: no Django, no clock. `load.py` fills these from the database.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from billing.cycles import BillingCalendar
@@ -55,6 +56,12 @@ class ContractTerms:
     calendar: BillingCalendar
     term: Period
     intervals: tuple[Interval, ...]
+
+    def due(self, cycle: Period) -> datetime:
+        """When what is paid in arrears for a cycle falls due: its end, or the contract's within it (R4.2)."""
+        end = (cycle.intersect(self.term) or cycle).end
+        assert end is not None  # a cycle has an end
+        return end
 
     def bound(self, *, usage: bool) -> Iterator[tuple[StreamKey, Period, ChargeTerms, Decimal]]:
         """Each charge of a kind over each stretch, inside the contract's term, that an interval binds it for."""

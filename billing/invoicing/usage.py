@@ -100,19 +100,12 @@ def wanted_usage(
             part = period.intersect(cycle.period)
             if part is None:
                 break
-            if complete and _due(contract, cycle.period) > until:
+            if complete and contract.due(cycle.period) > until:
                 break
             cut = part.intersect(Period(contract.term.start, until))
             if cut is not None:
                 found[stream, cycle.period].append(Part(cut, charge))
     return [Wanted(stream, cycle, _joined(parts)) for (stream, cycle), parts in found.items()]
-
-
-def _due(contract: ContractTerms, cycle: Period) -> datetime:
-    clipped = cycle.intersect(contract.term)
-    end = (clipped or cycle).end
-    assert end is not None  # a cycle has an end
-    return end
 
 
 def _joined(parts: Sequence[Part]) -> tuple[Part, ...]:
