@@ -282,7 +282,8 @@ class SubscriptionInterval(models.Model):
                           AND tstzrange(i.start, i."end") && tstzrange(NEW.start, NEW."end") LIMIT 1;
                     IF clash IS NOT NULL THEN
                         RAISE EXCEPTION
-                            'meter % is counted by another subscription of this customer at that time', clash USING ERRCODE = 'exclusion_violation';
+                            'meter % is counted by another subscription of this customer at that time', clash
+                            USING ERRCODE = 'exclusion_violation';
                     END IF;
                     RETURN NULL;
                 """,

@@ -20,7 +20,7 @@ from billing.metering.store import Request, quantities
 from customers.models import Contract
 
 ENGINE = "1"
-"""Version of the rules that compute lines; a line carries it, so that a change of rules can be told from one of facts."""
+"""Version of the rules that compute lines; a line carries it, to tell a change of rules from a change of facts."""
 
 
 @dataclass(slots=True)
