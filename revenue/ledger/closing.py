@@ -1,0 +1,78 @@
+"""What stands in the way of closing a month (R7.5, REVENUE section 3)."""
+
+from datetime import date, datetime
+from decimal import Decimal
+
+from django.db.models import Count
+
+from billing.invoicing.models import Invoice, Outbox
+from billing.payments.models import Payment
+from customers.models import LegalEntity
+from revenue.ledger import periods
+from revenue.ledger.errors import (
+    BooksDoNotTie,
+    DocumentsUnposted,
+    EarlierMonthOpen,
+    MonthNotOver,
+    PeriodAlreadyClosed,
+    RecognitionOutstanding,
+)
+from revenue.ledger.models import AccountingPeriod
+from revenue.ledger.recognition import deltas
+from revenue.reports.ties import ties
+
+
+def refuse_unfinished(entity: LegalEntity, month: date, now: datetime) -> None:
+    """MonthNotOver while the month has not ended in the entity's zone."""
+    ends = periods.end_of(month, entity)
+    if now < ends:
+        raise MonthNotOver(entity, month, ends)
+
+
+def refuse_to_close(entity: LegalEntity, month: date) -> None:
+    """Raise the first reason not to close `month`, a first day, of the entity. The caller holds the books' lock."""
+    _refuse_closed(entity, month)
+    _refuse_open_before(entity, month)
+    _refuse_unposted(entity, month)
+    _refuse_unrecognised(entity, month)
+    _refuse_untied(entity)
+
+
+def _refuse_closed(entity: LegalEntity, month: date) -> None:
+    closed = periods.closed_through([entity.pk]).get(entity.pk)
+    if closed is not None and month <= closed:
+        own = AccountingPeriod.objects.filter(entity=entity, month=month, state=AccountingPeriod.State.CLOSED)
+        raise PeriodAlreadyClosed(entity, month, own.first())
+
+
+def _refuse_open_before(entity: LegalEntity, month: date) -> None:
+    earlier = AccountingPeriod.objects.filter(entity=entity, month__lt=month, state=AccountingPeriod.State.OPEN)
+    used = earlier.annotate(posted=Count("entries")).filter(posted__gt=0).order_by("month").first()
+    if used is not None:
+        raise EarlierMonthOpen(entity, used.month, used.posted)
+
+
+def _refuse_unposted(entity: LegalEntity, month: date) -> None:
+    waiting = Outbox.objects.filter(posting=None)
+    invoices = waiting.filter(kind=Outbox.Kind.INVOICE_ISSUED).values("object_id")
+    payments = waiting.filter(kind=Outbox.Kind.PAYMENT_RECORDED).values("object_id")
+    after = periods.next_month(month)
+    count = Invoice.objects.filter(entity=entity, pk__in=invoices, issue_date__lt=after).count()
+    count += Payment.objects.filter(entity=entity, pk__in=payments, received_on__lt=after).count()
+    if count:
+        raise DocumentsUnposted(entity, month, count)
+
+
+def _refuse_unrecognised(entity: LegalEntity, month: date) -> None:
+    missing = deltas(through=month, entities=[entity])
+    if missing:
+        net: dict[str, Decimal] = {}
+        for delta in missing:
+            net[delta.currency] = net.get(delta.currency, Decimal(0)) + delta.amount
+        raise RecognitionOutstanding(entity, month, len(missing), net)
+
+
+def _refuse_untied(entity: LegalEntity) -> None:
+    broken = [tie for tie in ties(entity=entity).rows if tie.difference]
+    if broken:
+        raise BooksDoNotTie(entity, broken)
