@@ -126,6 +126,9 @@ Q_CLUSTER = {
 
 # Usage (RULES R1.5): an event further in the future than this is refused.
 USAGE_FUTURE_LIMIT_SECONDS = env.int("USAGE_FUTURE_LIMIT_SECONDS", default=300)
+# One request to the ingest endpoint: bytes of its body (after unpacking), and events.
+USAGE_BODY_LIMIT_BYTES = env.int("USAGE_BODY_LIMIT_BYTES", default=10_000_000)
+USAGE_BATCH_LIMIT = env.int("USAGE_BATCH_LIMIT", default=100_000)
 
 if PRODUCTION:
     SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)

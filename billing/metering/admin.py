@@ -1,0 +1,161 @@
+"""Pages of meters and API keys; the pages of usage hang on the meters' addresses."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
+from unfold.forms import BaseDialogForm
+
+from billing.metering import services
+from billing.metering.errors import MeteringError
+from billing.metering.forms import ApiKeyForm, MeterForm
+from billing.metering.models import ApiKey, Meter
+from billing.metering.usage_page import customer_usage, unmatched
+from config import clock
+from customers.backoffice import OfficeAdmin, change_url, granted, leave_dialog
+
+FROZEN_WHEN_SOLD = ("code", "event_type", "aggregation", "value", "filters")  # as the trigger meter_frozen has them
+SECRET = "apikey_secret"  # noqa: S105  a name in the session, not a secret
+
+
+@admin.register(Meter)
+class MeterAdmin(OfficeAdmin):
+    """How events are counted. One that a published price counts with is frozen: a different count is a new meter."""
+
+    form = MeterForm
+    list_display = ("name", "code", "event_type", "aggregation", "value", "unit", "in_use")
+    list_filter = (("aggregation", ChoicesDropdownFilter),)
+    search_fields = ("name", "code", "event_type")
+    fieldsets = (
+        (None, {"fields": (("name", "code"), ("event_type", "unit"))}),
+        ("What counts", {"fields": (("aggregation", "value"), "filters", "group_by")}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Meter]:
+        """With whether a published price counts with it."""
+        charges = Meter.charges.rel.related_model._default_manager.filter(meter=OuterRef("pk"))
+        sold = charges.exclude(version__state="draft")
+        return super().get_queryset(request).annotate(sold=Exists(sold))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """What the database freezes is shown, not edited."""
+        return FROZEN_WHEN_SOLD if obj is not None and obj.sold else ()
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict[str, Any]:
+        """A code is proposed once, for a new meter."""
+        return {} if obj else {"code": ("name",)}
+
+    def get_urls(self) -> list[Any]:
+        """With the pages of usage."""
+        here = {"model_admin": self}
+        view = self.admin_site.admin_view
+        own = [
+            path("usage/<int:customer_id>/", view(customer_usage), here, name="billing_customer_usage"),
+            path("unmatched/", view(unmatched), here, name="billing_unmatched"),
+        ]
+        return own + super().get_urls()
+
+    @display(description="In use", boolean=True, ordering="sold")
+    def in_use(self, meter: Any) -> bool:
+        """Whether a published price counts with it."""
+        return meter.sold
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(OfficeAdmin):
+    """Keys of the systems that send events: made, shown once, revoked."""
+
+    form = ApiKeyForm
+    list_display = ("name", "prefix", "default_source", "key_state", "created_at", "created_by")
+    list_select_related = ("created_by",)
+    search_fields = ("name", "prefix", "default_source")
+    fields = (("name", "default_source"),)
+    actions_detail = ("revoke",)
+    has_revoke_permission = granted("billing.change_apikey")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A key is not edited: make another, then revoke this one."""
+        return False
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[Any, ...]:
+        """A new key has a name and a source; an old one shows all that is kept of it."""
+        if obj is None:
+            return self.fields
+        return (("name", "default_source"), ("prefix", "key_state"), ("created_at", "created_by", "revoked_at"))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """See get_fields."""
+        return ("prefix", "key_state", "created_at", "created_by", "revoked_at") if obj else ()
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """A live key can be revoked."""
+        key = self.get_object(request, unquote(str(object_id)))
+        return super().get_actions_detail(request, object_id) if key and key.revoked_at is None else []
+
+    def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
+        """Make the key; its secret waits in the session for the one page that shows it."""
+        with transaction.atomic():
+            key, secret = services.create_api_key(
+                name=obj.name, default_source=obj.default_source, user=request.user, now=clock.now()
+            )
+        obj.pk, obj.prefix = key.pk, key.prefix
+        request.session[SECRET] = {"id": key.pk, "secret": secret}
+
+    def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
+        """On to the page with the secret."""
+        return HttpResponseRedirect(reverse("admin:billing_apikey_secret", args=[obj.pk]))
+
+    def get_urls(self) -> list[Any]:
+        """With the page that shows a secret once."""
+        shown = self.admin_site.admin_view(self.show_secret)
+        return [path("<int:key_id>/secret/", shown, name="billing_apikey_secret"), *super().get_urls()]
+
+    def show_secret(self, request: HttpRequest, key_id: int) -> HttpResponse:
+        """The secret, once, to whoever made the key: the session forgets it as it is shown."""
+        kept = request.session.pop(SECRET, None)
+        if kept is None or kept["id"] != key_id:
+            messages.warning(request, "A secret is shown only once. Lost it? Make a new key and revoke this one.")
+            return HttpResponseRedirect(reverse("admin:billing_apikey_changelist"))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Your new API key",
+            "opts": self.opts,
+            "secret": kept["secret"],
+            "key": ApiKey.objects.get(pk=key_id),
+            "events_url": request.build_absolute_uri("/api/v1/events"),
+        }
+        response = TemplateResponse(request, "billing/admin/apikey_secret.html", context)
+        response["Cache-Control"] = "no-store"
+        return response
+
+    @display(description="State", label={"Active": "success", "Revoked": "danger"})
+    def key_state(self, key: ApiKey) -> str:
+        """Whether the key opens the door."""
+        return "Revoked" if key.revoked_at else "Active"
+
+    @action(description="Revoke", icon="block", variant=ActionVariant.DANGER, permissions=["revoke"], dialog={
+        "title": "Revoke this key?",
+        "description": "Whoever still sends events with it is refused from now on. This cannot be taken back.",
+        "form_class": BaseDialogForm,
+        "form_submit_text": "Revoke",
+    })  # fmt: skip
+    def revoke(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        """Close the door."""
+        key = self.get_object(request, unquote(object_id))
+        try:
+            with transaction.atomic():
+                services.revoke_api_key(key=key, now=clock.now())
+        except MeteringError as error:
+            messages.error(request, str(error))
+        else:
+            self.log_change(request, key, "Revoked.")
+            messages.success(request, f"{key} is revoked.")
+        return leave_dialog(change_url(key))

@@ -1,0 +1,39 @@
+"""What can go wrong in metering, named; each message says what it concerns and the way out."""
+
+
+class MeteringError(Exception):
+    """Base of all business failures of metering."""
+
+
+class UnreadableBody(MeteringError):
+    """A request's body that cannot be read as events at all; `code` is for programs, the message for people."""
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
+        super().__init__(message)
+
+
+class TooManyEvents(MeteringError):
+    """More events in one request than are taken at once."""
+
+    def __init__(self, count: int, limit: int) -> None:
+        super().__init__(f"The request holds {count:,} events; send at most {limit:,} at a time.")
+
+
+class KeyAlreadyRevoked(MeteringError):
+    """An API key that was revoked before."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The API key “{name}” is revoked already; nothing needs to be done.")
+
+
+class MeterError(MeteringError):
+    """A meter's definition that cannot count anything; `problems` maps each field to its sentence."""
+
+    def __init__(self, problems: dict[str, str]) -> None:
+        self.problems = problems
+        super().__init__(" ".join(problems.values()))
+
+
+class ImportMappingError(MeteringError):
+    """A file and a mapping that do not fit together; the message names the column and what exists instead."""

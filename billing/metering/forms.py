@@ -1,0 +1,64 @@
+"""Forms of meters, API keys and claims."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from unfold.widgets import UnfoldAdminAutocompleteWidget, UnfoldAdminTextInputWidget
+
+from billing.metering.errors import MeterError
+from billing.metering.meters import check_meter
+from billing.metering.models import ApiKey, Meter
+from customers.models import Customer, UsageSubject
+
+
+class MeterForm(forms.ModelForm):
+    """A meter that can count: checked by the code that counts."""
+
+    class Meta:
+        model = Meter
+        fields = "__all__"  # noqa: DJ007  the page says which
+
+    def clean(self) -> dict[str, Any]:
+        """Each problem at its field."""
+        values = super().clean() or self.cleaned_data
+        names = ("event_type", "aggregation", "value", "filters", "group_by")
+        given = {name: values.get(name, getattr(self.instance, name)) for name in names}
+        empty: dict[str, Any] = {"filters": {}, "group_by": []}
+        given |= {name: blank for name, blank in empty.items() if given[name] is None}
+        if "event_type" in self.errors or "aggregation" in self.errors:
+            return values
+        try:
+            check_meter(**given)
+        except MeterError as error:
+            for field, text in error.problems.items():
+                self.add_error(field if field in self.fields else None, text)
+        return values | {name: given[name] for name in empty if name in values}
+
+
+class ApiKeyForm(forms.ModelForm):
+    """A name and a source: the secret is made, and shown once."""
+
+    class Meta:
+        model = ApiKey
+        fields = ("name", "default_source")
+
+
+class ClaimForm(forms.Form):
+    """Whose events carry a subject."""
+
+    subject = forms.CharField(max_length=1000, widget=UnfoldAdminTextInputWidget(attrs={"readonly": True}))
+    customer = forms.ModelChoiceField(Customer.objects.all())
+    valid_from = forms.DateField(
+        label="From",
+        required=False,
+        widget=UnfoldAdminTextInputWidget(attrs={"type": "date"}),
+        help_text="In UTC. Empty: since ever.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = UsageSubject._meta.get_field("customer")
+        widget = UnfoldAdminAutocompleteWidget(field, admin.site)
+        widget.choices = self.fields["customer"].choices
+        self.fields["customer"].widget = widget

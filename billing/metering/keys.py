@@ -1,0 +1,34 @@
+"""The form of API keys: `mb_<prefix>_<random>`, shown once, kept as a SHA-256 of itself. Pure: no Django."""
+
+import hmac
+import secrets
+from hashlib import sha256
+from typing import Final
+
+_ALPHABET: Final = "abcdefghijkmnpqrstuvwxyz23456789"  # no letter that reads as another: prefixes are read aloud
+
+
+def make_secret() -> tuple[str, str]:
+    """A new secret and its prefix, by which it is found; 160 random bits beside the prefix."""
+    prefix = _random(8)
+    return f"mb_{prefix}_{_random(32)}", prefix
+
+
+def prefix_of(secret: str) -> str | None:
+    """The prefix that a secret carries, or None for a text of another form."""
+    parts = secret.split("_")
+    return parts[1] if len(parts) == 3 and parts[0] == "mb" and len(parts[1]) == 8 else None
+
+
+def digest_of(secret: str) -> str:
+    """SHA-256 of a secret in hexadecimal: enough for a secret that is random, and as quick as ingest needs."""
+    return sha256(secret.encode()).hexdigest()
+
+
+def matches(secret: str, digest: str) -> bool:
+    """Whether a secret is the one that was hashed, in a time that tells nothing about how much of it is right."""
+    return hmac.compare_digest(digest_of(secret), digest)
+
+
+def _random(length: int) -> str:
+    return "".join(secrets.choice(_ALPHABET) for _ in range(length))

@@ -1,0 +1,56 @@
+"""Month tables of the event table, made when the first event of a month (UTC) comes."""
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Final
+
+from django.db import connection, transaction
+
+_LOCK: Final = 0x6D6574_6572  # advisory lock "meter": its second number is the month
+_made: set[str] = set()
+
+
+def ensure(months: Iterable[str]) -> None:
+    """Make the month tables for `months` ("2023-11") that do not exist yet; no query for those this process knows.
+
+    A table is built apart and attached, which takes no lock that readers or writers of other months wait for. Two
+    first events of a month wait for each other by an advisory lock. Remembered once committed.
+    """
+    missing = sorted(set(months) - _made)
+    if not missing:
+        return
+    with transaction.atomic():
+        for month in missing:
+            _make(month)
+        transaction.on_commit(lambda: _made.update(missing))
+
+
+def forget() -> None:
+    """Look again which months exist: for when one was detached or dropped."""
+    _made.clear()
+
+
+def table_of(month: str) -> str:
+    """The name of the month's table: "metering_event_2023_11"."""
+    first = date.fromisoformat(f"{month}-01")
+    return f"metering_event_{first:%Y_%m}"
+
+
+def _make(month: str) -> None:
+    """Make and attach one month's table unless it is there."""
+    table = table_of(month)
+    first = date.fromisoformat(f"{month}-01")
+    following = date(first.year + first.month // 12, first.month % 12 + 1, 1)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK * 100_000 + first.year * 12 + first.month])
+        cursor.execute(
+            "SELECT 1 FROM pg_inherits WHERE inhrelid = to_regclass(%s) AND inhparent = 'metering_event'::regclass",
+            [table],
+        )
+        if cursor.fetchone():
+            return
+        cursor.execute(f"CREATE TABLE {table} (LIKE metering_event INCLUDING ALL)")
+        cursor.execute(
+            f"ALTER TABLE metering_event ATTACH PARTITION {table}"
+            f" FOR VALUES FROM ('{first} 00:00:00+00') TO ('{following} 00:00:00+00')"
+        )

@@ -1,0 +1,186 @@
+"""The verbs of metering: take events in, make and revoke API keys."""
+
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import psycopg
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import DataError, Error, IntegrityError, OperationalError, transaction
+
+from billing.metering import append, keys, names, partitions, validate
+from billing.metering.errors import KeyAlreadyRevoked, TooManyEvents
+from billing.metering.models import ApiKey
+from billing.metering.validate import NewEvent, Problem
+
+ATTEMPTS: Final = 6
+"""How often a batch is tried that lost against another one (deadlock)."""
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """What became of a request's events: every one of them is in exactly one of the four.
+
+    `conflicts` and `rejected` say each one's place in the request; `batch` is the number of the commit, None when
+    nothing was stored.
+    """
+
+    accepted: int = 0
+    duplicates: int = 0
+    conflicts: tuple[Problem, ...] = ()
+    rejected: tuple[Problem, ...] = ()
+    batch: int | None = None
+
+
+def ingest(
+    *,
+    events: Sequence[NewEvent] | bytes,
+    origin: str,
+    now: datetime,
+    key: ApiKey | None = None,
+    default_source: str | None = None,
+) -> IngestReport:
+    """Store every good event once, ever, and answer every other one by its place (R1.1, R1.2, R1.5).
+
+    `events` are events, or the bytes of a request (one JSON event or a list); `origin` says where they come from
+    ("api", "import FILE"); `default_source` (else the key's) is the source of events that name none; `now`, aware, is
+    the time of events that carry none and the time of recording.
+
+    It opens its own transaction: on return everything accepted is committed, unless the caller holds one open around
+    it. Callers need not order or deduplicate anything, and may send again after any failure. UnreadableBody when the
+    bytes are no JSON events; TooManyEvents beyond `settings.USAGE_BATCH_LIMIT`; OperationalError when the database is
+    away.
+    """
+    source = default_source or (key.default_source if key else None)
+    reading = validate.read(events) if isinstance(events, bytes) else validate.Reading(list(enumerate(events)), [])
+    if len(reading.events) + len(reading.problems) > settings.USAGE_BATCH_LIMIT:
+        raise TooManyEvents(len(reading.events) + len(reading.problems), settings.USAGE_BATCH_LIMIT)
+    latest = now + timedelta(seconds=settings.USAGE_FUTURE_LIMIT_SECONDS)
+    good: list[tuple[int, NewEvent]] = []
+    rejected = reading.problems
+    for index, event in reading.events:
+        problem = validate.check(event, latest)
+        if problem is None and event.source is None and source is None:
+            problem = "missing_source", "The event has no source, and no default is set; name the system that sends it."
+        if problem is None:
+            good.append((index, event))
+        else:
+            rejected.append(Problem(index, event.id, *problem))
+    report = _store(good, source or "", origin, key.pk if key else None, now)
+    return replace(report, rejected=tuple(sorted((*rejected, *report.rejected), key=lambda each: each.index)))
+
+
+def _store(
+    events: list[tuple[int, NewEvent]], default_source: str, origin: str, key_id: int | None, now: datetime
+) -> IngestReport:
+    """Append well-formed events, again after losing against another batch, and without those that jsonb refuses."""
+    rejected: list[Problem] = []
+    for attempt in range(ATTEMPTS):
+        if not events:
+            break
+        try:
+            rows = _rows(events, default_source, now)
+            report = _append(events, rows, origin, key_id, now)
+            return replace(report, rejected=tuple(rejected))
+        except DataError:
+            bad = set(append.bad_data(rows))
+            if not bad:
+                raise
+            rejected += [Problem(i, event.id, "invalid_data", _UNSTORABLE) for i, event in events if i in bad]
+            events = [(i, event) for i, event in events if i not in bad]
+        except (OperationalError, IntegrityError) as error:
+            if attempt == ATTEMPTS - 1 or not _passing(error):
+                raise
+            partitions.forget()
+            time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - only to keep two rivals apart
+    return IngestReport(rejected=tuple(rejected))
+
+
+_UNSTORABLE: Final = "The data holds a number that is too large to be stored; write it as a string, or shorten it."
+
+
+def _passing(error: Error) -> bool:
+    """Whether the same batch may succeed when it is tried again."""
+    cause = error.__cause__
+    lost = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
+    # A check violation here is a month that was remembered as made, and is gone.
+    return isinstance(cause, (*lost, psycopg.errors.CheckViolation))
+
+
+def _rows(events: list[tuple[int, NewEvent]], default_source: str, now: datetime) -> list[append.Row]:
+    """Events as rows, with their names interned and their months made."""
+    sources = names.sources.resolve({event.source or default_source for _, event in events})
+    types = names.types.resolve({event.type for _, event in events})
+    subjects = names.subjects.resolve({event.subject for _, event in events})
+    rows: list[append.Row] = []
+    months: set[str] = set()
+    today = append.utc_text(now)[:7]
+    for index, event in events:
+        sent = None if event.time is None else append.utc_text(event.time)
+        months.add(sent[:7] if sent else today)
+        source = sources[event.source or default_source]
+        rows.append(
+            append.Row(
+                index,
+                append.digest_of(source, event.id),
+                append.seed_of(event.type, event.subject, sent),
+                source,
+                types[event.type],
+                subjects[event.subject],
+                sent,
+                event.id,
+                bytes(event.data).decode(),
+                event.type,
+                event.subject,
+            )
+        )
+    partitions.ensure(months)
+    return rows
+
+
+def _append(
+    events: list[tuple[int, NewEvent]], rows: list[append.Row], origin: str, key_id: int | None, now: datetime
+) -> IngestReport:
+    """One transaction: the rows whose keys are new, and the verdict on the others."""
+    by_index = dict(events)
+    with transaction.atomic():
+        done = append.append(rows, origin=origin, key_id=key_id, now=now)
+        accepted = len(rows) - len(done.duplicates) - len(done.conflicts)
+        if accepted == 0:
+            transaction.set_rollback(True)  # nothing new: leave no empty batch behind
+    conflicts = tuple(Problem(i, by_index[i].id, "conflict", _CONFLICT.format(by_index[i].id)) for i in done.conflicts)
+    return IngestReport(accepted, len(done.duplicates), conflicts, (), done.batch if accepted else None)
+
+
+_CONFLICT: Final = (
+    "An event with the id {!r} is stored from this source with another content; the first stands. "
+    "Send what is new under an id of its own."
+)
+
+
+def create_api_key(
+    *, name: str, default_source: str, user: AbstractBaseUser | None, now: datetime
+) -> tuple[ApiKey, str]:
+    """A new key and its secret, which is nowhere kept and cannot be shown again."""
+    secret, prefix = keys.make_secret()
+    key = ApiKey.objects.create(
+        name=name,
+        prefix=prefix,
+        digest=keys.digest_of(secret),
+        default_source=default_source,
+        created_by=user,  # type: ignore[misc]  # the settings' user model, whichever it is
+        created_at=now.astimezone(UTC),
+    )
+    return key, secret
+
+
+def revoke_api_key(*, key: ApiKey, now: datetime) -> None:
+    """End a key at once: the next request with it is refused. KeyAlreadyRevoked the second time."""
+    revoked = ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now)
+    if not revoked:
+        raise KeyAlreadyRevoked(key.name)
+    key.revoked_at = now

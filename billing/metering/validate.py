@@ -1,0 +1,271 @@
+"""From a request's bytes to events: each bad one answered by its place, the good ones kept (R1.2).
+
+`data` stays the sender's own JSON text, so that numbers reach the database as exact decimals and never pass through a
+binary float. Times are cut, not rounded, to microseconds. Pure: no Django, no database, no clock.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from billing.metering.errors import UnreadableBody
+
+MAX_ID: Final = 1000
+MAX_TYPE: Final = 200  # what Meter.event_type can name
+MAX_NAME: Final = 1000  # sources, and what a claim can name as a subject
+MAX_NAME_BYTES: Final = 2600  # an index entry of PostgreSQL takes 2,704
+EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+EMPTY: Final = msgspec.Raw(b"{}")
+_TIME: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?([Zz]|[+-][0-9:]{5})?"
+)
+# Pairs of surrogates are eaten first, so that what is left over in the last group stands alone.
+_ESCAPE: Final = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u0000)|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.S
+)
+
+
+class NewEvent(msgspec.Struct, frozen=True, gc=False):
+    """A usage event as a sender sent it. `time` is aware, or None for "now"; `data` is the text of a JSON object."""
+
+    id: str
+    type: str
+    subject: str
+    time: datetime | None = None
+    source: str | None = None
+    data: msgspec.Raw = EMPTY
+
+
+class _Wire(msgspec.Struct, gc=False):
+    """An event as JSON carries it; keys that CloudEvents adds (specversion, datacontenttype) are passed over."""
+
+    id: str
+    type: str
+    subject: str
+    time: str | None = None
+    source: str | None = None
+    data: msgspec.Raw = EMPTY
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why one event was not counted: its place in the request (from 0), its id where it has one, code and sentence."""
+
+    index: int
+    id: str | None
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a body holds: events that can be read, each with its place, and problems with the others."""
+
+    events: list[tuple[int, NewEvent]]
+    problems: list[Problem]
+
+
+class _Refused(Exception):
+    """One event that cannot be taken: code and sentence."""
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code, self.message = code, message
+
+
+_batch = msgspec.json.Decoder(list[_Wire])
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_encoder = msgspec.json.Encoder(decimal_format="number")
+_scanner = json.JSONDecoder()
+
+
+def new_event(
+    *,
+    id: str,
+    type: str,
+    subject: str,
+    data: Mapping[str, Any],
+    time: datetime | None = None,
+    source: str | None = None,
+) -> NewEvent:
+    """An event from Python values: Decimals in `data` are written as exact JSON numbers."""
+    return NewEvent(id, type, subject, time, source, msgspec.Raw(_encoder.encode(data)))
+
+
+def read(body: bytes) -> Reading:
+    """Read one event or a list of events (R1.2).
+
+    UnreadableBody when the body as a whole is no JSON, or neither an object nor a list. Limits and times are checked
+    by `check`, for events from any origin.
+    """
+    try:
+        body.decode()  # msgspec passes over the bytes of `data`, and one bad byte would sink the batch in the database
+    except UnicodeDecodeError as error:
+        raise UnreadableBody("not_utf8", f"The body is not UTF-8 at byte {error.start}; encode it as UTF-8.") from None
+    stripped = body.strip(b" \t\r\n")
+    if stripped[:1] == b"{":
+        stripped = b"[" + stripped + b"]"
+    try:
+        wires = _batch.decode(stripped)
+        return Reading([(index, _event(wire)) for index, wire in enumerate(wires)], [])
+    except (msgspec.DecodeError, RecursionError, _Refused):
+        return _read_each(stripped)  # something is wrong somewhere: find out with which
+
+
+def check(event: NewEvent, latest: datetime) -> tuple[str, str] | None:
+    """Code and sentence of what is wrong with an event, or None; `latest` is the last instant accepted (R1.5)."""
+    problem = (
+        _name("id", event.id, MAX_ID, None)
+        or _name("type", event.type, MAX_TYPE, MAX_NAME_BYTES)
+        or _name("subject", event.subject, MAX_NAME, MAX_NAME_BYTES)
+        or (event.source is not None and _name("source", event.source, MAX_NAME, MAX_NAME_BYTES))
+    )
+    if problem:
+        return problem
+    if event.time is not None:
+        if event.time.tzinfo is None:
+            return "time_without_zone", "The time has no zone; end it with Z or an offset such as +02:00."
+        if event.time > latest:
+            return (
+                "future_time",
+                f"The time {event.time.isoformat()} lies in the future; send events once they happened.",
+            )
+        if event.time < EARLIEST:
+            return "implausible_time", f"The time {event.time.isoformat()} lies before 1970, which no usage does."
+    data = bytes(event.data)
+    if data[:1] != b"{":
+        return (
+            "data_not_an_object",
+            'The data is not a JSON object; write properties with names, such as {"tokens": 5}.',
+        )
+    return _escapes(data) if b"\\u" in data else None
+
+
+def _name(field: str, text: str, longest: int, longest_bytes: int | None) -> tuple[str, str] | None:
+    """What is wrong with an id or a name, if anything."""
+    if not text:
+        return f"missing_{field}", f"The {field} is empty; every event needs one."
+    if len(text) > longest:
+        return f"{field}_too_long", f"The {field} has {len(text):,} characters; at most {longest:,} are kept."
+    if longest_bytes and len(text) * 4 > longest_bytes and len(text.encode(errors="replace")) > longest_bytes:
+        return f"{field}_too_long", f"The {field} has more than {longest_bytes:,} bytes in UTF-8; shorten it."
+    if text.isascii():
+        return _nul(field) if "\0" in text else None
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        return "invalid_unicode", f"The {field} holds half of a surrogate pair, which is no character."
+    return _nul(field) if "\0" in text else None
+
+
+def _nul(field: str) -> tuple[str, str]:
+    """The problem of a NUL character in a text."""
+    return "nul_character", f"The {field} holds a NUL character (\\u0000), which cannot be stored; leave it out."
+
+
+def _escapes(data: bytes) -> tuple[str, str] | None:
+    """NUL characters and halves of surrogate pairs, written as escapes, which PostgreSQL's jsonb refuses."""
+    for match in _ESCAPE.finditer(data):
+        if match[1]:
+            return _nul("data")
+        if match[2]:
+            return "invalid_unicode", "The data holds half of a surrogate pair, which is no character."
+    return None
+
+
+def _event(wire: _Wire) -> NewEvent:
+    """The event that a well-typed JSON object means; _Refused for a bad time."""
+    time = None if wire.time is None else _time(wire.time)
+    return NewEvent(wire.id, wire.type, wire.subject, time, wire.source, wire.data)
+
+
+def _time(text: str) -> datetime:
+    """An RFC 3339 instant, cut to microseconds; _Refused for anything else."""
+    match = _TIME.fullmatch(text)
+    if match is None:
+        raise _Refused("invalid_time", f"{text[:60]!r} is no time; write it as 2023-11-16T18:17:03.979960Z.")
+    if match[1] is None:
+        raise _Refused(
+            "time_without_zone", f"The time {text!r} has no zone; end it with Z or an offset such as +02:00."
+        )
+    try:
+        return datetime.fromisoformat(text.upper())
+    except ValueError:
+        raise _Refused(
+            "invalid_time", f"{text[:60]!r} is no time that exists; check month, day, hour and zone."
+        ) from None
+
+
+def _read_each(text: bytes) -> Reading:
+    """Read a list event by event: slower, but each problem is found at its own place."""
+    reading = Reading([], [])
+    for index, raw in enumerate(_elements(text.decode())):
+        identifier: str | None = None
+        try:
+            fields = _object(raw)
+            identifier = fields.get("id") if isinstance(fields.get("id"), str) else None
+            reading.events.append((index, _event(_typed(fields))))
+        except _Refused as refused:
+            reading.problems.append(Problem(index, identifier, refused.code, refused.message))
+    return reading
+
+
+def _elements(text: str) -> Iterator[str]:
+    """The JSON text of each element of a list; UnreadableBody when the list itself cannot be followed."""
+    space = re.compile(r"[ \t\r\n]*")
+    if text[:1] != "[":
+        raise UnreadableBody(
+            "not_events", "The body is neither a JSON object nor a list of them; send one event or a list."
+        )
+    found: list[str] = []
+    at = space.match(text, 1).end()  # type: ignore[union-attr]  # it matches nothing, too
+    try:
+        while text[at] != "]" or found:
+            end = _scanner.raw_decode(text, at)[1]
+            found.append(text[at:end])
+            at = space.match(text, end).end()  # type: ignore[union-attr]
+            if text[at] == "]":
+                break
+            if text[at] != ",":
+                raise ValueError
+            at = space.match(text, at + 1).end()  # type: ignore[union-attr]
+        if at + 1 != len(text):
+            raise ValueError
+    except (ValueError, IndexError, RecursionError):
+        raise UnreadableBody(
+            "invalid_json", f"The body is no JSON from character {at + 1:,} on; check how it was made."
+        ) from None
+    return iter(found)
+
+
+def _object(raw: str) -> dict[str, Any]:
+    """The fields of one event, `data` as raw text; _Refused when it is no object or holds what is no JSON."""
+    if raw[:1] != "{":
+        raise _Refused("not_an_object", 'The event is not a JSON object; write {"id": …, "type": …, "subject": …}.')
+    if any(match[2] for match in _ESCAPE.finditer(raw.encode())):
+        raise _Refused("invalid_unicode", "The event holds half of a surrogate pair, which is no character.")
+    try:
+        fields = _fields.decode(raw)
+        return {
+            key: value if key == "data" else msgspec.json.decode(value)
+            for key, value in fields.items()
+            if key in _Wire.__struct_fields__
+        }
+    except (msgspec.DecodeError, RecursionError):
+        raise _Refused(
+            "invalid_json", "The event holds what JSON does not know, such as NaN or a control character."
+        ) from None
+
+
+def _typed(fields: dict[str, Any]) -> _Wire:
+    """The event's fields with their types; _Refused names the first that is missing or of another type."""
+    for field in ("id", "type", "subject"):
+        if fields.get(field) is None:
+            raise _Refused(f"missing_{field}", f"The event has no {field}; every event needs one.")
+    for field in ("id", "type", "subject", "source", "time"):
+        if not isinstance(fields.get(field), str | None):
+            raise _Refused(f"invalid_{field}", f"The {field} is not a string; write it in quotes.")
+    return _Wire(**fields)
