@@ -1,0 +1,164 @@
+"""What stands on an invoice's document, as texts ready to print: from its copies at issue, or live for a draft."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+from babel import Locale
+
+from billing.invoicing.formatting import Format, breakable, share_in_days
+from billing.invoicing.models import Invoice, InvoiceLine
+from billing.invoicing.snapshots import (
+    Buyer,
+    Seller,
+    Terms,
+    buyer_snapshot,
+    seller_snapshot,
+    terms_snapshot,
+)
+from billing.invoicing.states import InvoiceState
+from billing.pricing.words import plural
+
+
+@dataclass(frozen=True, slots=True)
+class PrintedStep:
+    """A row below a line: how its amount came about, or what it corrects. Texts may be empty."""
+
+    label: str
+    quantity: str = ""
+    amount: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PrintedLine:
+    """A line: what, for which days, how many, how much, and the rows that explain it."""
+
+    description: str
+    period: str
+    quantity: str
+    unit: str
+    amount: str
+    steps: tuple[PrintedStep, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """Seller or buyer as a block of lines."""
+
+    name: str
+    address: list[str]
+    tax_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PrintedInvoice:
+    """Everything that the template prints. `mark` is empty for an issued invoice, else says that this is none."""
+
+    number: str
+    mark: str
+    seller: Party
+    buyer: Party
+    email: str
+    bank_details: list[str]
+    facts: list[tuple[str, str]]
+    currency: str
+    lines: list[PrintedLine]
+    net: str
+    tax: str
+    total: str
+    nothing_due: bool
+    due_date: str
+    net_days: int
+
+
+def printed_invoice(invoice: Invoice) -> PrintedInvoice:
+    """The invoice as its document shows it, in three queries whatever the number of lines."""
+    issued = invoice.state == InvoiceState.ISSUED
+    seller: Seller = invoice.seller if issued else seller_snapshot(invoice.entity)
+    buyer: Buyer = invoice.buyer if issued else buyer_snapshot(invoice.customer)
+    terms: Terms = invoice.terms if issued else terms_snapshot(invoice.contract)
+    write = Format(locale=buyer["locale"], currency=invoice.currency)
+    lines = list(invoice.lines.select_related("corrects__invoice").order_by("position"))
+    return PrintedInvoice(
+        number=invoice.number or "",
+        mark="" if issued else "DRAFT",
+        seller=_party(seller["name"], _address(seller["address"], seller["country"]), seller["tax_id"]),
+        buyer=_party(buyer["legal_name"], _address(buyer["address"], buyer["country"]), buyer["tax_id"]),
+        email=breakable(seller["email"]),
+        bank_details=seller["bank_details"],
+        facts=_facts(invoice, buyer, terms, lines, write),
+        currency=invoice.currency,
+        lines=[_line(line, write, terms["timezone"]) for line in lines],
+        net=write.amount(invoice.net),
+        tax=write.amount(invoice.tax),
+        total=write.money(invoice.total),
+        nothing_due=invoice.total <= 0,
+        due_date=write.day(invoice.due_date) if invoice.due_date else "",
+        net_days=terms["net_days"],
+    )
+
+
+def service_period(lines: Iterable[InvoiceLine], write: Format, timezone: str) -> str:
+    """The days from the first to the last that the lines bill; adjustments of earlier invoices do not stretch it."""
+    every = list(lines)
+    billed = [line for line in every if line.corrects_id is None] or every
+    if not billed:
+        return ""
+    start, end = min(line.service_start for line in billed), max(line.service_end for line in billed)
+    return write.period(start, end, timezone)
+
+
+def _facts(
+    invoice: Invoice, buyer: Buyer, terms: Terms, lines: list[InvoiceLine], write: Format
+) -> list[tuple[str, str]]:
+    """Label and value of each row of the box beside the buyer; what is not known has no row."""
+    rows = [
+        ("Invoice number", invoice.number or ""),
+        ("Issue date", write.day(invoice.issue_date) if invoice.issue_date else ""),
+        ("Due date", write.day(invoice.due_date) if invoice.due_date else ""),
+        ("Service period", service_period(lines, write, terms["timezone"])),
+        ("PO number", terms["po_number"]),
+        ("Contract", terms["contract"]),
+        ("Customer number", buyer["external_id"]),
+    ]
+    return [(label, breakable(value, 20)) for label, value in rows if value]
+
+
+def _line(line: InvoiceLine, write: Format, timezone: str) -> PrintedLine:
+    return PrintedLine(
+        description=breakable(line.description),
+        period=write.period(line.service_start, line.service_end, timezone),
+        quantity="" if line.quantity is None else write.quantity(line.quantity),
+        unit=plural(line.unit, Fraction(line.quantity or 0)) if line.unit else "",
+        amount=write.amount(line.amount),
+        steps=tuple(_steps(line, write, timezone)),
+    )
+
+
+def _steps(line: InvoiceLine, write: Format, timezone: str) -> Iterator[PrintedStep]:
+    """What a line corrects, how its amount came about, and what is not the whole of it."""
+    if line.corrects is not None:
+        yield PrintedStep(f"Adjustment to {line.corrects.invoice.number or 'an invoice that is not yet issued'}")
+    for step in line.steps:
+        yield PrintedStep(
+            label=breakable(write.label(step["label"])),
+            quantity=write.quantity(Decimal(step["quantity"])) if step["quantity"] is not None else "",
+            amount=write.exact(Decimal(step["amount"])),
+        )
+    share = share_in_days(line.service_start, line.service_end, line.fraction, timezone)
+    if share:
+        yield PrintedStep(f"Prorated: {share}")
+    if line.billed_before:  # the steps show all usage: without it they would not explain the difference
+        yield PrintedStep("Already billed", amount=write.amount(-line.billed_before))
+
+
+def _address(lines: list[str], country: str) -> list[str]:
+    """The lines of an address with the country's English name at its end."""
+    name = Locale("en").territories.get(country, country) if country else ""
+    known = {line.casefold() for line in lines}
+    return [*lines, name] if name and not known & {name.casefold(), country.casefold()} else lines
+
+
+def _party(name: str, address: list[str], tax_id: str) -> Party:
+    return Party(breakable(name), [breakable(line) for line in address], breakable(tax_id))

@@ -1,0 +1,101 @@
+"""The document of an invoice: drawn once from its copies at issue, stored, and the same for ever after."""
+
+import hashlib
+from datetime import datetime
+from io import BytesIO
+
+from django.core.files import File
+from django.core.files.storage import default_storage
+from django.db import IntegrityError, transaction
+from django.template.loader import render_to_string
+from django.utils.text import get_valid_filename
+
+from billing.invoicing.document_context import printed_invoice
+from billing.invoicing.errors import InvoicingError
+from billing.invoicing.models import Invoice, InvoiceDocument
+from billing.invoicing.rendering import Rendered, render_html
+from billing.invoicing.states import InvoiceState
+
+
+class NotIssued(InvoicingError):
+    """Only an issued invoice has a document."""
+
+    def __init__(self, invoice: Invoice) -> None:
+        self.invoice = invoice
+        super().__init__(f"The {invoice} is not issued: issue it first, or look at its preview.")
+
+
+class DocumentDamaged(InvoicingError):
+    """The stored file is not the one that was rendered, and drawing it anew gives another."""
+
+    def __init__(self, document: InvoiceDocument) -> None:
+        self.document = document
+        super().__init__(
+            f"The file {document.file.name} of invoice {document.invoice} is missing or was changed, and drawing it "
+            "again does not give the same file: restore it from a backup."
+        )
+
+
+def render_pdf(invoice: Invoice) -> Rendered:
+    """Draw an invoice: an issued one from its copies at issue (R5.8), any other from live data, marked DRAFT.
+
+    GlyphsMissing when a name has characters that the font lacks.
+    """
+    return render_html(render_to_string("billing/invoice.html", {"invoice": printed_invoice(invoice)}))
+
+
+def preview_pdf(invoice: Invoice) -> bytes:
+    """The PDF of an invoice in whatever state, stored nowhere; what is not issued bears the mark DRAFT."""
+    return render_pdf(invoice).bytes
+
+
+def document_of(*, invoice: Invoice, now: datetime) -> InvoiceDocument:
+    """The document of an issued invoice: drawn and stored at the first call, the same at every other.
+
+    Two calls at once end in one document; the loser removes its file. A file that got lost is drawn again when that
+    gives the same bytes. Run it outside a larger transaction: a rollback would leave a file without a row.
+    Raises NotIssued, GlyphsMissing, DocumentDamaged.
+    """
+    if invoice.state != InvoiceState.ISSUED:
+        raise NotIssued(invoice)
+    document = InvoiceDocument.objects.filter(invoice=invoice).first()
+    if document is None:
+        return _store(invoice, render_pdf(invoice), now)
+    if not default_storage.exists(document.file.name):
+        _restore(document)
+    return document
+
+
+def read_document(document: InvoiceDocument) -> bytes:
+    """The stored file, known by its digest to be what was rendered; one that is not raises DocumentDamaged."""
+    if not default_storage.exists(document.file.name):
+        _restore(document)
+    with document.file.open("rb") as file:
+        content: bytes = file.read()
+    if hashlib.sha256(content).hexdigest() != document.sha256:
+        raise DocumentDamaged(document)
+    return content
+
+
+def _store(invoice: Invoice, rendered: Rendered, now: datetime) -> InvoiceDocument:
+    """Write the file, then its row; whoever finds a row already there takes the file back."""
+    wanted = f"invoices/{invoice.issue_date:%Y/%m}/{get_valid_filename(str(invoice.number))}.pdf"
+    name = default_storage.save(wanted, File(BytesIO(rendered.bytes)))
+    try:
+        with transaction.atomic():
+            return InvoiceDocument.objects.create(
+                invoice=invoice, file=name, sha256=rendered.sha256, pages=rendered.pages, rendered_at=now
+            )
+    except IntegrityError:
+        default_storage.delete(name)
+        return InvoiceDocument.objects.get(invoice=invoice)
+
+
+def _restore(document: InvoiceDocument) -> None:
+    """Write a lost file again under its own name, if it comes out the same."""
+    rendered = render_pdf(document.invoice)
+    if rendered.sha256 != document.sha256:
+        raise DocumentDamaged(document)
+    name = default_storage.save(document.file.name, File(BytesIO(rendered.bytes)))
+    if name != document.file.name:  # another process was faster
+        default_storage.delete(name)

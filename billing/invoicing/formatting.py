@@ -1,0 +1,119 @@
+"""Numbers, amounts and dates as a document prints them: in the customer's locale, with ISO codes, in a font we ship.
+
+Places of amounts come from our ISO 4217 table, digits and order of dates from babel. Pure: no Django, no clock.
+"""
+
+import re
+import unicodedata
+from datetime import date, datetime, timedelta
+from decimal import Decimal, localcontext
+from fractions import Fraction
+from functools import cache
+from typing import Final
+
+from babel import Locale
+from babel.dates import format_interval, format_skeleton
+from babel.numbers import format_decimal
+
+from billing.invoicing.fonts import printable, unprintable
+from billing.periods import local_date
+from customers.currencies import minor_places
+
+MAX_PLACES: Final = 12
+_DIGITS: Final = 100
+_PLAIN_LOCALE: Final = "en_GB"
+_NUMBER: Final = re.compile(r"(?<![\w.,])(\d{1,3}(?:,\d{3})+|\d+)(?:\.(\d+))?(?![\w,])(?!\.\d)")
+
+
+class Format:
+    """Writes values for one locale (a BCP 47 tag, e.g. de-DE) and one currency (ISO 4217)."""
+
+    def __init__(self, *, locale: str, currency: str) -> None:
+        self.locale = Locale.parse(locale.replace("-", "_"))
+        self.dates = self.locale if _writes_months(str(self.locale)) else Locale.parse(_PLAIN_LOCALE)
+        self.currency = currency
+        self.places = minor_places(currency)
+        self.grouping = (self.locale.decimal_formats[None].pattern or "#,##0").split(";")[0].split(".")[0]
+
+    def amount(self, amount: Decimal) -> str:
+        """`1,234.50`: grouped, exactly the places of the currency's minor unit."""
+        return self._decimal(amount, self.places, self.places)
+
+    def exact(self, amount: Decimal) -> str:
+        """`0.0035`: an amount before rounding, at least the currency's places and at most twelve."""
+        return self._decimal(amount, self.places, MAX_PLACES)
+
+    def money(self, amount: Decimal) -> str:
+        """`USD 1,234.50`: an amount with its ISO code."""
+        return f"{self.currency} {self.amount(amount)}"
+
+    def quantity(self, quantity: Decimal) -> str:
+        """`1,234.5`: grouped, no trailing zeros, at most twelve places."""
+        return self._decimal(quantity, 0, MAX_PLACES)
+
+    def day(self, day: date) -> str:
+        """`30 Nov 2023`, in the locale's order."""
+        return printable(format_skeleton("yMMMd", day, locale=self.dates))
+
+    def period(self, start: datetime, end: datetime, timezone: str) -> str:
+        """`1–30 Nov 2023`: the days of `[start, end)` in that zone, first and last included."""
+        first, last = local_date(start, timezone), local_date(end - timedelta(microseconds=1), timezone)
+        if first == last:
+            return self.day(first)
+        return printable(format_interval(first, last, "yMMMd", locale=self.dates))
+
+    def label(self, label: str) -> str:
+        """A label of a rating step, whose numbers (`1,000.5`) are written as the locale does."""
+        return _NUMBER.sub(self._number_of_label, label)
+
+    def _number_of_label(self, found: re.Match[str]) -> str:
+        whole, decimals = found.group(1).replace(",", ""), found.group(2) or ""
+        places = len(decimals)
+        return self._decimal(Decimal(f"{whole}.{decimals}" if decimals else whole), places, places)
+
+    def _decimal(self, number: Decimal, least: int, most: int) -> str:
+        fraction = "0" * least + "#" * (most - least)
+        pattern = f"{self.grouping}.{fraction}" if fraction else self.grouping
+        with localcontext(prec=_DIGITS):  # babel rounds in the thread's context, which is too short for some prices
+            return printable(format_decimal(number or Decimal(0), format=pattern, locale=self.locale))
+
+
+def share_in_days(start: datetime, end: datetime, share: str, timezone: str) -> str:
+    """`15 of 31 days` for a part and its share of a full period; empty for a full one.
+
+    A share is a fraction's text such as `15/31`, which may be reduced (`1/2`): the days of the part tell the full
+    number. A share that no whole number of days explains is printed as it is, and so is any other text.
+    """
+    try:
+        fraction = Fraction(share) if share else Fraction(1)
+    except ValueError:
+        return share
+    if fraction == 1:
+        return ""
+    days = (local_date(end, timezone) - local_date(start, timezone)).days
+    full = days / fraction if fraction else Fraction(0)
+    if days and full.denominator == 1:
+        return f"{days} of {full} days"
+    return f"{fraction} of a full period"
+
+
+def breakable(text: str, widest: int = 26) -> str:
+    """The text with blanks inside words wider than a column; a wide character (kanji, kana) counts as two."""
+
+    def parts(word: re.Match[str]) -> str:
+        broken, width = "", 0
+        for char in word.group():
+            step = 2 if unicodedata.east_asian_width(char) in "WF" else 1
+            if width + step > widest:
+                broken, width = f"{broken} ", 0
+            broken, width = broken + char, width + step
+        return broken
+
+    return re.sub(r"\S+", parts, text)
+
+
+@cache
+def _writes_months(locale: str) -> bool:
+    """Whether the font can draw the locale's dates: those of Korean or Hindi it cannot."""
+    days = (date(2024, month, 1) for month in range(1, 13))
+    return not unprintable("".join(format_skeleton("yMMMd", day, locale=locale) for day in days))

@@ -1,0 +1,60 @@
+"""HTML to PDF by xhtml2pdf: byte-equal for equal HTML, and refused when a character would print as a box."""
+
+import hashlib
+import io
+from dataclasses import dataclass
+
+import pypdf
+import reportlab.rl_config
+from xhtml2pdf import pisa
+
+from billing.invoicing.errors import InvoicingError
+from billing.invoicing.fonts import FONT_DIR, printable, unprintable
+
+reportlab.rl_config.invariant = 1  # no clock and no chance in the file: the same invoice gives the same bytes
+
+_NO_GLYPH = "No font this document has can draw"  # the renderer draws a box and only warns
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A PDF file's bytes and its number of pages."""
+
+    bytes: bytes
+    pages: int
+
+    @property
+    def sha256(self) -> str:
+        """The file's digest, hexadecimal."""
+        return hashlib.sha256(self.bytes).hexdigest()
+
+
+class RenderFailed(InvoicingError):
+    """The document could not be drawn as it should look."""
+
+
+class GlyphsMissing(RenderFailed):
+    """The document's font cannot draw some characters; `characters` are they."""
+
+    def __init__(self, characters: list[str]) -> None:
+        self.characters = characters
+        shown = ", ".join(f"“{char}” (U+{ord(char):04X})" for char in characters)
+        super().__init__(
+            f"The font of the documents cannot draw {shown}. Write the name, address or description that has "
+            "them in Latin, Greek, Cyrillic or Japanese characters."
+        )
+
+
+def render_html(html: str) -> Rendered:
+    """Draw an HTML document; fonts are found by their file names in `static/fonts`.
+
+    GlyphsMissing names the characters that would print as boxes; RenderFailed anything else that went wrong.
+    """
+    text, out = printable(html), io.BytesIO()
+    result = pisa.CreatePDF(text, dest=out, path=str(FONT_DIR / "invoice.html"), encoding="utf-8")
+    if any(_NO_GLYPH in str(message) for _, _, message, _ in result.log):
+        raise GlyphsMissing(unprintable(text))
+    if result.err:
+        raise RenderFailed(f"The document could not be drawn: {result.log[0][2] if result.log else 'unknown reason'}.")
+    content = out.getvalue()
+    return Rendered(bytes=content, pages=len(pypdf.PdfReader(io.BytesIO(content)).pages))
