@@ -11,6 +11,7 @@ from customers.queries import claims_on
 from customers.states import ContractState
 
 
+@transaction.atomic
 def activate_contract(*, contract: Contract) -> Contract:
     """Put a draft contract into force: its parties, currency, cadence and start are frozen, and runs bill it.
 

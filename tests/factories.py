@@ -104,7 +104,7 @@ def send_events(
         {"id": f"e{next(_serial)}", "type": "inference"} | dict(each)
         for each in (events if events is not None else [event])
     ]
-    return ingest(body=json.dumps(rows).encode(), origin="test", key=None, default_source=source, now=now)
+    return ingest(events=json.dumps(rows).encode(), origin="test", default_source=source, now=now)
 
 
 def bill(as_of: str, *contracts: Contract, now: datetime = NOW) -> list[Invoice]:

@@ -87,7 +87,7 @@ def rate_usage(wanted: Iterable[tuple[ContractTerms, list[Wanted]]]) -> dict[int
                 meter_id = part.charge.meter_id
                 assert meter_id is not None  # usage has a meter
                 keys[row, column, place] = len(keys)
-                asked[meter_id].append(Request.of(len(keys) - 1, claims.get(contract.customer_id, []), part.period))
+                asked[meter_id].append(Request(len(keys) - 1, claims[contract.customer_id], part.period))
     meters = Meter.objects.in_bulk(asked)
     answers = {}
     for meter_id, requests in asked.items():

@@ -138,7 +138,11 @@ def _credits(
         for gap in due:
             last = not left and gap is due[-1]
             fraction = _share_of_line(contract, line, gap)
-            amount = standing if last else _capped(round_money(line.amount * fraction, contract.currency), standing)
+            amount = (
+                standing
+                if last
+                else _capped(round_money(Fraction(line.amount) * fraction, contract.currency), standing)
+            )
             standing -= amount
             yield FeeLine(
                 stream=line.stream, service=gap, charge_id=line.charge_id, name=line.name, position=0,
