@@ -1,9 +1,7 @@
 """The health check, on a server that lives and on one that does not."""
 
 import json
-import tempfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.db.backends.base.base import NO_DB_ALIAS
@@ -12,37 +10,33 @@ from django.test import RequestFactory
 
 from config import health
 from config.embedded import server
+from tests.config.helper import connect
 
 
-def connection_to(data: Path | str, engine: str = "config.embedded") -> Any:
-    place = {"OPTIONS": {"embedded": data}} if engine == "config.embedded" else {"HOST": str(data)}
-    settings = {"ENGINE": engine, "NAME": "postgres", **place}
-    return ConnectionHandler({"default": {}, NO_DB_ALIAS: settings})[NO_DB_ALIAS]  # see connect() in test_embedded
-
-
-def test_it_works(monkeypatch: pytest.MonkeyPatch, django_db_blocker: Any) -> None:
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder, django_db_blocker.unblock():
-        data = Path(folder, "postgres")
-        monkeypatch.setattr(health, "connection", connection_to(data))
-        try:
-            response = health.healthz(RequestFactory().get("/healthz"))
-            version = health.connection.pg_version
-        finally:
-            health.connection.close()
-            server.leave(data)
+def test_it_works(data: Path, monkeypatch: pytest.MonkeyPatch, unblocked: None) -> None:
+    connection = connect(data)
+    monkeypatch.setattr(health, "connection", connection)
+    try:
+        response = health.healthz(RequestFactory().get("/healthz"))
+        major, minor = divmod(connection.pg_version, 10_000)
+    finally:
+        connection.close()
+        server.leave(data)
     assert response.status_code == 200
-    assert json.loads(response.content) == {"status": "ok", "database": f"{version // 10_000}.{version % 10_000}"}
+    assert json.loads(response.content) == {"status": "ok", "database": f"{major}.{minor}"}
     assert "no-store" in response["Cache-Control"]
 
 
-@pytest.mark.parametrize("engine", ["django.db.backends.postgresql", "config.embedded"])
+@pytest.mark.parametrize("embedded", [True, False])
 def test_no_database_is_said_without_a_traceback(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, django_db_blocker: Any, engine: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unblocked: None, embedded: bool
 ) -> None:
     (tmp_path / "file").touch()
-    monkeypatch.setattr(health, "connection", connection_to(tmp_path / "file" / "postgres", engine))
-    with django_db_blocker.unblock():
-        response = health.healthz(RequestFactory().get("/healthz"))
+    nowhere = tmp_path / "file" / "postgres"
+    other = {"ENGINE": "django.db.backends.postgresql", "NAME": "postgres", "HOST": str(nowhere)}
+    connection = connect(nowhere) if embedded else ConnectionHandler({"default": {}, NO_DB_ALIAS: other})[NO_DB_ALIAS]
+    monkeypatch.setattr(health, "connection", connection)
+    response = health.healthz(RequestFactory().get("/healthz"))
     assert response.status_code == 503
     assert json.loads(response.content) == {"status": "database unavailable"}
 
