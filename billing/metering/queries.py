@@ -69,7 +69,8 @@ def usage_by_day(since: datetime, until: datetime, timezone: str = "UTC") -> lis
                WHERE ts >= %s AND ts < %s GROUP BY 1 ORDER BY 1""",
             [timezone, since, until],
         )
-        return cursor.fetchall()
+        days: list[tuple[date, int]] = cursor.fetchall()
+    return days
 
 
 def unmatched_subjects(period: Period, limit: int = 100) -> list[Unmatched]:

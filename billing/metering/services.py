@@ -172,7 +172,7 @@ def create_api_key(
         prefix=prefix,
         digest=keys.digest_of(secret),
         default_source=default_source,
-        created_by=user,  # type: ignore[misc]  # the settings' user model, whichever it is
+        created_by=user,
         created_at=now.astimezone(UTC),
     )
     return key, secret

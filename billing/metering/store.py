@@ -100,7 +100,10 @@ def events_of(meter: Meter, request: Request, *, limit: int = 100) -> list[Store
         ORDER BY e.ts DESC, e.batch DESC, e.n DESC LIMIT {int(limit)}
     """
     rows = _query(statement, problem.values, count, meter, _pieces([request]))
-    return [StoredEvent(*row[:4], _json(row[4]), *row[5:7], row[7] or "") for row in rows]
+    return [
+        StoredEvent(source, id_, subject, ts, _json(data), recorded, value, why or "")
+        for source, id_, subject, ts, data, recorded, value, why in rows
+    ]
 
 
 def invalid(meter: Meter, request: Request | None, period: Period) -> list[tuple[str, int, datetime, datetime]]:
@@ -154,10 +157,11 @@ def _query(
     statement: str, values: tuple[Any, ...], count: Counted, meter: Meter, where: _Pieces | Period
 ) -> list[tuple[Any, ...]]:
     """Run a statement over the meter's events `e`, their values `c.value` and, where claimed, the requests `r`."""
+    bounds: list[Any]
     if isinstance(where, Period):
-        table, bounds = _ANYBODYS, (where.start, where.end or "infinity")
+        table, bounds = _ANYBODYS, [where.start, where.end or "infinity"]
     elif where[0]:
-        table, bounds = _CLAIMED, where
+        table, bounds = _CLAIMED, [*where]
     else:
         return []
     events = f"""{table} AND e.type_id = (SELECT id FROM metering_type WHERE name = %s) {count.filters.sql}
@@ -167,7 +171,8 @@ def _query(
             statement.replace("{events}", events),
             [*values, *bounds, meter.event_type, *count.filters.values, *count.value.values],
         )
-        return cursor.fetchall()
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
 
 
 def _pieces(requests: Sequence[Request]) -> _Pieces:
