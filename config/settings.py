@@ -14,7 +14,9 @@ DATA_DIR = Path(env.str("METERBOOK_DATA", default=str(BASE_DIR / ".data")))
 DEBUG = env.bool("DEBUG", default=False)
 PRODUCTION = env.bool("METERBOOK_PRODUCTION", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="" if PRODUCTION else "meterbook-on-a-laptop-" + "x" * 50)
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[] if PRODUCTION else ["localhost", "127.0.0.1", "[::1]", "testserver"])
+ALLOWED_HOSTS = env.list(
+    "ALLOWED_HOSTS", default=[] if PRODUCTION else ["localhost", "127.0.0.1", "[::1]", "testserver"]
+)
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 INSTALLED_APPS = [
@@ -75,7 +77,11 @@ def _database() -> dict[str, Any]:
         database = {
             "ENGINE": "config.embedded",
             "NAME": "postgres",
-            "OPTIONS": {"embedded": DATA_DIR / "postgres"},
+            "OPTIONS": {
+                "embedded": DATA_DIR / "postgres",
+                # Server settings, such as METERBOOK_POSTGRES=shared_buffers=2GB,max_wal_size=8GB for a benchmark.
+                "embedded_settings": env.dict("METERBOOK_POSTGRES", default={}),
+            },
         }
     # A test's helpers (worker, web server) are processes of their own: they are told the test's database by name.
     database["NAME"] = env.str("METERBOOK_DATABASE_NAME", default=database["NAME"])
