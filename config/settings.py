@@ -6,6 +6,8 @@ from typing import Any
 
 import environ
 
+from config.unfold import UNFOLD  # noqa: F401  the look of the back office
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 environ.Env.read_env(BASE_DIR / ".env", overwrite=False)

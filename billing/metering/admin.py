@@ -6,9 +6,9 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import path, reverse
+from django.urls import path
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
@@ -23,7 +23,6 @@ from config import clock
 from customers.backoffice import OfficeAdmin, change_url, granted, leave_dialog
 
 FROZEN_WHEN_SOLD = ("code", "event_type", "aggregation", "value", "filters")  # as the trigger meter_frozen has them
-SECRET = "apikey_secret"  # noqa: S105  a name in the session, not a secret
 
 
 @admin.register(Meter)
@@ -41,7 +40,7 @@ class MeterAdmin(OfficeAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Meter]:
         """With whether a published price counts with it."""
-        charges = Meter.charges.rel.related_model._default_manager.filter(meter=OuterRef("pk"))
+        charges = Meter._meta.get_field("charges").related_model._default_manager.filter(meter=OuterRef("pk"))
         sold = charges.exclude(version__state="draft")
         return super().get_queryset(request).annotate(sold=Exists(sold))
 
@@ -100,41 +99,27 @@ class ApiKeyAdmin(OfficeAdmin):
         key = self.get_object(request, unquote(str(object_id)))
         return super().get_actions_detail(request, object_id) if key and key.revoked_at is None else []
 
-    def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
-        """Make the key; its secret waits in the session for the one page that shows it."""
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Make the key; its secret lives until the answer is written, and is stored nowhere."""
         with transaction.atomic():
             key, secret = services.create_api_key(
                 name=obj.name, default_source=obj.default_source, user=request.user, now=clock.now()
             )
-        obj.pk, obj.prefix = key.pk, key.prefix
-        request.session[SECRET] = {"id": key.pk, "secret": secret}
+        obj.pk, obj.prefix, obj.shown_once = key.pk, key.prefix, secret
 
-    def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
-        """On to the page with the secret."""
-        return HttpResponseRedirect(reverse("admin:billing_apikey_secret", args=[obj.pk]))
-
-    def get_urls(self) -> list[Any]:
-        """With the page that shows a secret once."""
-        shown = self.admin_site.admin_view(self.show_secret)
-        return [path("<int:key_id>/secret/", shown, name="billing_apikey_secret"), *super().get_urls()]
-
-    def show_secret(self, request: HttpRequest, key_id: int) -> HttpResponse:
-        """The secret, once, to whoever made the key: the session forgets it as it is shown."""
-        kept = request.session.pop(SECRET, None)
-        if kept is None or kept["id"] != key_id:
-            messages.warning(request, "A secret is shown only once. Lost it? Make a new key and revoke this one.")
-            return HttpResponseRedirect(reverse("admin:billing_apikey_changelist"))
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
+        """The page with the secret: the only one that ever shows it."""
         context = {
             **self.admin_site.each_context(request),
             "title": "Your new API key",
             "opts": self.opts,
-            "secret": kept["secret"],
-            "key": ApiKey.objects.get(pk=key_id),
+            "secret": obj.shown_once,
+            "key": obj,
             "events_url": request.build_absolute_uri("/api/v1/events"),
         }
-        response = TemplateResponse(request, "billing/admin/apikey_secret.html", context)
-        response["Cache-Control"] = "no-store"
-        return response
+        return TemplateResponse(
+            request, "billing/admin/apikey_secret.html", context, headers={"Cache-Control": "no-store"}
+        )
 
     @display(description="State", label={"Active": "success", "Revoked": "danger"})
     def key_state(self, key: ApiKey) -> str:

@@ -87,7 +87,9 @@ def _detail(meter: Meter, asked: store.Request, month: date, after: date, timezo
         "sample": [
             {
                 "event": event,
-                "value": quantity_text(event.value) if not isinstance(event.value, str) and event.value else event.value,
+                "value": quantity_text(event.value)
+                if not isinstance(event.value, str) and event.value
+                else event.value,
                 "data": json.dumps(event.data, indent=1, default=str, ensure_ascii=False),
             }
             for event in store.events_of(meter, asked, limit=SAMPLE)

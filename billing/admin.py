@@ -1,0 +1,8 @@
+"""All pages of the app, gathered from its packages."""
+
+from billing.catalog.admin import *  # noqa: F403
+from billing.catalog.contract_admin import *  # noqa: F403
+from billing.invoicing.admin import *  # noqa: F403
+from billing.invoicing.run_admin import *  # noqa: F403
+from billing.metering.admin import *  # noqa: F403
+from billing.payments.admin import *  # noqa: F403

@@ -1,0 +1,167 @@
+"""The page of a contract, with its subscriptions: in place of the one that customers register."""
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.db import transaction
+from django.db.models import Prefetch, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
+
+from billing.catalog import services
+from billing.catalog.errors import CatalogError
+from billing.catalog.forms import ChangeForm, EndForm, SubscribeForm
+from billing.catalog.models import Subscription, SubscriptionInterval
+from billing.periods import local_date
+from config import clock
+from customers.admin import ContractAdmin as TermsAdmin
+from customers.backoffice import NONE, RecordInline, change_url, granted, leave_dialog, quantity_text
+from customers.models import Contract
+
+
+class SubscriptionInline(RecordInline):
+    """The lines of the contract, each with what it binds from when to when."""
+
+    model = Subscription
+    fields = readonly_fields = ("code", "product", "terms")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Subscription]:
+        """With the intervals in force: superseded ones stay in the books but are not terms."""
+        current = SubscriptionInterval.objects.filter(superseded_at=None).select_related("version__plan")
+        return (
+            super()
+            .get_queryset(request)
+            .select_related("contract", "product")
+            .prefetch_related(Prefetch("intervals", current.order_by("start"), to_attr="current"))
+        )
+
+    @display(description="Terms")
+    def terms(self, subscription: Any) -> SafeString | str:
+        """A line an interval: plan version, quantity, first day and the day after the last."""
+        zone = subscription.contract.timezone
+        rows = (
+            (
+                item.version,
+                quantity_text(item.quantity),
+                local_date(item.start, zone),
+                f"to {local_date(item.end, zone)} (exclusive)" if item.end else "on",
+            )
+            for item in subscription.current
+        )
+        return format_html_join("", '<div class="mb-figure-inline">{} × {}, from {} {}</div>', rows) or NONE
+
+
+class ContractAdmin(TermsAdmin):
+    """Terms as customers know them, and buttons to subscribe, change and end."""
+
+    inlines = (SubscriptionInline,)
+    actions_detail = ("activate", "subscribe", "change_terms", "end_subscription")
+    has_subscribe_permission = granted("billing.add_subscription")
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """Changes need something to change."""
+        steps = super().get_actions_detail(request, object_id)
+        if Subscription.objects.filter(contract_id=unquote(str(object_id))).exists():
+            return steps
+        return [step for step in steps if step.path not in ("change_terms", "end_subscription")]
+
+    @action(
+        description="Subscribe to a plan",
+        icon="add",
+        variant=ActionVariant.PRIMARY,
+        permissions=["subscribe"],
+        dialog={
+            "title": "Subscribe to a plan",
+            "description": "Only published plan versions can be chosen.",
+            "form_class": SubscribeForm,
+            "form_submit_text": "Subscribe",
+        },
+    )
+    def subscribe(self, request: HttpRequest, form: SubscribeForm, object_id: str) -> HttpResponse:
+        """A new line of the contract."""
+        contract, given = self._contract(request, object_id), form.cleaned_data
+        return self._do(
+            request,
+            contract,
+            lambda: services.subscribe(
+                contract=contract,
+                version=given["version"],
+                code=given["code"],
+                start=given["start"],
+                end=given["end"],
+                quantity=given["quantity"],
+                now=clock.now(),
+            ),
+            f"{given['code']}: {given['version']} from {given['start']}.",
+        )
+
+    @action(description="Change plan or quantity", icon="swap_horiz", permissions=["subscribe"], dialog={
+        "title": "Change plan or quantity",
+        "description": "What was billed for the time after that day is credited, and the new terms are charged.",
+        "form_class": ChangeForm,
+        "form_submit_text": "Change",
+    })  # fmt: skip
+    def change_terms(self, request: HttpRequest, form: ChangeForm, object_id: str) -> HttpResponse:
+        """Other terms from a day on; earlier terms stand."""
+        contract, given = self._contract(request, object_id), form.cleaned_data
+        return self._do(
+            request,
+            contract,
+            lambda: services.change_subscription(
+                subscription=given["subscription"],
+                at=given["at"],
+                version=given["version"],
+                quantity=given["quantity"],
+                now=clock.now(),
+            ),
+            f"{given['subscription'].code}: {self._change(given)} from {given['at']}.",
+        )
+
+    @action(description="End a subscription", icon="event_busy", permissions=["subscribe"], dialog={
+        "title": "End a subscription",
+        "description": "Fees billed for the time after that day are credited.",
+        "form_class": EndForm,
+        "form_submit_text": "End it",
+    })  # fmt: skip
+    def end_subscription(self, request: HttpRequest, form: EndForm, object_id: str) -> HttpResponse:
+        """No terms from a day on."""
+        contract, given = self._contract(request, object_id), form.cleaned_data
+        at: date = given["at"]
+        return self._do(
+            request,
+            contract,
+            lambda: services.end_subscription(subscription=given["subscription"], at=at, now=clock.now()),
+            f"{given['subscription'].code} ends on {at}.",
+        )
+
+    @staticmethod
+    def _change(given: dict[str, Any]) -> str:
+        """What is new, in words."""
+        quantity = given["quantity"]
+        parts = [str(given["version"])] if given["version"] else []
+        return ", ".join(parts + ([f"quantity {quantity_text(quantity)}"] if quantity is not None else []))
+
+    def _contract(self, request: HttpRequest, object_id: str) -> Contract:
+        return self.get_object(request, unquote(object_id))
+
+    def _do(self, request: HttpRequest, contract: Contract, verb: Callable[[], Any], done: str) -> HttpResponse:
+        """Run one verb in a transaction, record it in the history, and say how it went."""
+        try:
+            with transaction.atomic():
+                verb()
+        except CatalogError as error:
+            messages.error(request, str(error))
+        else:
+            self.log_change(request, contract, done)
+            messages.success(request, done)
+        return leave_dialog(change_url(contract))
+
+
+admin.site.unregister(Contract)
+admin.site.register(Contract, ContractAdmin)

@@ -1,0 +1,223 @@
+"""Pages of invoices. `billing.payments.admin` puts its own in place of the one here, with what was paid."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
+from unfold.forms import BaseDialogForm
+
+from billing.invoicing import delivery, services
+from billing.invoicing.background import enqueue
+from billing.invoicing.bulk_page import Step, confirm_and_run, report
+from billing.invoicing.documents import document_of, preview_pdf, read_document
+from billing.invoicing.errors import InvoicingError
+from billing.invoicing.forms import SendBackForm
+from billing.invoicing.invoice_page import page_of
+from billing.invoicing.models import Invoice
+from billing.invoicing.results import BulkResult
+from billing.invoicing.states import InvoiceState
+from config import clock
+from customers.backoffice import RecordAdmin, change_url, granted, leave_dialog, link_to, money
+
+STATE_BADGES = {
+    InvoiceState.DRAFT.label: "warning",
+    InvoiceState.APPROVED.label: "info",
+    InvoiceState.ISSUED.label: "success",
+}
+# Which buttons a state offers, the most likely next step first.
+BUTTONS: dict[str, tuple[str, ...]] = {
+    InvoiceState.DRAFT: ("approve", "pdf"),
+    InvoiceState.APPROVED: ("issue", "send_back", "pdf"),
+    InvoiceState.ISSUED: ("send", "record_payment", "pdf"),
+}
+
+
+def queue_deliveries(invoice_ids: Sequence[int], *, user: Any, now: datetime) -> BulkResult:
+    """Leave many mails to the worker: each takes a second, and the page would wait for all of them."""
+    deliveries, skipped = delivery.request_deliveries(invoice_ids=invoice_ids, user=user, now=now)
+    for each in deliveries:
+        enqueue("billing.invoicing.tasks.deliver", each.pk)
+    return BulkResult(done=[each.invoice for each in deliveries], skipped=skipped)
+
+
+def _dialog(title: str, text: str, submit: str, form: type[BaseDialogForm] = BaseDialogForm) -> dict[str, Any]:
+    return {"title": title, "description": text, "form_class": form, "form_submit_text": submit}
+
+
+class InvoiceAdmin(RecordAdmin):
+    """Invoices, read-only: they are moved by buttons, one by one or many at once."""
+
+    list_display = (
+        "__str__", "state_badge", "customer_link", "contract_link", "total_money", "issue_date", "due_date",
+    )  # fmt: skip
+    list_filter = (
+        ("state", ChoicesDropdownFilter),
+        ("entity", RelatedDropdownFilter),
+        "currency",
+        ("issue_date", RangeDateFilter),
+    )
+    list_select_related = ("customer", "contract", "entity")
+    search_fields = ("number", "customer__legal_name", "customer__external_id", "contract__number")
+    search_help_text = "Invoice number, customer, your own id of the customer, or contract number"
+    date_hierarchy = "issue_date"
+    actions = ("approve_selected", "issue_selected", "send_selected")
+    actions_detail = ("approve", "issue", "send", "send_back", "pdf")
+    change_form_template = "billing/admin/invoice.html"
+    has_approve_permission = granted("billing.approve_invoice")
+    has_issue_permission = granted("billing.issue_invoice")
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """Only legal next steps."""
+        invoice = self.get_object(request, unquote(str(object_id)))
+        offered = self.buttons_of(invoice) if invoice else ()
+        steps = {step.path: step for step in super().get_actions_detail(request, object_id)}
+        return [steps[name] for name in offered if name in steps]
+
+    def buttons_of(self, invoice: Any) -> tuple[str, ...]:
+        """The buttons that the invoice's state offers."""
+        return BUTTONS[invoice.state]
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """The page with its lines and facts in place of a form."""
+        extra = dict(extra_context or {})
+        invoice = self.get_object(request, unquote(object_id)) if object_id else None
+        if invoice and self.has_view_permission(request, invoice):
+            extra |= self.page_context(request, invoice)
+        return super().changeform_view(request, object_id, form_url, extra)
+
+    def page_context(self, request: HttpRequest, invoice: Any) -> dict[str, Any]:
+        """What the page shows besides the frame."""
+        return page_of(invoice) | {"badge": STATE_BADGES[invoice.get_state_display()]}
+
+    @display(description="State", label=STATE_BADGES, ordering="state")
+    def state_badge(self, invoice: Invoice) -> str:
+        """Draft, approved or issued."""
+        return invoice.get_state_display()
+
+    @display(description="Customer", ordering="customer__legal_name")
+    def customer_link(self, invoice: Invoice) -> str:
+        """Who is billed."""
+        return link_to(invoice.customer)
+
+    @display(description="Contract", ordering="contract__number")
+    def contract_link(self, invoice: Invoice) -> str:
+        """Under which terms."""
+        return link_to(invoice.contract)
+
+    @display(description="Total", ordering="total")
+    def total_money(self, invoice: Invoice) -> str:
+        """With tax."""
+        return money(invoice.total, invoice.currency)
+
+    def steps(self, request: HttpRequest) -> dict[str, Step]:
+        """The three moves that one or many invoices can make."""
+        who, now = request.user, clock.now()
+        return {
+            "approve": Step(
+                "approve_selected", "Approve", "approved", InvoiceState.DRAFT,
+                "Approved invoices are frozen and can be issued, or sent back with a reason.",
+                lambda ids: services.approve(invoice_ids=ids, user=who, now=now),
+            ),
+            "issue": Step(
+                "issue_selected", "Issue", "issued", InvoiceState.APPROVED,
+                "Issued invoices get their number and date. This cannot be taken back.",
+                lambda ids: services.issue(invoice_ids=ids, user=who, now=now),
+            ),
+            "send": Step(
+                "send_selected", "Send", "sent", InvoiceState.ISSUED,
+                "The document goes by e-mail to the customer's billing addresses.",
+                lambda ids: delivery.send_invoices(invoice_ids=ids, user=who, now=now),
+            ),
+            "queue": Step(
+                "send_selected", "Send", "queued to be sent:", InvoiceState.ISSUED,
+                "The documents go by e-mail to the customers' billing addresses, one after the other.",
+                lambda ids: queue_deliveries(ids, user=who, now=now),
+            ),
+        }  # fmt: skip
+
+    @action(description="Approve…", permissions=["approve"])
+    def approve_selected(self, request: HttpRequest, queryset: QuerySet[Invoice]) -> HttpResponse | None:
+        """Approve many, after a page that says how much."""
+        return confirm_and_run(request, self, queryset, self.steps(request)["approve"])
+
+    @action(description="Issue…", permissions=["issue"])
+    def issue_selected(self, request: HttpRequest, queryset: QuerySet[Invoice]) -> HttpResponse | None:
+        """Issue many."""
+        return confirm_and_run(request, self, queryset, self.steps(request)["issue"])
+
+    @action(description="Send…", permissions=["issue"])
+    def send_selected(self, request: HttpRequest, queryset: QuerySet[Invoice]) -> HttpResponse | None:
+        """Send many."""
+        return confirm_and_run(request, self, queryset, self.steps(request)["queue"])
+
+    def _one(self, request: HttpRequest, step: str, object_id: str) -> HttpResponse:
+        """Make a move of one invoice from its page."""
+        invoice = self.get_object(request, unquote(object_id))
+        move = self.steps(request)[step]
+        report(request, self, move, move.run([invoice.pk]))
+        return leave_dialog(change_url(invoice))
+
+    @action(description="Approve", icon="check", variant=ActionVariant.PRIMARY, permissions=["approve"], dialog=_dialog(
+        "Approve this invoice?", "It is frozen, counts as billed, and can be issued or sent back.", "Approve",
+    ))  # fmt: skip
+    def approve(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        """Draft → approved."""
+        return self._one(request, "approve", object_id)
+
+    @action(description="Issue", icon="verified", variant=ActionVariant.PRIMARY, permissions=["issue"], dialog=_dialog(
+        "Issue this invoice?", "It gets its number and date and goes to the books. This cannot be taken back.", "Issue",
+    ))  # fmt: skip
+    def issue(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        """Approved → issued."""
+        return self._one(request, "issue", object_id)
+
+    @action(description="Send", icon="mail", permissions=["issue"], dialog=_dialog(
+        "Send this invoice?", "The document goes by e-mail to the customer's billing addresses.", "Send",
+    ))  # fmt: skip
+    def send(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        """Mail the document."""
+        return self._one(request, "send", object_id)
+
+    @action(description="Send back", icon="undo", permissions=["approve"], dialog=_dialog(
+        "Send back to draft?", "It no longer counts as billed, and the next run brings it up to date.", "Send back",
+        SendBackForm,
+    ))  # fmt: skip
+    def send_back(self, request: HttpRequest, form: SendBackForm, object_id: str) -> HttpResponse:
+        """Approved → draft, with a reason."""
+        invoice, reason = self.get_object(request, unquote(object_id)), form.cleaned_data["reason"]
+        try:
+            services.send_back(invoice_id=invoice.pk, user=request.user, reason=reason, now=clock.now())
+        except InvoicingError as error:
+            messages.error(request, str(error))
+        else:
+            self.log_change(request, invoice, f"Sent back to draft: {reason}")
+            messages.success(request, "The invoice is a draft again.")
+        return leave_dialog(change_url(invoice))
+
+    @action(description="PDF", icon="picture_as_pdf", permissions=["view"], attrs={"target": "_blank"})
+    def pdf(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The stored document of an issued invoice; of any other a preview that says so."""
+        invoice = self.get_object(request, unquote(object_id))
+        try:
+            if invoice.state == InvoiceState.ISSUED:
+                content = read_document(document_of(invoice=invoice, now=clock.now()))
+            else:
+                content = preview_pdf(invoice)
+        except InvoicingError as error:
+            messages.error(request, str(error))
+            return HttpResponseRedirect(change_url(invoice))
+        name = f"{invoice.number or f'preview-{invoice.pk}'}.pdf"
+        disposition = {"Content-Disposition": f'inline; filename="{name}"'}
+        return HttpResponse(content, content_type="application/pdf", headers=disposition)
+
+
+admin.site.register(Invoice, InvoiceAdmin)

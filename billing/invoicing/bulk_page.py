@@ -1,0 +1,100 @@
+"""The page between choosing invoices and moving them: how many, how much, and which are skipped and why."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.admin import helpers
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+
+from billing.invoicing.models import Invoice
+from billing.invoicing.results import BulkResult
+from customers.backoffice import OfficeAdmin, amount_text
+
+SHOWN = 100  # rows named on the page; the totals count them all
+
+
+@dataclass(frozen=True)
+class Step:
+    """A move of many invoices: `ready` is the state it starts from, `run` the service that makes it."""
+
+    action: str
+    verb: str
+    done: str
+    ready: str
+    note: str
+    run: Callable[[Sequence[int]], BulkResult]
+
+
+def totals_text(invoices: Sequence[Invoice]) -> str:
+    """“EUR 48,210.00 and USD 12.00”: the sum of the totals, by currency."""
+    sums: dict[str, Decimal] = {}
+    for invoice in invoices:
+        sums[invoice.currency] = sums.get(invoice.currency, Decimal(0)) + invoice.total
+    return " and ".join(amount_text(total, currency) for currency, total in sorted(sums.items())) or "nothing"
+
+
+def confirm_and_run(
+    request: HttpRequest, page: OfficeAdmin, queryset: QuerySet[Invoice], step: Step
+) -> TemplateResponse | None:
+    """Ask first; on “confirm” run the step, say how it went, and return to the filtered list (None).
+
+    The confirmation holds for what it showed: when the choice has changed meanwhile (“all of the list” may have grown),
+    it is asked again.
+    """
+    chosen = list(queryset.select_related("customer", "contract").order_by("id"))
+    ready = [invoice for invoice in chosen if invoice.state == step.ready]
+    shown = f"{len(ready)}:{totals_text(ready)}"
+    if request.POST.get("confirm") == shown and ready:
+        report(request, page, step, step.run([invoice.pk for invoice in ready]), others=len(chosen) - len(ready))
+        return None
+    if "confirm" in request.POST:
+        messages.warning(request, "The invoices have changed since you chose them: please look again.")
+    return TemplateResponse(request, "billing/admin/bulk.html", _context(request, page, step, chosen, ready, shown))
+
+
+def _context(
+    request: HttpRequest, page: OfficeAdmin, step: Step, chosen: list[Invoice], ready: list[Invoice], shown: str
+) -> dict[str, Any]:
+    skipped = [invoice for invoice in chosen if invoice.state != step.ready]
+    return {
+        **page.admin_site.each_context(request),
+        "title": f"{step.verb} {len(ready)} invoice{'' if len(ready) == 1 else 's'}",
+        "opts": page.opts,
+        "step": step,
+        "confirm": shown,
+        "totals": totals_text(ready),
+        "ready_count": len(ready),
+        "ready": [(invoice, amount_text(invoice.total, invoice.currency)) for invoice in ready[:SHOWN]],
+        "more": max(0, len(ready) - SHOWN),
+        "skipped": [(invoice, _why(invoice, step)) for invoice in skipped[:SHOWN]],
+        "skipped_count": len(skipped),
+        "selected": request.POST.getlist(helpers.ACTION_CHECKBOX_NAME),
+        "select_across": request.POST.get("select_across", "0"),
+        "checkbox": helpers.ACTION_CHECKBOX_NAME,
+        "back": request.get_full_path(),
+    }
+
+
+def _why(invoice: Invoice, step: Step) -> str:
+    return f"It is {invoice.get_state_display().lower()}; only an invoice that is {step.ready} can be {step.done}."
+
+
+def report(request: HttpRequest, page: Any, step: Step, result: BulkResult, others: int = 0) -> None:
+    """Say what was done with count and amount, and each that was not with the reason; keep it in the history."""
+    for invoice in result.done:
+        page.log_change(request, invoice, f"{step.done.capitalize()}.")
+    if len(result.done) == 1:
+        invoice = result.done[0]
+        messages.success(request, f"{step.done.capitalize()} {invoice}, {totals_text(result.done)}.")
+    elif result.done:
+        done = f"{step.done.capitalize()} {len(result.done)} invoices, {totals_text(result.done)}"
+        messages.success(request, done + (f"; {others} skipped, not {step.ready}." if others else "."))
+    for invoice, reason in result.skipped[:10]:
+        messages.error(request, f"{invoice.customer}: {reason}")
+    if len(result.skipped) > 10:
+        messages.error(request, f"{len(result.skipped) - 10} more were skipped.")

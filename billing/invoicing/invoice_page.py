@@ -1,0 +1,94 @@
+"""What the page of an invoice shows: its facts, its lines with the steps that made them, and what happened to it."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.urls import reverse
+
+from billing.catalog.models import Charge
+from billing.invoicing.models import Invoice, InvoiceLine
+from billing.periods import local_date
+from customers.backoffice import amount_text, change_url, quantity_text
+
+
+def page_of(invoice: Invoice) -> dict[str, Any]:
+    """Everything that `templates/billing/admin/invoice.html` prints; a fixed number of queries."""
+    zone = invoice.contract.timezone
+    lines = (
+        invoice.lines.select_related(
+            "charge__version__plan", "charge__meter", "corrects__invoice", "stream__subscription", "slot"
+        )
+        .order_by("position")
+        .all()
+    )
+    return {
+        "invoice": invoice,
+        "lines": [_line(line, invoice, zone) for line in lines],
+        "net": amount_text(invoice.net, invoice.currency),
+        "tax": amount_text(invoice.tax, invoice.currency),
+        "total": amount_text(invoice.total, invoice.currency),
+        "deliveries": list(invoice.deliveries.select_related("requested_by")),
+        "document": getattr(invoice, "document", None),
+        "journal_url": f"{reverse('admin:revenue_journalentry_changelist')}?source__exact=invoice/{invoice.pk}",
+    }
+
+
+def _line(line: InvoiceLine, invoice: Invoice, zone: str) -> dict[str, Any]:
+    """One line as texts, with links to where its numbers come from."""
+    steps = [_step(step, invoice.currency) for step in line.steps]
+    if line.billed_before:
+        steps.append({"label": "Already billed", "amount": amount_text(-line.billed_before, invoice.currency)})
+    return {
+        "description": line.description,
+        "subscription": line.stream.subscription.code,
+        "version": str(line.charge.version),
+        "version_url": change_url(line.charge.version),
+        "usage_url": _usage_url(line, invoice, zone),
+        "corrects": _corrects(line),
+        "period": _days(line, zone),
+        "fraction": line.fraction if line.fraction not in ("", "1", "1/1") else "",
+        "quantity": quantity_text(line.quantity) if line.quantity is not None else "",
+        "unit": line.unit,
+        "amount": amount_text(line.amount, invoice.currency),
+        "negative": line.amount < 0,
+        "steps": steps,
+        "engine": line.engine,
+    }
+
+
+def _step(step: dict[str, Any], currency: str) -> dict[str, str]:
+    """A rating step as texts; what a step does not have stays empty."""
+    return {
+        "label": step["label"],
+        "quantity": quantity_text(Decimal(step["quantity"])) if step.get("quantity") is not None else "",
+        "unit_amount": _amount(step.get("unit_amount"), currency),
+        "flat_amount": _amount(step.get("flat_amount"), currency),
+        "amount": _amount(step.get("amount"), currency),
+    }
+
+
+def _amount(text: str | None, currency: str) -> str:
+    return "" if text is None else amount_text(Decimal(text), currency)
+
+
+def _corrects(line: InvoiceLine) -> dict[str, str] | None:
+    """The earlier line that this one adjusts, named by its invoice."""
+    if line.corrects is None:
+        return None
+    return {"text": f"{line.corrects.invoice}, line {line.corrects.position}", "url": change_url(line.corrects.invoice)}
+
+
+def _days(line: InvoiceLine, zone: str) -> str:
+    """First and last day of service in the contract's zone."""
+    first = local_date(line.service_start, zone)
+    last = local_date(line.service_end - timedelta(microseconds=1), zone)
+    return f"{first} – {last}" if first != last else f"{first}"
+
+
+def _usage_url(line: InvoiceLine, invoice: Invoice, zone: str) -> str:
+    """The page of the usage behind a line that was metered."""
+    if line.charge.kind != Charge.Kind.USAGE:
+        return ""
+    month = local_date(line.service_start, zone).strftime("%Y-%m")
+    return f"{reverse('admin:billing_customer_usage', args=[invoice.customer_id])}?month={month}"
