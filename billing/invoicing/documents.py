@@ -11,29 +11,10 @@ from django.template.loader import render_to_string
 from django.utils.text import get_valid_filename
 
 from billing.invoicing.document_context import printed_invoice
-from billing.invoicing.errors import InvoicingError
+from billing.invoicing.errors import DocumentDamaged, NotIssued
 from billing.invoicing.models import Invoice, InvoiceDocument
 from billing.invoicing.rendering import Rendered, render_html
 from billing.invoicing.states import InvoiceState
-
-
-class NotIssued(InvoicingError):
-    """Only an issued invoice has a document."""
-
-    def __init__(self, invoice: Invoice) -> None:
-        self.invoice = invoice
-        super().__init__(f"The {invoice} is not issued: issue it first, or look at its preview.")
-
-
-class DocumentDamaged(InvoicingError):
-    """The stored file is not the one that was rendered, and drawing it anew gives another."""
-
-    def __init__(self, document: InvoiceDocument) -> None:
-        self.document = document
-        super().__init__(
-            f"The file {document.file.name} of invoice {document.invoice} is missing or was changed, and drawing it "
-            "again does not give the same file: restore it from a backup."
-        )
 
 
 def render_pdf(invoice: Invoice) -> Rendered:
@@ -73,7 +54,7 @@ def read_document(document: InvoiceDocument) -> bytes:
     with document.file.open("rb") as file:
         content: bytes = file.read()
     if hashlib.sha256(content).hexdigest() != document.sha256:
-        raise DocumentDamaged(document)
+        raise DocumentDamaged(document.invoice, document.file.name)
     return content
 
 
@@ -95,7 +76,7 @@ def _restore(document: InvoiceDocument) -> None:
     """Write a lost file again under its own name, if it comes out the same."""
     rendered = render_pdf(document.invoice)
     if rendered.sha256 != document.sha256:
-        raise DocumentDamaged(document)
+        raise DocumentDamaged(document.invoice, document.file.name)
     name = default_storage.save(document.file.name, File(BytesIO(rendered.bytes)))
     if name != document.file.name:  # another process was faster
         default_storage.delete(name)

@@ -42,3 +42,36 @@ class LaterInvoice(InvoicingError):
 
     def __init__(self, invoice: object) -> None:
         super().__init__(f"A later invoice builds on {invoice}: send that one back first.")
+
+
+class NotIssued(InvoicingError):
+    """Only an issued invoice has a document."""
+
+    def __init__(self, invoice: object) -> None:
+        super().__init__(f"{str(invoice).capitalize()} is not issued: issue it first, or look at its preview.")
+
+
+class RenderFailed(InvoicingError):
+    """A document could not be drawn as it should look."""
+
+
+class GlyphsMissing(RenderFailed):
+    """The documents' font cannot draw some characters; `characters` are they."""
+
+    def __init__(self, characters: list[str]) -> None:
+        self.characters = characters
+        shown = ", ".join(f"“{char}” (U+{ord(char):04X})" for char in characters)
+        super().__init__(
+            f"The font of the documents cannot draw {shown}. Write the name, address or description that has "
+            "them in Latin, Greek, Cyrillic or Japanese characters."
+        )
+
+
+class DocumentDamaged(InvoicingError):
+    """A stored file is not the one that was rendered, and drawing it anew gives another."""
+
+    def __init__(self, invoice: object, file: str) -> None:
+        super().__init__(
+            f"The file {file} of invoice {invoice} is missing or was changed, and drawing it again does not give the "
+            "same file: restore it from a backup."
+        )

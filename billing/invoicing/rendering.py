@@ -8,7 +8,7 @@ import pypdf
 import reportlab.rl_config
 from xhtml2pdf import pisa
 
-from billing.invoicing.errors import InvoicingError
+from billing.invoicing.errors import GlyphsMissing, RenderFailed
 from billing.invoicing.fonts import FONT_DIR, printable, unprintable
 
 reportlab.rl_config.invariant = 1  # no clock and no chance in the file: the same invoice gives the same bytes
@@ -27,22 +27,6 @@ class Rendered:
     def sha256(self) -> str:
         """The file's digest, hexadecimal."""
         return hashlib.sha256(self.bytes).hexdigest()
-
-
-class RenderFailed(InvoicingError):
-    """The document could not be drawn as it should look."""
-
-
-class GlyphsMissing(RenderFailed):
-    """The document's font cannot draw some characters; `characters` are they."""
-
-    def __init__(self, characters: list[str]) -> None:
-        self.characters = characters
-        shown = ", ".join(f"“{char}” (U+{ord(char):04X})" for char in characters)
-        super().__init__(
-            f"The font of the documents cannot draw {shown}. Write the name, address or description that has "
-            "them in Latin, Greek, Cyrillic or Japanese characters."
-        )
 
 
 def render_html(html: str) -> Rendered:

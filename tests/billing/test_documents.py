@@ -12,18 +12,12 @@ import pytest
 from django.core.files.storage import default_storage
 from django.db import connection
 
-from billing.invoicing.documents import (
-    DocumentDamaged,
-    NotIssued,
-    document_of,
-    preview_pdf,
-    read_document,
-    render_pdf,
-)
+from billing.invoicing.documents import document_of, preview_pdf, read_document, render_pdf
+from billing.invoicing.errors import DocumentDamaged, GlyphsMissing, NotIssued
 from billing.invoicing.fonts import unprintable
 from billing.invoicing.formatting import Format, breakable, share_in_days
 from billing.invoicing.models import Invoice, InvoiceDocument
-from billing.invoicing.rendering import GlyphsMissing, Rendered
+from billing.invoicing.rendering import Rendered
 from tests.billing.issued import DECEMBER, NOVEMBER, NOW, Line, make_contract, make_invoice, make_issued
 
 OCTOBER = (datetime(2023, 10, 1, tzinfo=UTC), datetime(2023, 11, 1, tzinfo=UTC))
