@@ -10,20 +10,29 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, Final
 
-import msgspec
 import psycopg
 from django.db import connection
 
-SEPARATOR: Final = "\x1e"
-"""Between the texts of `data`: JSON has no bare control characters but tab and line ends."""
+from billing.metering.validate import SEPARATOR
+
+_SEPARATOR: Final = SEPARATOR.decode()
 
 _ROWS: Final = """
-    SELECT n, digest, seed, source_id, type_id, subject_id, sent, coalesce(sent, %(now)s::timestamptz) AS ts, id,
+    SELECT n, digest, source_id, type_id, subject_id, sent, coalesce(sent, %(now)s::timestamptz) AS ts, id,
            data::jsonb AS data
-    FROM unnest(%(n)s::int[], %(digest)s::uuid[], %(seed)s::bigint[], %(source)s::int[], %(type)s::int[],
-                %(subject)s::int[], %(sent)s::timestamptz[], %(id)s::text[], string_to_array(%(data)s, E'\\x1e'))
-         AS r(n, digest, seed, source_id, type_id, subject_id, sent, id, data)
+    FROM unnest(%(n)s::int[], %(digest)s::uuid[], %(source)s::int[], %(type)s::int[], %(subject)s::int[],
+                %(sent)s::timestamptz[], %(id)s::text[], string_to_array(%(data)s, E'\\x1e'))
+         AS r(n, digest, source_id, type_id, subject_id, sent, id, data)
 """
+
+
+def _content(table: str, sent: str) -> str:
+    """SQL: 64 bits of what the sender sent (R1.1): equal JSON hashes equally, and a time not sent is no part of it."""
+    return f"""(jsonb_hash_extended({table}.data, 0)
+        # hashint4extended({table}.type_id, 1) # hashint4extended({table}.subject_id, 2)
+        # coalesce(hashfloat8extended(date_part('epoch', {sent}), 3), 0))"""
+
+
 # Keys go in by order of digest: two batches with the same keys then wait for each other and do not deadlock.
 _APPEND: Final = f"""
     WITH r AS MATERIALIZED ({_ROWS}),
@@ -33,7 +42,7 @@ _APPEND: Final = f"""
     ),
     k AS (
         INSERT INTO metering_key (digest, content, ts, subject_id, type_id)
-        SELECT digest, jsonb_hash_extended(data, 0) # seed, ts, subject_id, type_id FROM r ORDER BY digest
+        SELECT digest, {_content("r", "r.sent")}, ts, subject_id, type_id FROM r ORDER BY digest
         ON CONFLICT DO NOTHING RETURNING digest
     ),
     e AS (
@@ -46,32 +55,41 @@ _APPEND: Final = f"""
 """
 _KNOWN: Final = f"""
     WITH r AS MATERIALIZED ({_ROWS})
-    SELECT r.n FROM r JOIN metering_key k USING (digest) WHERE k.content = jsonb_hash_extended(r.data, 0) # r.seed
+    SELECT r.n FROM r JOIN metering_key k USING (digest) WHERE k.content = {_content("r", "r.sent")}
 """
-_STORED: Final = f"""
+# The hash of jsonb may change with a major version of PostgreSQL, and then says nothing: the events decide. Only
+# whether the first one named its time cannot be read from it, so that its own hash is asked.
+_EQUAL: Final = f"""
     WITH r AS MATERIALIZED ({_ROWS})
-    SELECT r.n, e.ts, k.content # jsonb_hash_extended(e.data, 0),
-           e.data = r.data AND k.type_id = r.type_id AND k.subject_id = r.subject_id AND e.ts = coalesce(r.sent, e.ts)
+    SELECT r.n
     FROM r JOIN metering_key k USING (digest)
     JOIN metering_event e ON e.subject_id = k.subject_id AND e.type_id = k.type_id AND e.ts = k.ts
          AND e.source_id = r.source_id AND e.id = r.id
+    WHERE e.data = r.data AND e.type_id = r.type_id AND e.subject_id = r.subject_id
+      AND CASE WHEN r.sent IS NULL THEN k.content <> {_content("e", "e.ts")} ELSE e.ts = r.sent END
 """
 
 
-class Row(msgspec.Struct, frozen=True, gc=False):
-    """An event ready for the database: names as numbers too, `sent` as `utc_text` (None: not sent), `data` as JSON."""
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Events ready for the database, as columns: names as numbers, `sent` as `utc_text` (None: not sent)."""
 
-    n: int
-    digest: str
-    seed: int
-    source: int
-    type: int
-    subject: int
-    sent: str | None
-    id: str
-    data: str
-    type_name: str
-    subject_name: str
+    n: list[int]
+    digest: list[str]
+    source: list[int]
+    type: list[int]
+    subject: list[int]
+    sent: list[str | None]
+    id: list[str]
+    data: list[str]
+
+    def pick(self, at: Sequence[int]) -> "Rows":
+        """The rows that stand at these positions."""
+        columns = (self.n, self.digest, self.source, self.type, self.subject, self.sent, self.id, self.data)
+        return Rows(*([column[position] for position in at] for column in columns))  # type: ignore[index]
+
+    def __len__(self) -> int:
+        return len(self.n)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,93 +101,82 @@ class Appended:
     conflicts: list[int] = field(default_factory=list)
 
 
-def seed_of(type_name: str, subject_name: str, sent: str | None) -> int:
-    """64 signed bits of what was sent beside the data; the database mixes in its hash of the data (R1.1)."""
-    text = f"{type_name}\0{subject_name}\0{sent or ''}"
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), signed=True)
-
-
 def digest_of(source: int, event_id: str) -> str:
     """The key of `(source, id)`, as 32 hexadecimal digits."""
     return blake2b(f"{source}\0{event_id}".encode(), digest_size=16).hexdigest()
 
 
-def append(rows: Sequence[Row], *, origin: str, key_id: int | None, now: datetime) -> Appended:
+def append(rows: Rows, *, origin: str, key_id: int | None, now: datetime) -> Appended:
     """Store each row whose key is new; the caller holds the transaction, in which nothing is stored twice.
 
     Of rows with the same key in one batch the first counts; the others are held against what then stands.
     """
-    first: dict[str, Row] = {}
-    for row in rows:
-        first.setdefault(row.digest, row)
-    fresh = list(first.values())
+    first: dict[str, int] = {}
+    for position, digest in enumerate(rows.digest):
+        first.setdefault(digest, position)
+    repeated = len(first) < len(rows)
+    fresh = rows.pick(list(first.values())) if repeated else rows
     values = _parameters(fresh, now) | {"origin": origin, "key": key_id}
     ((batch, left),) = _execute(_APPEND, values)
-    if not left and len(fresh) == len(rows):
+    if not left and not repeated:
         return Appended(batch)
     places = set(left)
-    again = [row for row in rows if row.n in places or first[row.digest] is not row]
-    duplicates, conflicts = _settle(again, now)
-    return Appended(batch, duplicates, conflicts)
+    again = [
+        position
+        for position, (n, digest) in enumerate(zip(rows.n, rows.digest, strict=True))
+        if n in places or first[digest] != position
+    ]
+    return Appended(batch, *_settle(rows.pick(again), now))
 
 
-def _settle(rows: Sequence[Row], now: datetime) -> tuple[list[int], list[int]]:
-    """Which rows repeat what is stored, and which contradict it; the events decide where the content's hash differs.
-
-    The hash of jsonb may change with a major version of PostgreSQL: then it matches with no event, and is no evidence.
-    """
+def _settle(rows: Rows, now: datetime) -> tuple[list[int], list[int]]:
+    """Which rows repeat what is stored, and which contradict it, by their places in the request."""
     same = {n for (n,) in _execute(_KNOWN, _parameters(rows, now))}
-    differing = [row for row in rows if row.n not in same]
+    differing = [position for position, n in enumerate(rows.n) if n not in same]
     if differing:
-        by_place = {row.n: row for row in differing}
-        for n, ts, seed, equal in _execute(_STORED, _parameters(differing, now)):
-            row = by_place[n]
-            first_named_time = seed == seed_of(row.type_name, row.subject_name, utc_text(ts))
-            if equal and (row.sent is not None or not first_named_time):
-                same.add(n)
-    return sorted(same), [row.n for row in rows if row.n not in same]
+        same |= {n for (n,) in _execute(_EQUAL, _parameters(rows.pick(differing), now))}
+    return sorted(same), [n for n in rows.n if n not in same]
 
 
-def bad_data(rows: Sequence[Row]) -> list[int]:
+def bad_data(rows: Rows) -> list[int]:
     """Places of rows whose data PostgreSQL cannot hold (a number of a million digits); asks half by half."""
-    if not rows:
-        return []
     try:
         _try_data(rows)
     except psycopg.DataError:
         if len(rows) == 1:
-            return [rows[0].n]
+            return rows.n
         middle = len(rows) // 2
-        return bad_data(rows[:middle]) + bad_data(rows[middle:])
+        halves = rows.pick(range(middle)), rows.pick(range(middle, len(rows)))
+        return [n for half in halves for n in bad_data(half)]
     return []
 
 
-def _try_data(rows: Sequence[Row]) -> None:
+def _try_data(rows: Rows) -> None:
     """Raise psycopg.DataError when a row's data is no jsonb, leaving the transaction as it was."""
-    text = SEPARATOR.join(row.data for row in rows)
     raw = connection.connection
     with raw.transaction(), psycopg.Cursor(raw) as cursor:
-        cursor.execute("SELECT count(d::jsonb) FROM unnest(string_to_array(%s, E'\\x1e')) AS d", [text])
+        cursor.execute(
+            "SELECT count(d::jsonb) FROM unnest(string_to_array(%s, E'\\x1e')) AS d", [_SEPARATOR.join(rows.data)]
+        )
 
 
 def utc_text(instant: datetime) -> str:
     """The one text of an instant, which content hashes and the database read: ISO 8601 in UTC."""
-    return instant.astimezone(UTC).isoformat()
+    return instant.isoformat() if instant.tzinfo is UTC else instant.astimezone(UTC).isoformat()
 
 
-def _parameters(rows: Sequence[Row], now: datetime) -> dict[str, Any]:
+def _parameters(rows: Rows, now: datetime) -> dict[str, Any]:
     """The rows as one array literal per column."""
     return {
         "now": now,
-        "n": _array(str(row.n) for row in rows),
-        "digest": _array(row.digest for row in rows),
-        "seed": _array(str(row.seed) for row in rows),
-        "source": _array(str(row.source) for row in rows),
-        "type": _array(str(row.type) for row in rows),
-        "subject": _array(str(row.subject) for row in rows),
-        "sent": _array(row.sent or "NULL" for row in rows),
-        "id": _texts([row.id for row in rows]),
-        "data": SEPARATOR.join(row.data for row in rows),
+        "n": _array(map(str, rows.n)),
+        "digest": _array(rows.digest),
+        "source": _array(map(str, rows.source)),
+        "type": _array(map(str, rows.type)),
+        "subject": _array(map(str, rows.subject)),
+        "sent": _array([sent or "NULL" for sent in rows.sent]),
+        "id": _texts(rows.id),
+        "data": _SEPARATOR.join(rows.data),
     }
 
 

@@ -60,18 +60,10 @@ def ingest(
     if len(reading.events) + len(reading.problems) > settings.USAGE_BATCH_LIMIT:
         raise TooManyEvents(len(reading.events) + len(reading.problems), settings.USAGE_BATCH_LIMIT)
     latest = now + timedelta(seconds=settings.USAGE_FUTURE_LIMIT_SECONDS)
-    good: list[tuple[int, NewEvent]] = []
-    rejected = reading.problems
-    for index, event in reading.events:
-        problem = validate.check(event, latest)
-        if problem is None and event.source is None and source is None:
-            problem = "missing_source", "The event has no source, and no default is set; name the system that sends it."
-        if problem is None:
-            good.append((index, event))
-        else:
-            rejected.append(Problem(index, event.id, *problem))
+    good, refused = validate.check_all(reading.events, latest, has_default_source=bool(source))
     report = _store(good, source or "", origin, key.pk if key else None, now)
-    return replace(report, rejected=tuple(sorted((*rejected, *report.rejected), key=lambda each: each.index)))
+    rejected = sorted((*reading.problems, *refused, *report.rejected), key=lambda each: each.index)
+    return replace(report, rejected=tuple(rejected))
 
 
 def _store(
@@ -111,39 +103,30 @@ def _passing(error: Error) -> bool:
     return isinstance(cause, (*lost, psycopg.errors.CheckViolation))
 
 
-def _rows(events: list[tuple[int, NewEvent]], default_source: str, now: datetime) -> list[append.Row]:
+def _rows(events: list[tuple[int, NewEvent]], default_source: str, now: datetime) -> append.Rows:
     """Events as rows, with their names interned and their months made."""
-    sources = names.sources.resolve({event.source or default_source for _, event in events})
-    types = names.types.resolve({event.type for _, event in events})
-    subjects = names.subjects.resolve({event.subject for _, event in events})
-    rows: list[append.Row] = []
-    months: set[str] = set()
-    today = append.utc_text(now)[:7]
-    for index, event in events:
-        sent = None if event.time is None else append.utc_text(event.time)
-        months.add(sent[:7] if sent else today)
-        source = sources[event.source or default_source]
-        rows.append(
-            append.Row(
-                index,
-                append.digest_of(source, event.id),
-                append.seed_of(event.type, event.subject, sent),
-                source,
-                types[event.type],
-                subjects[event.subject],
-                sent,
-                event.id,
-                bytes(event.data).decode(),
-                event.type,
-                event.subject,
-            )
-        )
-    partitions.ensure(months)
-    return rows
+    source_names = [event.source or default_source for _, event in events]
+    sources = names.sources.resolve(source_names)
+    types = names.types.resolve([event.type for _, event in events])
+    subjects = names.subjects.resolve([event.subject for _, event in events])
+    source_ids = [sources[name] for name in source_names]
+    ids = [event.id for _, event in events]
+    sent = [None if event.time is None else append.utc_text(event.time) for _, event in events]
+    partitions.ensure({text[:7] for text in sent if text} | ({append.utc_text(now)[:7]} if None in sent else set()))
+    return append.Rows(
+        n=[index for index, _ in events],
+        digest=list(map(append.digest_of, source_ids, ids)),
+        source=source_ids,
+        type=[types[event.type] for _, event in events],
+        subject=[subjects[event.subject] for _, event in events],
+        sent=sent,
+        id=ids,
+        data=[str(event.data, "utf-8") for _, event in events],
+    )
 
 
 def _append(
-    events: list[tuple[int, NewEvent]], rows: list[append.Row], origin: str, key_id: int | None, now: datetime
+    events: list[tuple[int, NewEvent]], rows: append.Rows, origin: str, key_id: int | None, now: datetime
 ) -> IngestReport:
     """One transaction: the rows whose keys are new, and the verdict on the others."""
     by_index = dict(events)

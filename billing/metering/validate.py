@@ -21,6 +21,9 @@ MAX_NAME: Final = 1000  # sources, and what a claim can name as a subject
 MAX_NAME_BYTES: Final = 2600  # an index entry of PostgreSQL takes 2,704
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
+SEPARATOR: Final = b"\x1e"
+"""Never within JSON text, which has no bare control characters but tab and line ends: stands between texts of data."""
+
 EMPTY: Final = msgspec.Raw(b"{}")
 _TIME: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?([Zz]|[+-][0-9:]{5})?"
@@ -117,16 +120,62 @@ def read(body: bytes) -> Reading:
         return _read_each(stripped)  # something is wrong somewhere: find out with which
 
 
-def check(event: NewEvent, latest: datetime) -> tuple[str, str] | None:
+def check_all(
+    events: list[tuple[int, NewEvent]], latest: datetime, *, has_default_source: bool
+) -> tuple[list[tuple[int, NewEvent]], list[Problem]]:
+    """The events that can be stored, and the problems of the others; `latest` is the last instant accepted (R1.5).
+
+    A batch is looked at as a whole first, since nearly every batch is good as a whole.
+    """
+    if _all_good([event for _, event in events], latest, has_default_source):
+        return events, []
+    good: list[tuple[int, NewEvent]] = []
+    problems: list[Problem] = []
+    for index, event in events:
+        problem = check(event, latest, has_default_source=has_default_source)
+        if problem is None:
+            good.append((index, event))
+        else:
+            problems.append(Problem(index, event.id, *problem))
+    return good, problems
+
+
+def _all_good(events: list[NewEvent], latest: datetime, has_default_source: bool) -> bool:
+    """Whether `check` would find nothing wrong with any of the events; False where only `check` can say."""
+    names = {name for event in events for name in (event.type, event.subject, event.source)}
+    if not has_default_source and None in names:
+        return False
+    names.discard(None)
+    ids = [event.id for event in events]
+    times = [event.time for event in events if event.time is not None]
+    data = SEPARATOR.join([event.data for event in events])
+    return (
+        "" not in names
+        and "" not in ids
+        and max(map(len, names), default=0) <= MAX_TYPE  # so that no name is too long in bytes either
+        and max(map(len, ids), default=0) <= MAX_ID
+        and "\0" not in (text := "".join((*ids, *names)))
+        and text.isascii()
+        and all(time.tzinfo for time in times)
+        and (not times or EARLIEST <= min(times) <= max(times) <= latest)
+        and b"\\u" not in data
+        and data.startswith(b"{")
+        and data.count(SEPARATOR + b"{") == len(events) - 1 == data.count(SEPARATOR)
+    )
+
+
+def check(event: NewEvent, latest: datetime, *, has_default_source: bool) -> tuple[str, str] | None:
     """Code and sentence of what is wrong with an event, or None; `latest` is the last instant accepted (R1.5)."""
     problem = (
         _name("id", event.id, MAX_ID, None)
         or _name("type", event.type, MAX_TYPE, MAX_NAME_BYTES)
         or _name("subject", event.subject, MAX_NAME, MAX_NAME_BYTES)
-        or (event.source is not None and _name("source", event.source, MAX_NAME, MAX_NAME_BYTES))
+        or (None if event.source is None else _name("source", event.source, MAX_NAME, MAX_NAME_BYTES))
     )
     if problem:
         return problem
+    if event.source is None and not has_default_source:
+        return "missing_source", "The event has no source, and no default is set; name the system that sends it."
     if event.time is not None:
         if event.time.tzinfo is None:
             return "time_without_zone", "The time has no zone; end it with Z or an offset such as +02:00."
