@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from typing import cast
 
 from babel import Locale
 
@@ -76,9 +77,9 @@ class PrintedInvoice:
 def printed_invoice(invoice: Invoice) -> PrintedInvoice:
     """The invoice as its document shows it, in one query whatever the number of lines."""
     issued = invoice.state == InvoiceState.ISSUED
-    seller: Seller = invoice.seller if issued else seller_snapshot(invoice.entity)
-    buyer: Buyer = invoice.buyer if issued else buyer_snapshot(invoice.customer)
-    terms: Terms = invoice.terms if issued else terms_snapshot(invoice.contract)
+    seller = cast(Seller, invoice.seller) if issued else seller_snapshot(invoice.entity)
+    buyer = cast(Buyer, invoice.buyer) if issued else buyer_snapshot(invoice.customer)
+    terms = cast(Terms, invoice.terms) if issued else terms_snapshot(invoice.contract)
     write = Format(locale=buyer["locale"], currency=invoice.currency)
     lines = list(invoice.lines.select_related("corrects__invoice").order_by("position"))
     period = service_period(lines, write, terms["timezone"])

@@ -42,19 +42,19 @@ def document_of(*, invoice: Invoice, now: datetime) -> InvoiceDocument:
     document = InvoiceDocument.objects.filter(invoice=invoice).first()
     if document is None:
         return _store(invoice, render_pdf(invoice), now)
-    if not default_storage.exists(document.file.name):
+    if not default_storage.exists(str(document.file)):
         _restore(document)
     return document
 
 
 def read_document(document: InvoiceDocument) -> bytes:
     """The stored file, known by its digest to be what was rendered; one that is not raises DocumentDamaged."""
-    if not default_storage.exists(document.file.name):
+    if not default_storage.exists(str(document.file)):
         _restore(document)
     with document.file.open("rb") as file:
         content: bytes = file.read()
     if hashlib.sha256(content).hexdigest() != document.sha256:
-        raise DocumentDamaged(document.invoice, document.file.name)
+        raise DocumentDamaged(document.invoice, str(document.file))
     return content
 
 
@@ -76,7 +76,7 @@ def _restore(document: InvoiceDocument) -> None:
     """Write a lost file again under its own name, if it comes out the same."""
     rendered = render_pdf(document.invoice)
     if rendered.sha256 != document.sha256:
-        raise DocumentDamaged(document.invoice, document.file.name)
-    name = default_storage.save(document.file.name, File(BytesIO(rendered.bytes)))
-    if name != document.file.name:  # another process was faster
+        raise DocumentDamaged(document.invoice, str(document.file))
+    name = default_storage.save(str(document.file), File(BytesIO(rendered.bytes)))
+    if name != str(document.file):  # another process was faster
         default_storage.delete(name)

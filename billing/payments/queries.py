@@ -23,6 +23,10 @@ from billing.invoicing.models import MONEY, Invoice
 from billing.invoicing.states import InvoiceState
 from billing.payments.models import Allocation
 
+_MONEY: "DecimalField[Decimal, Decimal]" = DecimalField(
+    max_digits=MONEY["max_digits"], decimal_places=MONEY["decimal_places"]
+)
+
 
 class Standing(TextChoices):
     """Where an issued invoice stands with its customer; one that is overdue is so however much of it is paid."""
@@ -40,14 +44,13 @@ def with_standing(queryset: QuerySet[Invoice], today: date) -> QuerySet[Invoice]
     invoice that is not issued has neither `open` nor `standing` (None). It is overdue from the day after its due date;
     `today` is a day in the seller's zone.
     """
-    money = DecimalField(**MONEY)
     allocated = (
         Allocation.objects.filter(invoice=OuterRef("pk")).order_by().values("invoice").annotate(sum=Sum("amount"))
     )
     issued = Q(state=InvoiceState.ISSUED)
     return queryset.annotate(
-        paid=Coalesce(Subquery(allocated.values("sum"), output_field=money), Value(Decimal(0)), output_field=money),
-        open=Case(When(issued, then=F("total") - F("paid")), output_field=money),
+        paid=Coalesce(Subquery(allocated.values("sum"), output_field=_MONEY), Value(Decimal(0)), output_field=_MONEY),
+        open=Case(When(issued, then=F("total") - F("paid")), output_field=_MONEY),
         standing=Case(
             When(~issued, then=Value(None)),
             When(open__lte=0, then=Value(Standing.PAID)),
