@@ -60,7 +60,9 @@ class Format:
         first, last = local_date(start, timezone), local_date(end - timedelta(microseconds=1), timezone)
         if first == last:
             return self.day(first)
-        return printable(format_interval(first, last, "yMMMd", locale=self.dates))
+        days = printable(format_interval(first, last, "yMMMd", locale=self.dates))
+        # Japanese and Chinese have no blanks: where the months differ, the line may break after the “to”.
+        return days if (first.year, first.month) == (last.year, last.month) else re.sub("(?<=[～至])", " ", days)
 
     def label(self, label: str) -> str:
         """A label of a rating step, whose numbers (`1,000.5`) are written as the locale does."""

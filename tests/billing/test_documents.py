@@ -281,6 +281,11 @@ def test_a_period_prints_its_last_day_in_the_contracts_zone():
     assert write.period(start, datetime(2023, 11, 1, 15, tzinfo=UTC), "Asia/Tokyo") == "1 Nov 2023"
 
 
+def test_a_long_period_can_break_in_a_script_without_blanks():
+    write = Format(locale="ja-JP", currency="JPY")
+    assert write.period(NOVEMBER[0], DECEMBER[1], "UTC") == "2023年11月1日～ 12月31日"
+
+
 def test_only_words_wider_than_a_column_are_broken():
     assert breakable("short words of any number stay as they are, whatever their sum") == (
         "short words of any number stay as they are, whatever their sum"
