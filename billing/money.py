@@ -34,7 +34,7 @@ class AmountError(ValueError):
 
 
 def round_money(amount: Decimal | Fraction, currency: str) -> Decimal:
-    """Round once, half away from zero, to the currency's minor unit (DESIGN section 4; R3).
+    """Round once, half away from zero, to the currency's minor unit (R3, R5.6).
 
     Exact for fractions too (a third of an amount). The result has exactly the currency's places and is never -0.
     UnknownCurrency for a code without a minor unit.

@@ -1,4 +1,4 @@
-"""Writing events: the `append` of the event store, in one statement per batch (EVENTS section 1).
+"""Writing events: the `append` of the event store, in one statement per batch (docs/architecture.md, Usage).
 
 The key table takes each `(source, id)` once, and only what it took goes into the event table, in the same statement.
 Values travel as ready-made text, not as lists of Python objects, which psycopg would adapt one by one.

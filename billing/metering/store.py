@@ -1,4 +1,4 @@
-"""Reading events: the storage interface behind which a meter's quantities are computed (DESIGN section 4).
+"""Reading events: the storage interface behind which a meter's quantities are computed (docs/architecture.md, Usage).
 
 It knows subjects and instants, never customers or time zones of contracts: who claims a subject, and when, is resolved
 by the caller (`queries.claims_of`). Whatever is committed counts, at once. One statement answers any number of

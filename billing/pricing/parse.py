@@ -1,4 +1,4 @@
-"""From JSON to a Price, strictly: what is accepted can be rated, and means what it says (R3; FORMATS "A price")."""
+"""From JSON to a Price, strictly: what is accepted can be rated, and means what it says (R3; docs/formats.md)."""
 
 from collections.abc import Callable
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""A price: one model with its parameters, and what surrounds every model (R3; FORMATS "A price").
+"""A price: one model with its parameters, and what surrounds every model (R3; docs/formats.md).
 
 Amounts are in units of `Price.currency`, not in its minor unit; tiers and allowances are in converted units. These
 classes hold what `parse_price` has checked and check nothing themselves.

@@ -1,4 +1,4 @@
-"""The chart of accounts (REVENUE section 2): code, name and kind of each account, and the names that postings use.
+"""The chart of accounts (docs/books.md): code, name and kind of each account, and the names that postings use.
 
 Pure: no Django. The kinds are those of `Account.Kind`; they say on which side an account grows.
 """

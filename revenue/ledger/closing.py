@@ -1,4 +1,4 @@
-"""What stands in the way of closing a month (R7.5, REVENUE section 3)."""
+"""What stands in the way of closing a month (R7.5, docs/books.md)."""
 
 from datetime import date, datetime
 from decimal import Decimal

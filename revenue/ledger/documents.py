@@ -1,4 +1,4 @@
-"""Documents of billing as journal entries: invoices (REVENUE section 2, entries 1 and 2) and payments (19 and 20)."""
+"""Documents of billing as journal entries: invoices (docs/books.md, entries 1 and 2) and payments (19 and 20)."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence

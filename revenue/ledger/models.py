@@ -12,7 +12,7 @@ KEPT = pgtrigger.Update | pgtrigger.Delete
 
 
 class Account(models.Model):
-    """An account of the chart (REVENUE section 2), with the side on which it grows."""
+    """An account of the chart (docs/books.md), with the side on which it grows."""
 
     class Kind(models.TextChoices):
         ASSET = "asset", "Asset"

@@ -1,4 +1,4 @@
-"""Revenue as target − posted = delta, by obligation and service month (REVENUE section 3, R7.1).
+"""Revenue as target − posted = delta, by obligation and service month (R7.1, docs/books.md).
 
 Targets come from facts known now: the schedule of a fee, by day; for usage, what each slot is worth on the events up
 to a month's end less what it was worth at the end before. What stands posted is the last revision of `Recognition`.

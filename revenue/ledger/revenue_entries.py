@@ -1,4 +1,4 @@
-"""Revenue to post as journal entries: one for each contract, service month and event (REVENUE section 2, 4 and 5)."""
+"""Revenue to post as journal entries: one for each contract, service month and event (docs/books.md, 4 and 5)."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Seed the chart of accounts (REVENUE section 2)."""
+"""Seed the chart of accounts (docs/books.md)."""
 
 from django.apps.registry import Apps
 from django.db import migrations

@@ -1,4 +1,4 @@
-"""Schedules: how much of a fee is earned in which month (R7.1; REVENUE section 3). Pure: no Django, no clock."""
+"""Schedules: how much of a fee is earned in which month (R7.1, docs/books.md). Pure: no Django, no clock."""
 
 from dataclasses import dataclass
 from datetime import date

@@ -1,4 +1,4 @@
-"""The posting position that a report stands at: ties hold there, and every report prints it (DESIGN section 3)."""
+"""The posting position that a report stands at: ties hold there, and every report prints it."""
 
 from django.db.models import Max
 
