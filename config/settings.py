@@ -105,9 +105,13 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 LANGUAGE_CODE = "en-us"
+FORMAT_MODULE_PATH = ["config.formats"]  # ISO dates
 TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True
+
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
@@ -132,7 +136,7 @@ Q_CLUSTER = {
     "save_limit": 1000,
 }
 
-# Usage (RULES R1.5): an event further in the future than this is refused.
+# Usage (R1.5): an event further in the future than this is refused.
 USAGE_FUTURE_LIMIT_SECONDS = env.int("USAGE_FUTURE_LIMIT_SECONDS", default=300)
 # One request to the ingest endpoint: bytes of its body (after unpacking), and events.
 USAGE_BODY_LIMIT_BYTES = env.int("USAGE_BODY_LIMIT_BYTES", default=10_000_000)

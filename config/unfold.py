@@ -16,7 +16,7 @@ def allowed(*permissions: str) -> Callable[[HttpRequest], bool]:
 
 def entry(title: str, icon: str, model: str) -> dict[str, Any]:
     """A line of the sidebar that leads to a model's list (“billing_invoice”), for those who may view it."""
-    app, name = model.split("_", 1)
+    app, name = ("django_q", model[9:]) if model.startswith("django_q_") else model.split("_", 1)
     return {
         "title": title,
         "icon": icon,
@@ -35,6 +35,12 @@ def environment(request: HttpRequest) -> list[str] | None:
     return None if settings.PRODUCTION else ["Not production", "warning"]
 
 
+def at_meters(request: HttpRequest) -> bool:
+    """The pages of usage hang on the meters' address, and are not meters."""
+    here = str(reverse_lazy("admin:billing_meter_changelist"))
+    return request.path.startswith(here) and not request.path.startswith((f"{here}usage/", f"{here}unmatched/"))
+
+
 NAVIGATION: list[dict[str, Any]] = [
     {"items": [{"title": "Home", "icon": "home", "link": reverse_lazy("admin:index")}]},
     {
@@ -45,7 +51,7 @@ NAVIGATION: list[dict[str, Any]] = [
             entry("Contracts", "contract", "customers_contract"),
             entry("Plans", "sell", "billing_plan"),
             entry("Products", "inventory_2", "billing_product"),
-            entry("Meters", "speed", "billing_meter"),
+            entry("Meters", "speed", "billing_meter") | {"active": at_meters},
             page("Unmatched usage", "help_center", "billing_unmatched", "billing.view_meter"),
         ],
     },

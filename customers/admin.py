@@ -22,7 +22,7 @@ from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from customers import services
-from customers.backoffice import OfficeAdmin, change_url, granted, leave_dialog, link_to
+from customers.backoffice import OfficeAdmin, badge, change_url, granted, leave_dialog, link_to
 from customers.errors import CustomerError
 from customers.models import Contract, Customer, LegalEntity, UsageSubject
 from customers.queries import claims_on
@@ -72,6 +72,7 @@ class SubjectInline(TabularInline):
     form = SubjectForm
     extra = 0
     can_delete = False
+    hide_title = True
     verbose_name_plural = "usage subjects"
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -89,7 +90,11 @@ class CustomerAdmin(OfficeAdmin):
     search_help_text = "Name, your own id, or a usage subject"
     inlines = (SubjectInline,)
     readonly_fields = ("created_at",)
-    actions_detail = ("open_usage", "open_contracts", "open_invoices", "add_contract")
+    actions_detail = (
+        "open_usage",
+        {"title": "Records", "icon": "folder_open", "items": ["open_contracts", "open_invoices"]},
+        "add_contract",
+    )
     has_usage_permission = granted("billing.view_meter")
     has_contracts_permission = granted("customers.view_contract")
     has_invoices_permission = granted("billing.view_invoice")
@@ -250,10 +255,10 @@ class ContractAdmin(OfficeAdmin):
         """The customer, one click away."""
         return link_to(contract.customer)
 
-    @display(description="State", label=STATE_BADGES, ordering="state")
+    @display(description="State", ordering="state")
     def state_badge(self, contract: Contract) -> str:
         """Draft or active."""
-        return contract.get_state_display()
+        return badge(contract.get_state_display(), STATE_BADGES)
 
     @action(
         description="Activate",

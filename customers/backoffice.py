@@ -3,7 +3,7 @@
 It lives here because every app may import customers. Amounts print with the ISO code, never with a sign: “USD 549.81”.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -16,7 +16,7 @@ from unfold.admin import ModelAdmin, TabularInline
 
 from customers.currencies import MINOR_PLACES
 
-NONE = "–"
+NONE = "-"  # as the skin prints a field without a value
 
 
 def amount_text(amount: Decimal | None, currency: str) -> str:
@@ -43,6 +43,11 @@ def quantity_text(quantity: Decimal | int | None) -> str:
 def money(amount: Decimal | None, currency: str) -> SafeString:
     """`amount_text` in figures of equal width, aligned right: a column of them reads as a column."""
     return format_html('<span class="mb-money">{}</span>', amount_text(amount, currency))
+
+
+def badge(text: str, kinds: Mapping[str, str]) -> SafeString:
+    """A state as a small label; `kinds` says which texts are good, bad or waiting. The text says it, colour helps."""
+    return format_html('<span class="mb-badge {}">{}</span>', kinds.get(text, ""), text)
 
 
 def change_url(record: Model) -> str:
@@ -86,7 +91,6 @@ class OfficeAdmin(ModelAdmin):
 
     list_filter_submit = True
     warn_unsaved_form = True
-    compressed_fields = True
     show_full_result_count = False
     list_per_page = 50
 
@@ -121,6 +125,7 @@ class RecordInline(TabularInline):
     extra = 0
     can_delete = False
     show_change_link = False
+    hide_title = True
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """See RecordAdmin."""

@@ -24,12 +24,12 @@ from billing.catalog.states import VersionState
 from billing.catalog.wording import price_in_words
 from billing.pricing import parse_price
 from config import clock
-from customers.backoffice import NONE, OfficeAdmin, RecordInline, change_url, granted, leave_dialog, link_to
+from customers.backoffice import NONE, OfficeAdmin, RecordInline, badge, change_url, granted, leave_dialog, link_to
 
 VERSION_BADGES = {VersionState.DRAFT.label: "warning", VersionState.PUBLISHED.label: "success"}
 
 
-@display(description="Price")
+@display(description="In words")
 def price_words(charge: Charge) -> SafeString | str:
     """Each price of the charge in words, a line a currency."""
     unit = charge.meter.unit if charge.meter else "unit"
@@ -78,10 +78,10 @@ class VersionInline(RecordInline):
         """To the version's charges."""
         return link_to(version, f"Version {version.number}")
 
-    @display(description="State", label=VERSION_BADGES)
+    @display(description="State")
     def version_state(self, version: PlanVersion) -> str:
         """Draft or published."""
-        return version.get_state_display()
+        return badge(version.get_state_display(), VERSION_BADGES)
 
 
 @admin.register(Plan)
@@ -151,7 +151,7 @@ class ChargeDraftInline(StackedInline):
     form = ChargeForm
     formset = ChargeFormSet
     extra = 0
-    fields = (("code_name", "name", "position"), ("kind", "pay", "meter"), "price_json", "price_words")
+    fields = (("code_name", "name"), ("kind", "pay"), ("meter", "position"), "price_json", "price_words")
     readonly_fields = ("price_words",)
     autocomplete_fields = ("meter",)
     price_words = staticmethod(price_words)
@@ -237,10 +237,10 @@ class PlanVersionAdmin(OfficeAdmin):
         """The plan, one click away."""
         return link_to(version.plan)
 
-    @display(description="State", label=VERSION_BADGES, ordering="state")
+    @display(description="State", ordering="state")
     def version_state(self, version: PlanVersion) -> str:
         """Draft or published."""
-        return version.get_state_display()
+        return badge(version.get_state_display(), VERSION_BADGES)
 
     @action(
         description="Publish",

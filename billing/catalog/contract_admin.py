@@ -61,7 +61,11 @@ class ContractAdmin(TermsAdmin):
     """Terms as customers know them, and buttons to subscribe, change and end."""
 
     inlines = (SubscriptionInline,)
-    actions_detail = ("activate", "subscribe", "change_terms", "end_subscription")
+    actions_detail = (
+        "activate",
+        "subscribe",
+        {"title": "Change", "icon": "edit_calendar", "items": ["change_terms", "end_subscription"]},
+    )
     has_subscribe_permission = granted("billing.add_subscription")
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:

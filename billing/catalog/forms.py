@@ -27,7 +27,7 @@ PRICE_HELP = (
 class PricesField(forms.CharField):
     """One price or a list of them as JSON; cleans to a list of canonical prices, one a currency."""
 
-    widget = UnfoldAdminTextareaWidget
+    widget = UnfoldAdminTextareaWidget(attrs={"rows": 9, "style": "font-family: ui-monospace, monospace"})
 
     def clean(self, value: Any) -> list[dict[str, Any]]:
         """Parse and check each; the error names the path to what is wrong."""
@@ -72,7 +72,7 @@ class ChargeForm(forms.ModelForm):
         if self.instance.pk:
             prices = [row.price for row in self.instance.prices.all()]
             self.fields["code_name"].initial = self.instance.code.code
-            self.fields["price_json"].initial = json.dumps(prices[0] if len(prices) == 1 else prices, indent=1)
+            self.fields["price_json"].initial = json.dumps(prices[0] if len(prices) == 1 else prices, indent=2)
 
     def clean(self) -> dict[str, Any]:
         """Usage is metered and paid in arrears; a fee has no meter. Said here in words, kept by the database."""

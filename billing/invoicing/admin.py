@@ -24,7 +24,7 @@ from billing.invoicing.models import Invoice
 from billing.invoicing.results import BulkResult
 from billing.invoicing.states import InvoiceState
 from config import clock
-from customers.backoffice import RecordAdmin, change_url, granted, leave_dialog, link_to, money
+from customers.backoffice import RecordAdmin, badge, change_url, granted, leave_dialog, link_to, money
 
 STATE_BADGES = {
     InvoiceState.DRAFT.label: "warning",
@@ -55,7 +55,7 @@ class InvoiceAdmin(RecordAdmin):
     """Invoices, read-only: they are moved by buttons, one by one or many at once."""
 
     list_display = (
-        "__str__", "state_badge", "customer_link", "contract_link", "total_money", "issue_date", "due_date",
+        "name", "state_badge", "customer_link", "contract_link", "total_money", "issue_date", "due_date",
     )  # fmt: skip
     list_filter = (
         ("state", ChoicesDropdownFilter),
@@ -96,12 +96,17 @@ class InvoiceAdmin(RecordAdmin):
 
     def page_context(self, request: HttpRequest, invoice: Any) -> dict[str, Any]:
         """What the page shows besides the frame."""
-        return page_of(invoice) | {"badge": STATE_BADGES[invoice.get_state_display()]}
+        return page_of(invoice) | {"badges": [self.state_badge(invoice)]}
 
-    @display(description="State", label=STATE_BADGES, ordering="state")
+    @display(description="Invoice", ordering="id")
+    def name(self, invoice: Invoice) -> str:
+        """Its number, or what it is as long as it has none."""
+        return str(invoice).capitalize() if invoice.number is None else invoice.number
+
+    @display(description="State", ordering="state")
     def state_badge(self, invoice: Invoice) -> str:
         """Draft, approved or issued."""
-        return invoice.get_state_display()
+        return badge(invoice.get_state_display(), STATE_BADGES)
 
     @display(description="Customer", ordering="customer__legal_name")
     def customer_link(self, invoice: Invoice) -> str:

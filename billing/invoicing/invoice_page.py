@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from django.urls import reverse
@@ -9,6 +10,7 @@ from django.urls import reverse
 from billing.catalog.models import Charge
 from billing.invoicing.models import Invoice, InvoiceLine
 from billing.periods import local_date
+from billing.pricing.words import plural
 from customers.backoffice import amount_text, change_url, quantity_text
 
 
@@ -49,7 +51,7 @@ def _line(line: InvoiceLine, invoice: Invoice, zone: str) -> dict[str, Any]:
         "period": _days(line, zone),
         "fraction": line.fraction if line.fraction not in ("", "1", "1/1") else "",
         "quantity": quantity_text(line.quantity) if line.quantity is not None else "",
-        "unit": line.unit,
+        "unit": plural(line.unit, Fraction(line.quantity or 0)) if line.unit else "",
         "amount": amount_text(line.amount, invoice.currency),
         "negative": line.amount < 0,
         "steps": steps,

@@ -14,7 +14,7 @@ from billing.invoicing.background import enqueue
 from billing.invoicing.forms import RunForm
 from billing.invoicing.models import BillingRun, RunOutcome
 from config import clock
-from customers.backoffice import RecordAdmin, RecordInline, change_url, granted, leave_dialog, link_to, list_url
+from customers.backoffice import RecordAdmin, RecordInline, badge, change_url, granted, leave_dialog, link_to, list_url
 from customers.models import Contract
 from customers.states import ContractState
 
@@ -54,10 +54,10 @@ class OutcomeInline(RecordInline):
         """Its customer."""
         return link_to(outcome.contract.customer)
 
-    @display(description="Result", label=RESULT_BADGES)
+    @display(description="Result")
     def result_badge(self, outcome: RunOutcome) -> str:
         """What came of it."""
-        return outcome.get_result_display()
+        return badge(outcome.get_result_display(), RESULT_BADGES)
 
     @display(description="Invoice")
     def invoice_link(self, outcome: RunOutcome) -> str:
@@ -75,7 +75,7 @@ class BillingRunAdmin(RecordAdmin):
     )  # fmt: skip
     list_filter = (("as_of", RangeDateFilter),)
     list_select_related = ("requested_by",)
-    fields = readonly_fields = ("as_of", "requested_by", "started_at", "finished_at")
+    fields = (("as_of", "requested_by"), ("started_at", "finished_at"))
     inlines = (OutcomeInline,)
     actions_list = ("start",)
     has_start_permission = granted("billing.start_billingrun")

@@ -20,7 +20,7 @@ from billing.metering.forms import ApiKeyForm, MeterForm
 from billing.metering.models import ApiKey, Meter
 from billing.metering.usage_page import customer_usage, unmatched
 from config import clock
-from customers.backoffice import OfficeAdmin, change_url, granted, leave_dialog
+from customers.backoffice import OfficeAdmin, badge, change_url, granted, leave_dialog
 
 FROZEN_WHEN_SOLD = ("code", "event_type", "aggregation", "value", "filters")  # as the trigger meter_frozen has them
 
@@ -121,10 +121,10 @@ class ApiKeyAdmin(OfficeAdmin):
             request, "billing/admin/apikey_secret.html", context, headers={"Cache-Control": "no-store"}
         )
 
-    @display(description="State", label={"Active": "success", "Revoked": "danger"})
+    @display(description="State")
     def key_state(self, key: ApiKey) -> str:
         """Whether the key opens the door."""
-        return "Revoked" if key.revoked_at else "Active"
+        return badge("Revoked" if key.revoked_at else "Active", {"Active": "success", "Revoked": "danger"})
 
     @action(description="Revoke", icon="block", variant=ActionVariant.DANGER, permissions=["revoke"], dialog={
         "title": "Revoke this key?",

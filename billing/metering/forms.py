@@ -4,7 +4,8 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from unfold.widgets import UnfoldAdminAutocompleteWidget, UnfoldAdminTextInputWidget
+from django.contrib.admin.widgets import AutocompleteSelect
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 from billing.metering.errors import MeterError
 from billing.metering.meters import check_meter
@@ -59,6 +60,6 @@ class ClaimForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         field = UsageSubject._meta.get_field("customer")
-        widget = UnfoldAdminAutocompleteWidget(field, admin.site)
-        widget.choices = self.fields["customer"].choices
-        self.fields["customer"].widget = widget
+        choices = self.fields["customer"].choices
+        look = {"data-theme": "admin-autocomplete", "class": "unfold-admin-autocomplete admin-autocomplete"}
+        self.fields["customer"].widget = AutocompleteSelect(field, admin.site, attrs=look, choices=choices)

@@ -115,7 +115,6 @@ def unmatched(request: HttpRequest, model_admin: Any) -> HttpResponse:
     context = {
         **model_admin.admin_site.each_context(request),
         "title": "Unmatched usage",
-        "opts": Meter._meta,
         "form": form,
         "media": form.media if form else "",
         "may_claim": may_claim,

@@ -23,6 +23,7 @@ from customers.backoffice import (
     RecordAdmin,
     RecordInline,
     amount_text,
+    badge,
     change_url,
     granted,
     leave_dialog,
@@ -58,7 +59,7 @@ class InvoiceAdmin(DocumentAdmin):
     """Invoices with what is open and overdue, and the button that records a payment."""
 
     list_display = (
-        "__str__", "state_badge", "standing_badge", "customer_link", "contract_link", "total_money", "open_money",
+        "name", "state_badge", "standing_badge", "customer_link", "contract_link", "total_money", "open_money",
         "issue_date", "due_date",
     )  # fmt: skip
     list_filter = (DocumentAdmin.list_filter[0], StandingFilter, *DocumentAdmin.list_filter[1:])
@@ -77,7 +78,6 @@ class InvoiceAdmin(DocumentAdmin):
     def page_context(self, request: HttpRequest, invoice: Any) -> dict[str, Any]:
         """With standing and payments."""
         issued = invoice.state == InvoiceState.ISSUED
-        standing = Standing(invoice.standing).label if issued else ""
         rows = invoice.allocations.select_related("payment").order_by("payment__received_on", "id")
         payments = [
             {
@@ -88,17 +88,17 @@ class InvoiceAdmin(DocumentAdmin):
             }
             for row in rows
         ]
-        return super().page_context(request, invoice) | {
-            "standing": standing,
-            "standing_badge": STANDING_BADGES.get(standing, ""),
+        page = super().page_context(request, invoice)
+        return page | {
+            "badges": [*page["badges"], *([self.standing_badge(invoice)] if issued else [])],
             "open": amount_text(invoice.open, invoice.currency) if issued else None,
             "payments": payments,
         }
 
-    @display(description="Standing", label=STANDING_BADGES)
+    @display(description="Standing", ordering="standing")
     def standing_badge(self, invoice: Any) -> str | None:
         """Only an issued invoice can be paid or overdue."""
-        return Standing(invoice.standing).label if invoice.standing else None
+        return badge(Standing(invoice.standing).label, STANDING_BADGES) if invoice.standing else None
 
     @display(description="Open", ordering="open")
     def open_money(self, invoice: Any) -> str:

@@ -9,6 +9,7 @@ from django.db.models import Count, Min, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.safestring import mark_safe
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
@@ -19,6 +20,7 @@ from customers.backoffice import (
     NONE,
     RecordAdmin,
     RecordInline,
+    badge,
     change_url,
     granted,
     leave_dialog,
@@ -30,6 +32,7 @@ from revenue.ledger.errors import LedgerError
 from revenue.ledger.models import Account, AccountingPeriod, JournalEntry, JournalLine, Obligation, ScheduleLine
 
 PERIOD_BADGES = {AccountingPeriod.State.OPEN.label: "success", AccountingPeriod.State.CLOSED.label: ""}
+EMPTY = mark_safe("&nbsp;")
 SOURCES = {"invoice": "billing_invoice", "payment": "billing_payment"}
 
 
@@ -70,10 +73,10 @@ class AccountingPeriodAdmin(RecordAdmin):
         """E.g. 2024-03."""
         return f"{period.month:%Y-%m}"
 
-    @display(description="State", label=PERIOD_BADGES, ordering="state")
+    @display(description="State", ordering="state")
     def state_badge(self, period: AccountingPeriod) -> str:
         """Open or closed."""
-        return period.get_state_display()
+        return badge(period.get_state_display(), PERIOD_BADGES)
 
     @display(description="Entries", ordering="posted")
     def entry_count(self, period: Any) -> int:
@@ -138,12 +141,12 @@ class JournalLineInline(RecordInline):
     @display(description="Debit")
     def debit_money(self, line: JournalLine) -> str:
         """The left side."""
-        return money(line.debit, line.currency) if line.debit else ""
+        return money(line.debit, line.currency) if line.debit else EMPTY
 
     @display(description="Credit")
     def credit_money(self, line: JournalLine) -> str:
         """The right side."""
-        return money(line.credit, line.currency) if line.credit else ""
+        return money(line.credit, line.currency) if line.credit else EMPTY
 
     @display(description="Customer")
     def customer_link(self, line: JournalLine) -> str:
