@@ -23,7 +23,7 @@ OPTIONS: Final = json.dumps(
 
 def bars(labels: Sequence[str], rows: Mapping[str, Sequence[Decimal | int]]) -> dict[str, Any]:
     """A bar chart of one or more named rows over the labels; `legend` is needed when there are several."""
-    data = {
+    data: dict[str, Any] = {
         "labels": list(labels),
         "datasets": [
             # The picture only: the exact numbers stand in the table beside it.

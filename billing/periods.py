@@ -39,6 +39,13 @@ class Period:
                 raise ValueError(f"A period cannot end at {self.end.isoformat()}, before it starts at {self.start}.")
 
     @property
+    def until(self) -> datetime:
+        """The end of a period that has one; ValueError for an open one."""
+        if self.end is None:
+            raise ValueError(f"The period from {self.start.isoformat()} is open: it has no end.")
+        return self.end
+
+    @property
     def is_empty(self) -> bool:
         """Whether no instant lies in the period."""
         return self.end == self.start

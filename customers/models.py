@@ -14,7 +14,7 @@ CODE = RegexValidator(r"^[A-Za-z0-9][A-Za-z0-9._-]*$", "Use letters, digits, “
 CADENCE = RegexValidator(r"^P[1-9]\d*[DWMY]$", "Use an ISO 8601 cadence, e.g. P1M (monthly), P3M, P1Y, P2W or P10D.")
 
 
-def int_range(expression: str | F) -> Func:
+def int_range(expression: str | F | Func) -> Func:
     """`int8range(x, x, '[]')`: lets an exclusion constraint compare integers without the extension btree_gist."""
     return Func(
         F(expression) if isinstance(expression, str) else expression,

@@ -47,5 +47,5 @@ def _period(row: Coverage) -> Period:
 
 def _piece(row: Coverage, period: Period, credited_by: InvoiceLine | None = None) -> Coverage:
     return Coverage(
-        stream_id=row.stream_id, line_id=row.line_id, start=period.start, end=period.end, credited_by=credited_by
+        stream_id=row.stream_id, line_id=row.line_id, start=period.start, end=period.until, credited_by=credited_by
     )

@@ -133,16 +133,13 @@ def _content(lines: Iterable[InvoiceLine]) -> list[tuple[Any, ...]]:
 
 def _lines_of(deltas: Sequence[Delta]) -> dict[int, list[InvoiceLine]]:
     """The unsaved lines of each contract, in the order in which they are printed."""
-    streams = ensure_streams(
-        (delta.contract.id, line.stream) for delta in deltas for line in [*delta.slots, *delta.fees]
-    )
+    streams = ensure_streams((delta.contract.id, line.stream) for delta in deltas for line in delta.lines)
     slots = ensure_slots((streams[line.stream], line.cycle) for delta in deltas for line in delta.slots)
     found = {}
     for delta in deltas:
-        ordered = sorted([*delta.fees, *delta.slots], key=_printed_order)
         found[delta.contract.id] = [
             _fee_line(line, streams) if isinstance(line, FeeLine) else _slot_line(line, streams, slots)
-            for line in ordered
+            for line in sorted(delta.lines, key=_printed_order)
         ]
     return found
 
@@ -156,7 +153,7 @@ def _fee_line(line: FeeLine, streams: dict[StreamKey, int]) -> InvoiceLine:
     return InvoiceLine(
         stream_id=streams[line.stream], kind=InvoiceLine.Kind.RECURRING, charge_id=line.charge_id,
         corrects_id=line.corrects, description=line.name, service_start=line.service.start,
-        service_end=line.service.end, terms=line.terms, fraction=str(line.fraction), quantity=line.quantity,
+        service_end=line.service.until, terms=line.terms, fraction=str(line.fraction), quantity=line.quantity,
         steps=line.steps, engine=ENGINE, amount=line.amount,
     )  # fmt: skip
 
@@ -165,7 +162,7 @@ def _slot_line(line: SlotLine, streams: dict[StreamKey, int], slots: dict[SlotKe
     stream = streams[line.stream]
     return InvoiceLine(
         stream_id=stream, kind=InvoiceLine.Kind.USAGE, charge_id=line.charge_id, corrects_id=line.corrects,
-        description=line.name, service_start=line.service.start, service_end=line.service.end,
+        description=line.name, service_start=line.service.start, service_end=line.service.until,
         quantity=line.quantity.quantize(PRINTED, context=EXACT_ENOUGH), unit=line.unit, steps=line.steps, engine=ENGINE,
         slot_id=slots[stream, line.cycle.start], billed_before=line.billed_before, desired=line.desired,
         amount=line.amount,

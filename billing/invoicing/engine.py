@@ -33,9 +33,14 @@ class Delta:
     error: InvoicingError | None = None
 
     @property
+    def lines(self) -> list[FeeLine | SlotLine]:
+        """Everything to draw up, fees and slots."""
+        return [*self.fees, *self.slots]
+
+    @property
     def total(self) -> Decimal:
         """Σ of the rounded lines, in the contract's currency."""
-        return sum((line.amount for line in [*self.fees, *self.slots]), Decimal(0))
+        return sum((line.amount for line in self.lines), Decimal(0))
 
 
 def terms_of(contracts: Sequence[Contract]) -> dict[int, ContractTerms | InvoicingError]:

@@ -1,5 +1,7 @@
 """Runs, invoices and their lines, and what stands recorded: slots with revisions, and coverage."""
 
+from typing import Any
+
 import pgtrigger
 from django.conf import settings
 from django.contrib.postgres.constraints import ExclusionConstraint
@@ -12,7 +14,7 @@ from billing.invoicing.guards import COVERAGE_TRIGGERS, INVOICE_TRIGGERS, LINE_T
 from billing.invoicing.states import InvoiceState
 from customers.models import Contract, Customer, LegalEntity, int_range
 
-MONEY = {"max_digits": 24, "decimal_places": 4}  # enough for every currency's minor unit (CLF has 4)
+MONEY: dict[str, Any] = {"max_digits": 24, "decimal_places": 4}  # enough for every currency's minor unit (CLF has 4)
 
 
 class BillingRun(models.Model):

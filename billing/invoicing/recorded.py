@@ -54,6 +54,7 @@ def billed_fees(contract_ids: Sequence[int]) -> dict[int, list[BilledFee]]:
     for line in lines:
         if not line.live:  # credited whole: nothing of it can be compared any more
             continue
+        assert line.terms is not None  # a fee has terms (constraint line_fee_or_slot)
         fee = BilledFee(
             line_id=line.id,
             charge_id=line.charge_id,
