@@ -121,6 +121,7 @@ MEDIA_ROOT = DATA_DIR / "documents"
 
 EMAIL_BACKEND = env.str("EMAIL_BACKEND", default="django.core.mail.backends.filebased.EmailBackend")
 EMAIL_FILE_PATH = DATA_DIR / "outbox"
+EMAIL_TIMEOUT = 15  # seconds: a mail server that hangs must not hold the worker
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="billing@localhost")
 
 Q_CLUSTER = {

@@ -1,9 +1,29 @@
 """What every test shares."""
 
 import os
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
 
 # The sync Playwright keeps an event loop in the test's thread, and Django then refuses the database: needed for the
 # browser tests, harmless elsewhere.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
 from tests import hypothesis_profiles  # noqa: F401  registers and loads the profile
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _seeds_survive_a_flush() -> None:
+    """Seed the roles and the chart again after a test that commits: its end empties every table."""
+    from django.apps import apps
+    from django.db import connection
+    from django.db.models.signals import post_migrate
+
+    def seed(sender: Any, **kwargs: Any) -> None:
+        if sender.name == "revenue":
+            for name in ("revenue.migrations.0002_chart", "config.migrations.0001_roles"):
+                import_module(name).seed(apps, SimpleNamespace(connection=connection))
+
+    post_migrate.connect(seed, weak=False)

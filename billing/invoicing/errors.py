@@ -37,6 +37,15 @@ class StaleDraft(InvoicingError):
         super().__init__(f"{str(invoice).capitalize()} is out of date: run billing again, then approve it.")
 
 
+class Unprintable(InvoicingError):
+    """Names on an invoice hold characters that its document could not show."""
+
+    def __init__(self, invoice: object, characters: list[str]) -> None:
+        super().__init__(
+            f"The document of {invoice} cannot show “{''.join(characters)}”: write the names with other characters."
+        )
+
+
 class LaterInvoice(InvoicingError):
     """A later invoice stands on this one."""
 

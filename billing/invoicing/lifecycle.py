@@ -1,5 +1,6 @@
 """What follows a draft: approve it (it then counts as recorded), send it back, or issue it (it is then a record)."""
 
+import json
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
@@ -9,7 +10,8 @@ from django.db.models import Max
 
 from billing.invoicing import coverage
 from billing.invoicing.background import enqueue
-from billing.invoicing.errors import InvoicingError, LaterInvoice, StaleDraft, WrongState
+from billing.invoicing.errors import InvoicingError, LaterInvoice, StaleDraft, Unprintable, WrongState
+from billing.invoicing.fonts import unprintable
 from billing.invoicing.models import Invoice, InvoiceLine, NumberSeries, Outbox
 from billing.invoicing.results import BulkResult
 from billing.invoicing.snapshots import buyer_snapshot, seller_snapshot, terms_snapshot
@@ -120,6 +122,10 @@ def _built_upon(lines: list[InvoiceLine]) -> bool:
 
 def _issue(invoice: Invoice, user: AbstractBaseUser | None, now: datetime) -> Invoice:
     _require(invoice, InvoiceState.ISSUED, "issued")
+    copies = seller_snapshot(invoice.entity), buyer_snapshot(invoice.customer), terms_snapshot(invoice.contract)
+    lines = list(invoice.lines.values_list("description", flat=True))
+    if missing := unprintable(json.dumps([*copies, lines], ensure_ascii=False)):
+        raise Unprintable(invoice, missing)
     NumberSeries.objects.get_or_create(entity=invoice.entity, name="invoice")
     # The row's lock holds until the commit: whoever rolls back gives its number back, so that none is missing.
     series = NumberSeries.objects.select_for_update().get(entity=invoice.entity, name="invoice")
@@ -133,8 +139,7 @@ def _issue(invoice: Invoice, user: AbstractBaseUser | None, now: datetime) -> In
     invoice.sequence = series.last_number
     invoice.number = f"{invoice.entity.invoice_prefix}{series.last_number:06d}"
     invoice.issue_date, invoice.due_date = today, today + timedelta(days=invoice.contract.net_days)
-    invoice.seller, invoice.buyer = seller_snapshot(invoice.entity), buyer_snapshot(invoice.customer)
-    invoice.terms = terms_snapshot(invoice.contract)
+    invoice.seller, invoice.buyer, invoice.terms = copies  # type: ignore[assignment]
     invoice.state, invoice.issued_at, invoice.issued_by = InvoiceState.ISSUED, now, user  # type: ignore[assignment]
     invoice.save()
     Outbox.objects.create(kind=Outbox.Kind.INVOICE_ISSUED, object_id=invoice.id, created_at=now)

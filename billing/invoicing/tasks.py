@@ -22,5 +22,5 @@ def deliver(delivery_id: int) -> None:
 
 def bill(as_of: str, user_id: int | None = None) -> int:
     """Run billing as of a day (YYYY-MM-DD); the run's id."""
-    user = get_user_model().objects.filter(pk=user_id).first()
+    user = get_user_model().objects.filter(pk=user_id).first() if user_id else None
     return run_billing(as_of=date.fromisoformat(as_of), now=clock.now(), user=user).pk

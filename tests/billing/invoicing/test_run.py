@@ -276,3 +276,12 @@ def test_the_number_of_queries_does_not_grow_with_the_contracts_of_a_chunk() -> 
     assert BillingRun.objects.count() == 3
     assert Invoice.objects.count() == 16
     assert counts[1] == counts[2]  # the first found no drafts, and had none to compare
+
+
+def test_an_invoice_whose_names_cannot_be_printed_is_not_issued() -> None:
+    contract = make_contract(make_customer(legal_name="한국 전력"))
+    make_subscription(contract)
+    (draft,) = bill("2023-11-01")
+    approve(invoice_ids=[draft.id], user=None, now=NOW)
+    ((_, reason),) = issue(invoice_ids=[draft.id], user=None, now=NOW).skipped
+    assert reason.endswith("cannot show “한국전력”: write the names with other characters.")
