@@ -73,6 +73,7 @@ TEMPLATES = [
 
 def _database() -> dict[str, Any]:
     """The server that DATABASE_URL names, or the embedded one in DATA_DIR/postgres."""
+    database: dict[str, Any]
     if "DATABASE_URL" in os.environ:
         database = env.db_url("DATABASE_URL")
     else:

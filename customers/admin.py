@@ -23,7 +23,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from customers import services
 from customers.backoffice import OfficeAdmin, badge, change_url, granted, leave_dialog, link_to
-from customers.errors import CustomerError
+from customers.errors import CustomerError, SubjectTaken
 from customers.models import Contract, Customer, LegalEntity, UsageSubject
 from customers.queries import claims_on
 from customers.states import ContractState
@@ -61,7 +61,7 @@ class SubjectForm(forms.ModelForm):
             others = claims_on(subject=subject, valid_from=values.get("valid_from"), valid_to=values.get("valid_to"))
             taken = others.exclude(pk=self.instance.pk).first()
             if taken:
-                raise forms.ValidationError(str(services.SubjectTaken(taken)))
+                raise forms.ValidationError(str(SubjectTaken(taken)))
         return values
 
 

@@ -139,7 +139,7 @@ def _issue(invoice: Invoice, user: AbstractBaseUser | None, now: datetime) -> In
     invoice.sequence = series.last_number
     invoice.number = f"{invoice.entity.invoice_prefix}{series.last_number:06d}"
     invoice.issue_date, invoice.due_date = today, today + timedelta(days=invoice.contract.net_days)
-    invoice.seller, invoice.buyer, invoice.terms = copies  # type: ignore[assignment]
+    invoice.seller, invoice.buyer, invoice.terms = copies
     invoice.state, invoice.issued_at, invoice.issued_by = InvoiceState.ISSUED, now, user  # type: ignore[assignment]
     invoice.save()
     Outbox.objects.create(kind=Outbox.Kind.INVOICE_ISSUED, object_id=invoice.id, created_at=now)

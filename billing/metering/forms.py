@@ -60,6 +60,6 @@ class ClaimForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         field = UsageSubject._meta.get_field("customer")
-        choices = self.fields["customer"].choices
+        choices = self.fields["customer"].choices  # type: ignore[attr-defined]  # a ModelChoiceField
         look = {"data-theme": "admin-autocomplete", "class": "unfold-admin-autocomplete admin-autocomplete"}
         self.fields["customer"].widget = AutocompleteSelect(field, admin.site, attrs=look, choices=choices)

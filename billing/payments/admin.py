@@ -49,7 +49,7 @@ class StandingFilter(DropdownFilter):
         """Open, partly paid, overdue, paid."""
         return list(Standing.choices)
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Invoice]) -> QuerySet[Invoice]:
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Those that stand so today."""
         value = self.value()
         return queryset.filter(standing=value) if value in Standing.values else queryset

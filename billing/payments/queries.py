@@ -2,6 +2,7 @@
 
 from datetime import date
 from decimal import Decimal
+from typing import TYPE_CHECKING, TypedDict
 
 from django.db.models import (
     Case,
@@ -23,6 +24,9 @@ from billing.invoicing.models import MONEY, Invoice
 from billing.invoicing.states import InvoiceState
 from billing.payments.models import Allocation
 
+if TYPE_CHECKING:
+    from django_stubs_ext import WithAnnotations
+
 _MONEY: "DecimalField[Decimal, Decimal]" = DecimalField(
     max_digits=MONEY["max_digits"], decimal_places=MONEY["decimal_places"]
 )
@@ -37,7 +41,17 @@ class Standing(TextChoices):
     OVERDUE = "overdue", "Overdue"
 
 
-def with_standing(queryset: QuerySet[Invoice], today: date) -> QuerySet[Invoice]:
+class Amounts(TypedDict):
+    """What `with_standing` adds to an invoice."""
+
+    paid: Decimal
+    open: Decimal | None
+    standing: str | None
+
+
+def with_standing(
+    queryset: QuerySet[Invoice], today: date
+) -> "QuerySet[WithAnnotations[Invoice, Amounts], WithAnnotations[Invoice, Amounts]]":
     """The invoices with `paid`, `open` and `standing`, in one query, ready to filter and order by.
 
     `paid` is the sum of allocations in the invoice's currency, 0 where there is none; `open` is total − paid; an
