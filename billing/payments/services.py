@@ -19,13 +19,7 @@ from customers.currencies import minor_places
 
 @transaction.atomic
 def record_payment(
-    *,
-    invoice_id: int,
-    amount: Decimal,
-    received_on: date,
-    reference: str,
-    user: AbstractBaseUser | None,
-    now: datetime,
+    *, invoice_id: int, amount: Decimal, received_on: date, reference: str, user: AbstractBaseUser | None, now: datetime
 ) -> Payment:
     """Record money received for an invoice, all of it allocated to that invoice; the books hear of it on commit.
 
