@@ -1,12 +1,16 @@
 """The rules of the house, read off the code itself: what a reviewer would otherwise have to watch for."""
 
 import ast
+import json
 import re
 import tomllib
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
+
+from billing.pricing import parse_price, rate
 
 ROOT = Path(__file__).resolve().parents[2]
 APPS = ("config", "customers", "billing", "revenue")
@@ -240,3 +244,15 @@ def test_links_between_the_pages_lead_somewhere() -> None:
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
         for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} links to {target}"
+
+
+def test_the_prices_on_the_formats_page_can_be_read_and_rated() -> None:
+    page = (ROOT / "docs/formats.md").read_text()
+    blocks = [json.loads(block) for block in re.findall(r"^```json\n(.*?)^```", page, re.MULTILINE | re.DOTALL)]
+    prices = [block for block in blocks if isinstance(block, dict) and "model" in block]
+    assert [str(rate(parse_price(price), Decimal(1500), "token").amount) for price in prices] == ["120.80"]
+    rows = re.findall(r"^\| `(\{.*?\})` \| (\S+) \| (\S+) \|$", page, re.MULTILINE)
+    assert len(rows) > 2
+    for text, quantity, amount in rows:
+        metered = Decimal(7) if quantity == "any" else Decimal(quantity)
+        assert str(rate(parse_price(json.loads(text)), metered).amount) == amount
