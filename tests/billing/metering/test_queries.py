@@ -1,0 +1,162 @@
+"""What counts for nobody, what cannot be read, and whose subjects are whose."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from billing.metering import queries
+from billing.metering.errors import MeterError
+from billing.metering.meters import check_meter
+from billing.metering.models import Meter
+from billing.metering.queries import Invalid, Unmatched
+from billing.metering.services import ingest
+from billing.metering.store import BEGINNING, Quantity
+from billing.metering.validate import new_event
+from billing.periods import Period
+from customers.models import Customer, UsageSubject
+
+pytestmark = pytest.mark.django_db
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+MARCH = Period(datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC))
+
+
+def at(day: int, hour: int = 0) -> datetime:
+    return datetime(2026, 3, day, hour, tzinfo=UTC)
+
+
+def record(*events: tuple[str, str, datetime, dict[str, Any]]) -> None:
+    made = [
+        new_event(id=f"{subject}/{type_}/{n}", type=type_, subject=subject, time=time, data=data)
+        for n, (subject, type_, time, data) in enumerate(events)
+    ]
+    assert ingest(events=made, origin="test", default_source="app", now=NOW).accepted == len(events)
+
+
+def customer(name: str, *claims: tuple[str, datetime | None, datetime | None]) -> Customer:
+    made = Customer.objects.create(external_id=name, legal_name=name)
+    for subject, start, end in claims:
+        UsageSubject.objects.create(customer=made, subject=subject, valid_from=start, valid_to=end)
+    return made
+
+
+def meter(**fields: Any) -> Meter:
+    defaults = {"code": "m", "name": "m", "event_type": "call", "aggregation": "sum", "value": "n"}
+    return Meter.objects.create(**(defaults | fields))
+
+
+def test_it_works() -> None:
+    acme = customer("acme", ("a", None, None))
+    record(("a", "call", at(5), {"n": 2}), ("a", "call", at(5), {"n": "3"}), ("a", "call", at(7), {}))
+    assert queries.by_day(meter(), acme, MARCH, "UTC") == [
+        (date(2026, 3, 5), Quantity(Decimal(5), 2, 0)),
+        (date(2026, 3, 7), Quantity(Decimal(0), 0, 1)),
+    ]
+    assert [event.value for event in queries.events_of(Meter.objects.get(), acme, MARCH, limit=2)] == [None, Decimal(3)]
+
+
+def test_claims_are_found_in_one_query() -> None:
+    acme = customer("acme", ("a", None, at(5)), ("b", at(5), None))
+    beta, nobody = customer("beta", ("a", at(5), at(9))), customer("nobody")
+    with CaptureQueriesContext(connection) as captured:
+        claims = queries.claims_of([acme.pk, beta.pk, nobody.pk])
+    assert len(captured) == 1
+    assert claims == {
+        acme.pk: (("a", Period(BEGINNING, at(5))), ("b", Period(at(5), None))),
+        beta.pk: (("a", Period(at(5), at(9))),),
+        nobody.pk: (),
+    }
+
+
+def test_subjects_that_nobody_claims_at_the_time_are_unmatched() -> None:
+    customer("acme", ("a", at(5), at(10)))
+    record(
+        ("a", "call", at(4, 23), {}), ("a", "call", at(5), {}), ("a", "call", at(9, 23), {}),
+        ("b", "call", at(1), {}), ("b", "call", at(2), {}), ("b", "call", at(10), {}),
+        ("c", "call", datetime(2026, 2, 1, tzinfo=UTC), {}),
+    )  # fmt: skip
+    found = [Unmatched("b", 3, at(1), at(10)), Unmatched("a", 1, at(4, 23), at(4, 23))]
+    assert queries.unmatched_subjects(MARCH) == found
+    assert queries.unmatched_subjects(MARCH, limit=1) == found[:1]
+    customer("beta", ("b", None, None))
+    assert queries.unmatched_subjects(MARCH) == found[1:]
+
+
+def test_types_that_no_meter_counts_are_unmatched() -> None:
+    record(("a", "call", at(1), {}), ("a", "login", at(2), {}), ("b", "login", at(3), {}))
+    meter()
+    assert queries.unmatched_types(MARCH) == [Unmatched("login", 2, at(2), at(3))]
+
+
+def test_what_a_meter_cannot_read_is_told_by_reason() -> None:
+    acme = customer("acme", ("a", None, None))
+    record(
+        ("a", "call", at(1), {"n": 1}), ("a", "call", at(2), {}), ("b", "call", at(3), {"n": None}),
+        ("a", "call", at(4), {"n": "x"}), ("a", "call", at(5), {"n": [1]}), ("a", "login", at(6), {}),
+    )  # fmt: skip
+    asked = meter()
+    missing = "The property n is missing."
+    others = [
+        Invalid("The property n is not a number of at most 40 digits.", 1, at(4), at(4)),
+        Invalid("The property n is not a single value.", 1, at(5), at(5)),
+    ]
+    assert queries.invalid_for(asked, MARCH) == [Invalid(missing, 2, at(2), at(3)), *others]
+    assert Invalid(missing, 1, at(2), at(2)) in queries.invalid_for(asked, MARCH, acme)
+    assert queries.invalid_for(meter(code="k", aggregation="count", value=""), MARCH) == []
+
+
+def test_usage_by_day_counts_every_event() -> None:
+    record(("a", "call", at(1, 22), {}), ("b", "login", at(1, 23), {}), ("b", "login", at(31), {}))
+    assert queries.usage_by_day(MARCH.start, at(31)) == [(date(2026, 3, 1), 2)]
+    assert queries.usage_by_day(MARCH.start, at(31), "Europe/Berlin") == [(date(2026, 3, 1), 1), (date(2026, 3, 2), 1)]
+
+
+GOOD: dict[str, Any] = {"event_type": "call", "aggregation": "sum", "value": "n", "filters": {}, "group_by": []}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"value": "usage.output tokens"},
+        {"aggregation": "count", "value": ""},
+        {"filters": {"a": "x", "b.c": [1, True, "y", 0.5]}, "group_by": ["a", "b.c"]},
+    ],
+)
+def test_a_meter_that_can_count_is_accepted(fields: dict[str, Any]) -> None:
+    check_meter(**(GOOD | fields))
+    assert meter(**(GOOD | fields)).pk
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "sentence"),
+    [
+        ({"event_type": " "}, "event_type", "Name the type of event"),
+        ({"aggregation": "median"}, "aggregation", "'median' is no aggregation; use count, sum, max, unique_count."),
+        ({"value": ""}, "value", "Name the property to read"),
+        ({"aggregation": "count"}, "value", "A count reads no value"),
+        ({"value": "a..b"}, "value", "'a..b' is no path"),
+        ({"value": ".a"}, "value", "is no path"),
+        ({"value": "a."}, "value", "is no path"),
+        ({"value": "a\0"}, "value", "is no path"),
+        ({"value": ".".join("abcdefghi")}, "value", "9 levels deep; at most 8"),
+        ({"filters": []}, "filters", "Filters are properties with their values"),
+        ({"filters": {"": 1}}, "filters", "is no path"),
+        ({"filters": {"a": []}}, "filters", "lists no values"),
+        ({"filters": {"a": None}}, "filters", "compares with null"),
+        ({"filters": {"a": [{"b": 1}]}}, "filters", 'compares with {"b": 1}'),
+        ({"filters": {"a": "\0"}}, "filters", "NUL character"),
+        ({"group_by": {}}, "group_by", "a list of properties"),
+        ({"group_by": ["a", "a"]}, "group_by", "named twice"),
+        ({"group_by": ["a", "b", "c", "d"]}, "group_by", "at most 3"),
+        ({"group_by": [1]}, "group_by", "1 is no path"),
+    ],
+)
+def test_a_meter_that_cannot_count_is_told_why(fields: dict[str, Any], field: str, sentence: str) -> None:
+    with pytest.raises(MeterError) as raised:
+        check_meter(**(GOOD | fields))
+    assert list(raised.value.problems) == [field]
+    assert sentence in raised.value.problems[field]
