@@ -19,7 +19,7 @@ from revenue.ledger.errors import (
 )
 from revenue.ledger.models import AccountingPeriod
 from revenue.ledger.recognition import deltas
-from revenue.reports.ties import ties
+from revenue.ledger.ties import ties
 
 
 def refuse_unfinished(entity: LegalEntity, month: date, now: datetime) -> None:

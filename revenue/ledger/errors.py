@@ -10,7 +10,7 @@ from revenue.words import amounts, counted, money, month_name
 if TYPE_CHECKING:
     from customers.models import LegalEntity
     from revenue.ledger.models import AccountingPeriod
-    from revenue.reports.ties import Tie
+    from revenue.ledger.ties import Tie
 
 
 class LedgerError(ValueError):

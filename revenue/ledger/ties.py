@@ -1,0 +1,90 @@
+"""Ties: what balance-sheet accounts of the ledger say against what their documents and recognitions add up to (R7.7).
+
+Receivables = Σ issued invoices − Σ allocated payments; deferred revenue = Σ billed fees − Σ recognised of them;
+unbilled receivable = Σ recognised usage − Σ billed usage. All at the posting position: a document counts once the books
+took it.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from django.db import connection
+
+from customers.models import LegalEntity
+from revenue.ledger import chart
+
+SIDES = f"""
+    posted AS (
+        SELECT o.kind, o.object_id, p.position FROM revenue_posting p JOIN billing_outbox o ON o.id = p.outbox_id
+    ), invoices AS (
+        SELECT i.* FROM billing_invoice i JOIN posted p ON p.kind = 'invoice_issued' AND p.object_id = i.id
+    ), sides (account, entity_id, currency, ledger, documents) AS (
+        SELECT a.code, e.entity_id, l.currency,
+               sum(CASE WHEN a.code = '{chart.DEFERRED}' THEN l.credit - l.debit ELSE l.debit - l.credit END), 0
+            FROM revenue_journalline l JOIN revenue_journalentry e ON e.id = l.entry_id
+            JOIN revenue_account a ON a.id = l.account_id
+            WHERE a.code IN ('{chart.RECEIVABLE}', '{chart.UNBILLED}', '{chart.DEFERRED}') GROUP BY 1, 2, 3
+        UNION ALL
+        SELECT '{chart.RECEIVABLE}', entity_id, currency, 0, sum(total) FROM invoices GROUP BY 2, 3
+        UNION ALL
+        SELECT '{chart.RECEIVABLE}', y.entity_id, y.currency, 0, -sum(a.amount)
+            FROM billing_payment y JOIN posted p ON p.kind = 'payment_recorded' AND p.object_id = y.id
+            JOIN billing_allocation a ON a.payment_id = y.id GROUP BY 2, 3
+        UNION ALL
+        SELECT CASE WHEN l.slot_id IS NULL THEN '{chart.DEFERRED}' ELSE '{chart.UNBILLED}' END, i.entity_id, i.currency,
+               0, sum(CASE WHEN l.slot_id IS NULL THEN l.amount ELSE -l.amount END)
+            FROM invoices i JOIN billing_invoiceline l ON l.invoice_id = i.id GROUP BY 1, 2, 3
+        UNION ALL
+        SELECT CASE o.kind WHEN 'usage' THEN '{chart.UNBILLED}' ELSE '{chart.DEFERRED}' END, o.entity_id, o.currency,
+               0, sum(CASE o.kind WHEN 'usage' THEN r.amount ELSE -r.amount END)
+            FROM revenue_recognition r JOIN revenue_obligation o ON o.id = r.obligation_id GROUP BY 1, 2, 3
+    )
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Tie:
+    """One account of one entity in one currency, natural sign: the ledger's balance and the documents'."""
+
+    entity: str
+    account: str
+    name: str
+    currency: str
+    ledger: Decimal
+    documents: Decimal
+
+    @property
+    def difference(self) -> Decimal:
+        """Ledger less documents; anything but zero is an error."""
+        return self.ledger - self.documents
+
+
+@dataclass(frozen=True, slots=True)
+class Ties:
+    """All ties at a posting position."""
+
+    position: int
+    rows: tuple[Tie, ...]
+
+    @property
+    def hold(self) -> bool:
+        """Whether every difference is zero."""
+        return not any(row.difference for row in self.rows)
+
+
+def ties(*, entity: LegalEntity | None = None) -> Ties:
+    """The ties of one legal entity, or of all; one statement, so that all sides are of the same moment."""
+    sql = f"""
+        WITH {SIDES}, tied AS (
+            SELECT n.code AS entity, a.code AS account, a.name, s.currency, sum(s.ledger) AS ledger,
+                   sum(s.documents) AS documents
+            FROM sides s JOIN customers_legalentity n ON n.id = s.entity_id JOIN revenue_account a ON a.code = s.account
+            WHERE %(entity)s::bigint IS NULL OR s.entity_id = %(entity)s GROUP BY 1, 2, 3, 4
+        )
+        SELECT at.position, tied.* FROM (SELECT coalesce(max(position), 0) AS position FROM posted) at
+        LEFT JOIN tied ON true ORDER BY entity, account, currency
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(sql, {"entity": entity.pk if entity else None})
+        found = cursor.fetchall()
+    return Ties(found[0][0], tuple(Tie(*row) for _, *row in found if row[0] is not None))
