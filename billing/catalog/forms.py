@@ -182,7 +182,7 @@ class ChangeForm(OfSubscription):
         """A change changes something."""
         values = super().clean() or self.cleaned_data
         if not values.get("version") and values.get("quantity") is None:
-            raise forms.ValidationError("Choose another plan version or quantity.")
+            self.add_error("quantity", "Choose another plan version or quantity.")  # the dialog shows errors of fields
         return values
 
 

@@ -1,0 +1,69 @@
+"""Lists and pages cost the same number of queries however many rows they have; the numbers are committed."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from billing.invoicing.models import BillingRun, Invoice
+from customers.models import Contract
+from revenue.ledger.models import JournalEntry
+from tests.admin.conftest import make_business
+
+pytestmark = pytest.mark.django_db
+FILE = Path(__file__).with_name("query_counts.json")
+LISTS = (
+    "customers_customer", "customers_contract", "customers_legalentity", "billing_product", "billing_plan",
+    "billing_planversion", "billing_meter", "billing_apikey", "billing_billingrun", "billing_invoice",
+    "billing_payment", "revenue_account", "revenue_accountingperiod", "revenue_journalentry", "revenue_obligation",
+)  # fmt: skip
+
+
+def _count(client: Any, url: str) -> int:
+    client.get(url)  # the first visit fills caches (content types, templates)
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        assert client.get(url).status_code == 200
+    return len(queries)
+
+
+def _pages() -> dict[str, str]:
+    """Lists, and the pages that print many rows."""
+    lists = {f"{name} list": reverse(f"admin:{name}_changelist") for name in LISTS}
+    issued = Invoice.objects.filter(state="issued").earliest("pk")
+    pages = {
+        "home": reverse("admin:index"),
+        "billing_invoice page": reverse("admin:billing_invoice_change", args=[issued.pk]),
+        "billing_billingrun page": reverse(
+            "admin:billing_billingrun_change", args=[BillingRun.objects.latest("pk").pk]
+        ),
+        "customers_contract page": reverse(
+            "admin:customers_contract_change", args=[Contract.objects.earliest("pk").pk]
+        ),
+        "revenue_journalentry page": reverse(
+            "admin:revenue_journalentry_change", args=[JournalEntry.objects.earliest("pk").pk]
+        ),
+        "customer usage": reverse("admin:billing_customer_usage", args=[issued.customer_id]) + "?month=2023-11",
+        "unmatched": reverse("admin:billing_unmatched"),
+    }
+    return lists | pages
+
+
+def _counts(client: Any) -> dict[str, int]:
+    return {name: _count(client, url) for name, url in _pages().items()}
+
+
+def test_it_works(sign_in: Any) -> None:
+    make_business()
+    assert _count(sign_in("admin"), reverse("admin:index")) > 0
+
+
+@pytest.mark.parametrize("customers", [3, 30])
+def test_counts_are_the_committed_ones_with_few_rows_and_with_many(customers: int, sign_in: Any) -> None:
+    make_business(customers)
+    assert _counts(sign_in("admin")) == json.loads(FILE.read_text())
