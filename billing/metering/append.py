@@ -85,8 +85,8 @@ class Rows:
 
     def pick(self, at: Sequence[int]) -> "Rows":
         """The rows that stand at these positions."""
-        columns = (self.n, self.digest, self.source, self.type, self.subject, self.sent, self.id, self.data)
-        return Rows(*([column[position] for position in at] for column in columns))  # type: ignore[index]
+        columns: list[Any] = [self.n, self.digest, self.source, self.type, self.subject, self.sent, self.id, self.data]
+        return Rows(*([column[position] for position in at] for column in columns))
 
     def __len__(self) -> int:
         return len(self.n)

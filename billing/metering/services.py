@@ -155,7 +155,7 @@ def create_api_key(
         prefix=prefix,
         digest=keys.digest_of(secret),
         default_source=default_source,
-        created_by=user,
+        created_by_id=user.pk if user else None,
         created_at=now.astimezone(UTC),
     )
     return key, secret

@@ -142,10 +142,11 @@ def check_all(
 
 def _all_good(events: list[NewEvent], latest: datetime, has_default_source: bool) -> bool:
     """Whether `check` would find nothing wrong with any of the events; False where only `check` can say."""
-    names = {name for event in events for name in (event.type, event.subject, event.source)}
-    if not has_default_source and None in names:
+    sources = {event.source for event in events}
+    if not has_default_source and None in sources:
         return False
-    names.discard(None)
+    names = {name for event in events for name in (event.type, event.subject)}
+    names |= {source for source in sources if source is not None}
     ids = [event.id for event in events]
     times = [event.time for event in events if event.time is not None]
     data = SEPARATOR.join([event.data for event in events])

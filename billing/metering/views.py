@@ -104,9 +104,7 @@ def _body(request: HttpRequest) -> bytes:
     try:
         unpacked = unpacker.decompress(body, limit + 1)
     except zlib.error:
-        raise UnreadableBody(
-            "invalid_gzip", "The body is said to be gzip but is not; check how it was made."
-        ) from None
+        raise UnreadableBody("invalid_gzip", "The body is said to be gzip but is not; check how it was made.") from None
     if len(unpacked) > limit:
         raise too_large
     if not unpacker.eof:
