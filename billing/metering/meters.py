@@ -37,27 +37,30 @@ class Counted:
 
 
 def counted(meter: Meter) -> Counted:
-    """The SQL of what the meter reads from one event; it is valid unless `valid` is false."""
+    """The SQL of what the meter reads from one event: NULL where it can read nothing, so that the event is invalid."""
     filters = _filters(meter.filters)
-    path = path_of(meter.value)
     if meter.aggregation == Meter.Aggregation.COUNT:
         return Counted(filters, Fragment("NULL::numeric"), "true")
-    if meter.aggregation == Meter.Aggregation.UNIQUE_COUNT:
-        return Counted(filters, Fragment(_SINGLE, (path, path)), "c.value IS NOT NULL")
-    return Counted(filters, Fragment(_NUMERIC, (path,) * 5), _WITHIN_LIMITS)
+    sql = _SINGLE if meter.aggregation == Meter.Aggregation.UNIQUE_COUNT else _NUMERIC
+    return Counted(filters, Fragment(sql, (path_of(meter.value),) * sql.count("%s")), "c.value IS NOT NULL")
+
+
+def _limited(number: str) -> str:
+    """SQL: the number, NULL when it has more than 40 digits before or after the point."""
+    return f"CASE WHEN abs({number}) < 1e40 AND min_scale({number}) <= 40 THEN {number} END"
 
 
 _SINGLE: Final = (
     "CASE WHEN jsonb_typeof(e.data #> %s::text[]) IN ('string', 'number', 'boolean') THEN e.data #> %s::text[] END"
 )
-# CASE keeps a text that is no number, or one of a million digits, from the cast.
+# CASE keeps what is no number, and a text of a million digits, from the casts.
 _NUMERIC: Final = f"""
     CASE jsonb_typeof(e.data #> %s::text[])
-        WHEN 'number' THEN (e.data #>> %s::text[])::numeric
-        WHEN 'string' THEN CASE WHEN length(e.data #>> %s::text[]) <= 80 AND e.data #>> %s::text[] ~ '{_NUMBER}'
-                                THEN (e.data #>> %s::text[])::numeric END
+        WHEN 'number' THEN {_limited("(e.data #> %s::text[])::numeric")}
+        WHEN 'string' THEN
+            CASE WHEN length(e.data #>> %s::text[]) <= 80 AND e.data #>> %s::text[] ~ '{_NUMBER}'
+                 THEN {_limited("(e.data #>> %s::text[])::numeric")} END
     END"""
-_WITHIN_LIMITS: Final = "coalesce(abs(c.value) < 1e40 AND min_scale(c.value) <= 40, false)"
 
 
 def reason(meter: Meter) -> Fragment:

@@ -114,7 +114,7 @@ def invalid(meter: Meter, request: Request | None, period: Period) -> list[tuple
     count, problem = counted(meter), reason(meter)
     statement = f"""
         SELECT {problem.sql}, count(*), min(e.ts), max(e.ts)
-        FROM {{events}} WHERE NOT {count.valid} GROUP BY 1 ORDER BY 2 DESC, 1
+        FROM {{events}} WHERE NOT ({count.valid}) GROUP BY 1 ORDER BY 2 DESC, 1
     """
     return _query(statement, problem.values, count, meter, _pieces([request]) if request else period)
 
@@ -130,9 +130,9 @@ _ANYBODYS: Final = """
 """
 _AGGREGATES: Final = {
     Meter.Aggregation.COUNT: "count(*)",
-    Meter.Aggregation.SUM: "coalesce(sum(c.value) FILTER (WHERE {valid}), 0)",
-    Meter.Aggregation.MAX: "coalesce(max(c.value) FILTER (WHERE {valid}), 0)",
-    Meter.Aggregation.UNIQUE_COUNT: "count(DISTINCT c.value) FILTER (WHERE {valid})",
+    Meter.Aggregation.SUM: "coalesce(sum(c.value), 0)",
+    Meter.Aggregation.MAX: "coalesce(max(c.value), 0)",
+    Meter.Aggregation.UNIQUE_COUNT: "count(DISTINCT c.value)",
 }
 
 _Pieces = tuple[list[int], list[str], list[str], list[str]]
@@ -143,10 +143,10 @@ def _aggregate(meter: Meter, requests: Sequence[Request], groups: Sequence[Fragm
     count = counted(meter)
     columns = "".join(f", {group.sql}" for group in groups)
     ordinals = ", ".join(str(place) for place in range(1, 2 + len(groups)))
-    aggregate = _AGGREGATES[Meter.Aggregation(meter.aggregation)].format(valid=count.valid)
+    aggregate = _AGGREGATES[Meter.Aggregation(meter.aggregation)]
     statement = f"""
         SELECT r.key{columns}, ({aggregate})::numeric,
-               count(*) FILTER (WHERE {count.valid}), count(*) FILTER (WHERE NOT {count.valid})
+               count(*) FILTER (WHERE {count.valid}), count(*) FILTER (WHERE NOT ({count.valid}))
         FROM {{events}} GROUP BY {ordinals}
     """
     values = tuple(value for group in groups for value in group.values)

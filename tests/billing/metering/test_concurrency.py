@@ -45,7 +45,7 @@ def send(*events: Any) -> IngestReport:
 
 def call(number: int, n: int = 0, **fields: Any) -> Any:
     given = {"id": str(number), "type": "call", "subject": f"s{number % 7}", "data": {"n": n}}
-    return new_event(**(given | fields))  # type: ignore[arg-type]
+    return new_event(**(given | fields))
 
 
 def test_it_works() -> None:

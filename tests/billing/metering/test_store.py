@@ -24,7 +24,7 @@ MARCH = Period(datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC
 
 
 def at(day: int, month: int = 3, **clock: int) -> datetime:
-    return datetime(2026, month, day, **clock, tzinfo=UTC)  # type: ignore[misc]
+    return datetime(2026, month, day, **clock, tzinfo=UTC)
 
 
 def record(*events: NewEvent) -> None:
