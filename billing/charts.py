@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 COLOURS: Final = ("var(--color-primary-600)", "#d97706", "#7c3aed", "#0284c7", "#be123c")
+GREY: Final = "#737b89"  # reads on white and on the dark ground alike
 OPTIONS: Final = json.dumps(
     {
         "maintainAspectRatio": False,
@@ -14,8 +15,11 @@ OPTIONS: Final = json.dumps(
         "interaction": {"mode": "index", "intersect": False},
         "plugins": {"legend": {"display": False}, "tooltip": {"enabled": True}},
         "scales": {
-            "x": {"grid": {"display": False}, "ticks": {"maxRotation": 0, "autoSkip": True, "maxTicksLimit": 12}},
-            "y": {"beginAtZero": True, "ticks": {"maxTicksLimit": 6}, "grid": {"tickWidth": 0}},
+            "x": {
+                "grid": {"display": False},
+                "ticks": {"color": GREY, "maxRotation": 0, "autoSkip": True, "maxTicksLimit": 12},
+            },
+            "y": {"beginAtZero": True, "ticks": {"color": GREY, "maxTicksLimit": 6}, "grid": {"tickWidth": 0}},
         },
     }
 )

@@ -202,6 +202,7 @@ class ContractAdmin(OfficeAdmin):
     autocomplete_fields = ("customer", "entity")
     readonly_fields = ("state_badge", "created_at")
     actions_detail = ("activate",)
+    needs = (LegalEntity, Customer)
     has_activate_permission = granted("customers.change_contract")
     fieldsets = (
         (None, {"fields": (("number", "state_badge"), ("customer", "entity"), ("start", "end"))}),

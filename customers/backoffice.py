@@ -91,8 +91,19 @@ class OfficeAdmin(ModelAdmin):
 
     list_filter_submit = True
     warn_unsaved_form = True
-    show_full_result_count = False
     list_per_page = 50
+    empty_hint = ""
+    """What an empty list says: where its rows come from."""
+    needs: tuple[type[Model], ...] = ()
+    """What must exist before a row can be made."""
+
+    def missing(self) -> list[tuple[str, str]]:
+        """What an empty list asks to be created first: name and address of each."""
+        return [
+            (str(model._meta.verbose_name), reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_add"))
+            for model in self.needs
+            if not model._default_manager.exists()
+        ]
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """All but “delete selected”: what counts in the books is never deleted in passing."""

@@ -94,6 +94,7 @@ class PlanAdmin(OfficeAdmin):
     search_fields = ("name", "code", "product__name")
     autocomplete_fields = ("product",)
     inlines = (VersionInline,)
+    needs = (Product,)
     actions_detail = ("new_version",)
     has_version_permission = granted("billing.add_planversion")
 
@@ -189,6 +190,8 @@ class PlanVersionAdmin(OfficeAdmin):
     fields = (("plan_link", "number", "version_state"), "note", ("published_at", "published_by"))
     readonly_fields = ("plan_link", "number", "version_state", "published_at", "published_by")
     actions_detail = ("publish", "new_from_this")
+    empty_hint = "Open a plan and press “New version”."
+    needs = (Plan,)
     has_publish_permission = granted("billing.publish_planversion")
     has_version_permission = granted("billing.add_planversion")
 

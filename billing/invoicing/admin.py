@@ -67,6 +67,7 @@ class InvoiceAdmin(RecordAdmin):
     search_fields = ("number", "customer__legal_name", "customer__external_id", "contract__number")
     search_help_text = "Invoice number, customer, your own id of the customer, or contract number"
     date_hierarchy = "issue_date"
+    empty_hint = "Drafts come from a billing run over active contracts."
     actions = ("approve_selected", "issue_selected", "send_selected")
     actions_detail = ("approve", "issue", "send", "send_back", "pdf")
     change_form_template = "billing/admin/invoice.html"

@@ -78,6 +78,8 @@ class BillingRunAdmin(RecordAdmin):
     fields = (("as_of", "requested_by"), ("started_at", "finished_at"))
     inlines = (OutcomeInline,)
     actions_list = ("start",)
+    empty_hint = "A run brings the draft invoice of every active contract up to date."
+    needs = (Contract,)
     has_start_permission = granted("billing.start_billingrun")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[BillingRun]:

@@ -32,6 +32,7 @@ class MeterAdmin(OfficeAdmin):
     form = MeterForm
     list_display = ("name", "code", "event_type", "aggregation", "value", "unit", "in_use")
     list_filter = (("aggregation", ChoicesDropdownFilter),)
+    empty_hint = "A meter says how events become a quantity that can be priced."
     search_fields = ("name", "code", "event_type")
     fieldsets = (
         (None, {"fields": (("name", "code"), ("event_type", "unit"))}),
@@ -78,6 +79,7 @@ class ApiKeyAdmin(OfficeAdmin):
     search_fields = ("name", "prefix", "default_source")
     fields = (("name", "default_source"),)
     actions_detail = ("revoke",)
+    empty_hint = "Make one for each system that sends events."
     has_revoke_permission = granted("billing.change_apikey")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -165,6 +165,7 @@ class PaymentAdmin(RecordAdmin):
     search_fields = ("reference", "customer__legal_name", "customer__external_id", "allocations__invoice__number")
     search_help_text = "Reference, customer, or invoice number"
     date_hierarchy = "received_on"
+    empty_hint = "A payment is recorded on the page of an issued invoice."
     fields = (("customer_link", "entity"), ("amount_money", "received_on"), "reference", ("recorded_at", "recorded_by"))
     readonly_fields = ("customer_link", "amount_money")
     inlines = (AllocationInline,)

@@ -56,6 +56,7 @@ class AccountingPeriodAdmin(RecordAdmin):
     fields = (("month_name", "entity", "state_badge"), ("closed_at", "closed_by"), "entries_link")
     readonly_fields = ("month_name", "state_badge", "entries_link")
     actions_detail = ("close", "recognise")
+    empty_hint = "A month opens with its first journal entry."
     has_close_permission = granted("revenue.close_accountingperiod")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AccountingPeriod]:
@@ -169,6 +170,7 @@ class JournalEntryAdmin(RecordAdmin):
     search_fields = ("memo", "source", "lines__customer__legal_name")
     search_help_text = "Memo (with the invoice number), source, or customer"
     date_hierarchy = "date"
+    empty_hint = "Entries are posted when invoices are issued, payments recorded and revenue recognised."
     fields = (("date", "event"), ("memo", "source_link"), ("entity", "period", "origin"), ("total", "recorded_at"))
     readonly_fields = ("source_link", "total", "origin")
     inlines = (JournalLineInline,)
@@ -234,7 +236,12 @@ class ScheduleInline(RecordInline):
 class ObligationAdmin(RecordAdmin):
     """Promises under ASC 606, and when they become revenue."""
 
-    list_display = ("what", "contract_link", "kind", "price_money", "recognised_money", "service_start", "service_end")
+    list_display = (
+        "what", "customer_link", "contract_link", "kind", "price_money", "recognised_money", "service_start",
+        "service_end",
+    )  # fmt: skip
+    ordering = ("-service_start", "-pk")
+    empty_hint = "Each issued line is a promise to deliver, and gets its schedule when it is posted."
     list_filter = (("kind", ChoicesDropdownFilter), ("entity", RelatedDropdownFilter), "currency")
     list_select_related = ("contract__customer", "line__invoice", "slot__stream__charge_code")
     search_fields = ("contract__number", "contract__customer__legal_name", "line__invoice__number")
@@ -263,6 +270,11 @@ class ObligationAdmin(RecordAdmin):
     def contract_link(self, obligation: Obligation) -> str:
         """Under which contract."""
         return link_to(obligation.contract)
+
+    @display(description="Customer", ordering="contract__customer__legal_name")
+    def customer_link(self, obligation: Obligation) -> str:
+        """To whom it was promised."""
+        return link_to(obligation.contract.customer)
 
     @display(description="Price", ordering="price")
     def price_money(self, obligation: Obligation) -> str:

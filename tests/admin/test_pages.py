@@ -110,3 +110,17 @@ def test_a_fresh_installation_says_what_to_do_first(sign_in: Any) -> None:
     assert "First steps" in page
     assert "Create a meter first" in page
     assert reverse("admin:billing_meter_add") in page
+
+
+def test_an_empty_list_says_what_comes_first(sign_in: Any) -> None:
+    client = sign_in("admin")
+    contracts = client.get(reverse("admin:customers_contract_changelist")).content.decode()
+    assert "No contracts yet." in contracts
+    assert "Create a customer first" in contracts
+    assert "Create a legal entity first" in contracts
+    assert "Drafts come from a billing run" in client.get(reverse("admin:billing_invoice_changelist")).content.decode()
+
+
+def test_a_search_without_result_says_so(sign_in: Any, business: SimpleNamespace) -> None:
+    page = sign_in("admin").get(reverse("admin:customers_customer_changelist") + "?q=nobody").content.decode()
+    assert "Nothing matches." in page
