@@ -7,7 +7,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from billing.catalog.services import change_subscription
-from billing.invoicing.models import Outbox
+from billing.invoicing.models import Invoice, Outbox
+from billing.invoicing.services import approve, issue, run_billing
 from revenue.ledger.models import AccountingPeriod, JournalEntry, Obligation, Posting, ScheduleLine
 from revenue.ledger.services import post_documents
 from revenue.reports.ties import ties
@@ -118,6 +119,20 @@ def test_a_credit_lands_on_the_other_side() -> None:
     line = credit.journal_lines.get()
     assert (line.account.code, line.debit, line.credit) == ("2100", D("45.00"), D(0))
     assert ties().rows[0].difference == 0
+
+
+def test_tax_is_owed_on() -> None:
+    contract = make_seller()
+    run_billing(as_of=date(2023, 11, 1), now=at("2023-11-01"))
+    Invoice.objects.update(tax=D("17.10"), total=D("107.10"))
+    invoice_ids = list(Invoice.objects.values_list("pk", flat=True))
+    approve(invoice_ids=invoice_ids, user=None, now=at("2023-11-01"))
+    issue(invoice_ids=invoice_ids, user=None, now=at("2023-11-01"))
+
+    post_documents(now=NOW)
+
+    assert sides(JournalEntry.objects.get()) == [("1100", D("107.10")), ("2100", D("-90.00")), ("2200", D("-17.10"))]
+    assert ties(entity=contract.entity).hold
 
 
 def test_a_document_of_zero_is_taken_without_an_entry() -> None:

@@ -11,7 +11,16 @@ from revenue.ledger.errors import MonthNotOver
 from revenue.ledger.models import JournalEntry, Obligation, Recognition, ScheduleLine
 from revenue.ledger.services import post_documents, preview_recognition, recognise
 from revenue.reports.ties import ties
-from tests.factories import fee, make_contract, make_entity, make_subscription, make_version, send_events, usage
+from tests.factories import (
+    fee,
+    make_contract,
+    make_entity,
+    make_meter,
+    make_subscription,
+    make_version,
+    send_events,
+    usage,
+)
 from tests.revenue.helpers import D, at, balance, close_by_hand, invoice, make_seller, posted, sides, use
 
 pytestmark = pytest.mark.django_db
@@ -155,6 +164,19 @@ def test_usage_that_is_no_longer_owed_is_taken_back() -> None:
 
     assert balance("4010") == 0
     assert preview_recognition(through=NOVEMBER) == []
+
+
+def test_a_contract_that_cannot_be_read_keeps_what_was_recognised() -> None:
+    contract = make_seller()
+    use(contract, "2023-11-20", 1000)
+    recognise(through=NOVEMBER, now=at("2023-12-01"))
+    euros = make_version(usage("calls", make_meter("calls")), product="euro", plan="euro", currencies=["EUR"])
+    odd = contract.subscriptions.create(product=euros.plan.product, code="odd")
+    odd.intervals.create(version=euros, start=at("2023-12-01"), recorded_at=at("2023-12-01"))
+
+    assert recognise(through=NOVEMBER, now=at("2023-12-03")).entries == 0
+
+    assert balance("4010") == D("-10.00")
 
 
 def test_a_fee_is_earned_by_day_over_the_months_it_serves() -> None:
