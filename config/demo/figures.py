@@ -8,6 +8,7 @@ from django.db import connection
 from django.db.models import Count, Sum
 
 from billing.invoicing.models import Invoice
+from billing.money import round_money
 from billing.payments.models import Payment
 from config.demo.progress import Progress
 from customers.models import Contract, Customer
@@ -32,10 +33,10 @@ def holdings() -> Iterator[str]:
     yield f"{events:,} usage events from {first:%Y-%m-%d} to {last:%Y-%m-%d}"
     issued = Invoice.objects.filter(state="issued")
     received = dict(Payment.objects.values_list("currency").annotate(Sum("amount")).order_by())
-    for currency, count, total in (
-        issued.values_list("currency").annotate(Count("id"), Sum("total")).order_by("currency")
-    ):
-        yield f"{count} invoices issued, {currency} {total:,.2f}; received {currency} {received.get(currency, Decimal(0)):,.2f}"
+    totals = issued.values_list("currency").annotate(Count("id"), Sum("total")).order_by("currency")
+    for currency, count, total in totals:
+        paid = round_money(received.get(currency, Decimal(0)), currency)
+        yield f"{count} invoices issued, {currency} {round_money(total, currency):,}; received {currency} {paid:,}"
     yield f"{Invoice.objects.filter(state='draft').count()} drafts to review"
     closed = AccountingPeriod.objects.filter(state=AccountingPeriod.State.CLOSED)
     yield f"{JournalEntry.objects.count():,} journal entries; {closed.count()} accounting periods closed"

@@ -3,16 +3,13 @@
 Every step may be repeated: what is done already is found done, so a killed demo goes on where it was.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
-from logging import ERROR, getLogger
 from random import Random
 
 from django.contrib.auth.models import User
-from django_q.conf import Conf
 
 from billing.catalog.models import PlanVersion, Subscription
 from billing.catalog.services import change_subscription
@@ -21,30 +18,16 @@ from billing.invoicing.services import approve, issue, run_billing
 from billing.metering.models import ApiKey
 from config import clock
 from config.demo import company, money
+from config.demo.inline import tasks_inline
 from config.demo.people import CHANGES, Change, Person
 from config.demo.progress import Progress
 from config.demo.setup import CHEAPER_FROM, KEY_NAME
 from config.demo.story import Story, note, once, told
 from config.demo.usage import Usage, send
-from customers.models import LegalEntity
 from revenue.ledger.models import AccountingPeriod
 from revenue.ledger.services import close_period, post_documents, recognise
 
 TO_REVIEW = 10
-
-
-@contextmanager
-def tasks_inline() -> Iterator[None]:
-    """Run background tasks of this process at once, in it, so that they see the clock that the story holds."""
-    logger = getLogger("django-q")
-    before, level = Conf.SYNC, logger.level
-    Conf.SYNC = True
-    logger.setLevel(ERROR)  # it warns at each task that connections are kept, which is the point
-    try:
-        yield
-    finally:
-        Conf.SYNC = before
-        logger.setLevel(level)
 
 
 @dataclass
@@ -65,27 +48,26 @@ class History:
 
     def tell(self) -> None:
         """Every month in turn, the one in progress up to the story's present."""
-        with tasks_inline():
-            for index in range(self.story.months + 1):
-                step = f"month {index}"
-                if told(step) is None:
-                    self._month(index)
-                    note(step)
-                    self.progress.advance("months")
-                else:
-                    self.progress.skip("usage", self.usage.arriving(index))
-                    self.progress.skip("months")
+        for index in range(self.story.months + 1):
+            step = f"month {index}"
+            if told(step) is None:
+                self._month(index)
+                note(step)
+                self.progress.advance("months")
+            else:
+                self.progress.skip("usage", self.usage.arriving(index))
+                self.progress.skip("months")
 
     def _month(self, index: int) -> None:
         first = self.story.month(index)
-        with clock.set_to(self.story.at(first)):
+        with clock.set_to(self.story.at(first)), tasks_inline():
             self._bill(index)
             self._close(index - 1)
         with self.progress.phase("usage"):
             for sent in send(self.usage, index, self.key):
                 self.progress.advance("usage", sent)
         self._make_changes(index)
-        with self.progress.phase("payments"):
+        with self.progress.phase("payments"), clock.set_to(self._end(index)), tasks_inline():
             self.progress.done["payments"] += money.receive(self.story, index, self.finance)
 
     def _bill(self, index: int) -> None:
@@ -108,9 +90,14 @@ class History:
             recognise(through=month, now=clock.now())
             if index == self.story.months - 1:
                 return
-            closed = AccountingPeriod.objects.filter(month=month, state=AccountingPeriod.State.CLOSED)
-            for entity in LegalEntity.objects.exclude(id__in=closed.values("entity")):
-                close_period(entity=entity, month=month, user=self.finance, now=clock.now())
+            # The day begins earlier in Tokyo than at the seller's: a first day can lie in the month before.
+            unclosed = AccountingPeriod.objects.filter(month__lte=month, state=AccountingPeriod.State.OPEN)
+            for period in unclosed.select_related("entity").order_by("entity", "month"):
+                close_period(entity=period.entity, month=period.month, user=self.finance, now=clock.now())
+
+    def _end(self, index: int) -> datetime:
+        """The last hours of a month, or the story's present."""
+        return self.story.at(self.story.month(index + 1) - timedelta(days=1), 22)
 
     def _make_changes(self, index: int) -> None:
         """What customers changed, recorded in this month; and once, a cheaper version of a plan for all who have it."""

@@ -15,6 +15,7 @@ from billing.payments.services import record_payment
 from config import clock
 from config.demo.story import Story
 
+PARTS = [Decimal("0.4"), Decimal("0.5"), Decimal("0.75")]
 SLOW = {"C-marrowstreet", "C-parola", "C-sumire"}  # customers who pay weeks after the due date, if they do
 
 
@@ -51,16 +52,15 @@ def receive(story: Story, index: int, user: User) -> int:
 
 def _receipts(story: Story, invoice: Invoice) -> Iterator[Receipt]:
     """How an invoice is paid, the same each time it is asked."""
-    assert invoice.issue_date is not None and invoice.due_date is not None  # it is issued
+    assert invoice.issue_date is not None  # it is issued
+    assert invoice.due_date is not None
     random = Random(f"{story.seed}/{invoice.contract.number}/{invoice.as_of}")  # noqa: S311
     slow = invoice.contract.number in SLOW
     manner = random.random() - (0.35 if slow else 0)
     days = (invoice.due_date - invoice.issue_date).days
     on_time = invoice.issue_date + timedelta(days=random.randrange(4, days + 1))
     late = invoice.due_date + timedelta(days=random.randrange(2, 40 if slow else 24))
-    part = round_money(
-        invoice.total * random.choice([Decimal("0.4"), Decimal("0.5"), Decimal("0.75")]), invoice.currency
-    )
+    part = round_money(invoice.total * random.choice(PARTS), invoice.currency)
 
     def receipt(day: date, amount: Decimal, place: int) -> Receipt:
         return Receipt(invoice.pk, invoice.contract.number, day, amount, f"{invoice.number}/{place}")

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 
 class Progress:
-    """Bars for phases of known size, below each other; phases may take turns. Quiet draws nothing and still measures."""
+    """Bars for phases of known size, which may take turns. A quiet one draws nothing, and measures all the same."""
 
     def __init__(self, sizes: Mapping[str, tuple[int, str]] | None = None, *, quiet: bool = False) -> None:
         """`sizes` gives each phase's total and what it counts."""

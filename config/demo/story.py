@@ -28,7 +28,7 @@ class ForeignDatabase(Exception):
     def __init__(self, customers: int, name: str) -> None:
         super().__init__(
             f"The database “{name}” holds {customers} customers that are not the demo's, and the demo leaves them"
-            " alone. Point DATABASE_URL at an empty database, or, with the embedded one, METERBOOK_DATA at a new folder."
+            " alone. Name an empty database in DATABASE_URL or, for the embedded one, a new folder in METERBOOK_DATA."
         )
 
 

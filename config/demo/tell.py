@@ -15,7 +15,8 @@ def tell(story: Story, *, quiet: bool) -> Progress:
     """Tell what is not told yet; gives the time and the number of what this run did, by phase."""
     people = tuple(PEOPLE[: story.people])
     usage = Usage.of(story, people)
-    progress = Progress({"months": (story.months + 1, "months"), "usage": (usage.total(), "events")}, quiet=quiet)
+    events = sum(usage.arriving(index) for index in range(story.months + 1))
+    progress = Progress({"months": (story.months + 1, "months"), "usage": (events, "events")}, quiet=quiet)
     with progress.phase("set-up"):
         set_up(story, people)
     History(story, usage, progress).tell()

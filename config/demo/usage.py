@@ -19,7 +19,7 @@ from config.demo.story import Story
 
 BATCH: Final = 5_000
 SOURCE: Final = "gateway"
-GROWTH: Final = 1.07  # a month
+GROWTH: Final = 1.13  # a month
 WEEKDAYS: Final = (1.0, 1.06, 1.08, 1.04, 0.92, 0.34, 0.28)  # Monday first
 HOURS: Final = tuple(accumulate((2, 1, 1, 1, 1, 2, 4, 7, 12, 17, 19, 18, 15, 17, 19, 18, 16, 13, 10, 8, 7, 6, 4, 3)))
 MODELS: Final = (b"lumen-large", b"lumen-small", b"lumen-code")
@@ -55,7 +55,7 @@ class Usage:
 
     def arriving(self, index: int) -> int:
         """How many of a month's events there are, late ones included where they belong."""
-        return sum(self.counts[person.code, index] for person in self.people)
+        return sum(self.counts[person.code, index] for person in self.people) + 2 * _strays(self.total())
 
     def batches(self, index: int) -> Iterator[tuple[datetime, list[NewEvent]]]:
         """The events that arrive during a month, by time of arrival, each batch with the instant of its arrival.
@@ -134,12 +134,17 @@ def strays(story: Story, index: int, total: int) -> Iterator[NewEvent]:
     """Events that count for nobody: an organisation that no customer claims, and a type that no meter reads."""
     random = Random(f"{story.seed}/strays/{index}")  # noqa: S311
     first = local_midnight(story.month(index), "UTC")
-    for place in range(max(2, total // 60_000)):
+    for place in range(_strays(total)):
         time = first + timedelta(seconds=random.randrange(27 * 86_400))
         unclaimed = f"org_{('trial-7c1e', 'sandbox-eu')[place % 2]}"
         stray = _id(random, "inf"), "inference", unclaimed, time, None, _inference(random, 60_000.0, b"eu")
         odd = _id(random, "emb"), "embedding", "org_brightwater", time, None, msgspec.Raw(b'{"vectors": 512}')
         yield from (NewEvent(*each) for each in (stray, odd) if time < story.now)
+
+
+def _strays(total: int) -> int:
+    """How many of each kind of stray a month has."""
+    return max(2, total // 60_000)
 
 
 def _event(random: Random, person: Person, time: datetime, scale: float, late: bool) -> NewEvent:

@@ -2,7 +2,7 @@
 
 import time
 from argparse import ArgumentParser
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
@@ -25,7 +25,7 @@ EVENTS = 500_000
 
 class Command(BaseCommand):
     help = "Fill an empty database with a year of an AI company's usage, invoices and books, then serve it."
-    requires_system_checks: Sequence[str] = []  # the database may have nothing in it yet
+    requires_system_checks = []  # the database may have nothing in it yet
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--no-serve", action="store_true", help="stop when the story is told")
