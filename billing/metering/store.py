@@ -119,11 +119,12 @@ def invalid(meter: Meter, request: Request | None, period: Period) -> list[tuple
     return _query(statement, problem.values, count, meter, _pieces([request]) if request else period)
 
 
-# The pieces of time of each subject, joined to the events by the look-up index of the months that they touch.
+# The pieces of time of each subject, joined to the events by the look-up index. The last two bounds are those of all
+# pieces together: constants, by which the planner leaves out the months that none of them touches.
 _CLAIMED: Final = """
     unnest(%s::bigint[], %s::text[], %s::timestamptz[], %s::timestamptz[]) AS r(key, subject, lo, hi)
     JOIN metering_subject s ON s.name = r.subject
-    JOIN metering_event e ON e.subject_id = s.id AND e.ts >= r.lo AND e.ts < r.hi
+    JOIN metering_event e ON e.subject_id = s.id AND e.ts >= r.lo AND e.ts < r.hi AND e.ts >= %s AND e.ts < %s
 """
 _ANYBODYS: Final = """
     metering_event e JOIN metering_subject s ON s.id = e.subject_id AND e.ts >= %s AND e.ts < %s
@@ -161,7 +162,7 @@ def _query(
     if isinstance(where, Period):
         table, bounds = _ANYBODYS, [where.start, where.end or "infinity"]
     elif where[0]:
-        table, bounds = _CLAIMED, [*where]
+        table, bounds = _CLAIMED, [*where, min(where[2]), max(where[3])]
     else:
         return []
     events = f"""{table} AND e.type_id = (SELECT id FROM metering_type WHERE name = %s) {count.filters.sql}
