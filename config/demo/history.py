@@ -10,12 +10,14 @@ from decimal import Decimal
 from random import Random
 
 from django.contrib.auth.models import User
+from django.db import connection
 
 from billing.catalog.models import PlanVersion, Subscription
 from billing.catalog.services import change_subscription
 from billing.invoicing.models import Invoice
 from billing.invoicing.services import approve, issue, run_billing
 from billing.metering.models import ApiKey
+from billing.metering.partitions import table_of
 from config import clock
 from config.demo import company, money
 from config.demo.inline import tasks_inline
@@ -66,6 +68,7 @@ class History:
         with self.progress.phase("usage"):
             for sent in send(self.usage, index, self.key):
                 self.progress.advance("usage", sent)
+            analyse(self.story.month(index))
         self._make_changes(index)
         with self.progress.phase("payments"), clock.set_to(self._end(index)), tasks_inline():
             self.progress.done["payments"] += money.receive(self.story, index, self.finance)
@@ -134,6 +137,12 @@ class History:
             for subscription in bound.select_related("contract").order_by("id"):
                 start = max(effective, subscription.contract.start)
                 change_subscription(subscription=subscription, at=start, version=version, now=now)
+
+
+def analyse(month: date) -> None:
+    """Let the planner know a month's events now: the server's own routine would come to it minutes later."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"ANALYZE {table_of(f'{month:%Y-%m}')}, metering_subject, metering_type")
 
 
 def to_review(story: Story, people: Sequence[Person]) -> list[str]:
