@@ -38,7 +38,7 @@ class Drafted:
 
 def ensure_streams(keys: Iterable[tuple[int, StreamKey]]) -> dict[StreamKey, int]:
     """The stream row of each (contract, (subscription, charge code)), made where absent; two queries."""
-    wanted = {key: contract_id for contract_id, key in keys}
+    wanted = {key: contract_id for contract_id, key in sorted(keys)}  # in order: two writers then do not deadlock
     if not wanted:
         return {}
     Stream.objects.bulk_create(
@@ -52,7 +52,9 @@ def ensure_streams(keys: Iterable[tuple[int, StreamKey]]) -> dict[StreamKey, int
 
 def ensure_slots(cycles: Iterable[tuple[int, Period]]) -> dict[SlotKey, int]:
     """The usage slot of each (stream id, cycle), made where absent; two queries."""
-    wanted = {(stream, cycle.start): cycle for stream, cycle in cycles}
+    wanted = {
+        (stream, cycle.start): cycle for stream, cycle in sorted(cycles, key=lambda each: (each[0], each[1].start))
+    }
     if not wanted:
         return {}
     Slot.objects.bulk_create(
