@@ -27,7 +27,7 @@ from config.demo.setup import CHEAPER_FROM, KEY_NAME
 from config.demo.story import Story, note, once, told
 from config.demo.usage import Usage, send
 from revenue.ledger.models import AccountingPeriod
-from revenue.ledger.services import close_period, post_documents, recognise
+from revenue.ledger.services import close_period, recognise
 
 TO_REVIEW = 10
 
@@ -90,14 +90,15 @@ class History:
             return
         with self.progress.phase("books"):
             month = self.story.month(index)
-            post_documents(now=clock.now())
-            recognise(through=month, now=clock.now())
             if index == self.story.months - 1:
+                recognise(through=month, now=clock.now())
                 return
             # The day begins earlier in Tokyo than at the seller's: a first day can lie in the month before.
             unclosed = AccountingPeriod.objects.filter(month__lte=month, state=AccountingPeriod.State.OPEN)
             for period in unclosed.select_related("entity").order_by("entity", "month"):
-                close_period(entity=period.entity, month=period.month, user=self.finance, now=clock.now())
+                close_period(
+                    entity=period.entity, month=period.month, user=self.finance, now=clock.now(), recognise_first=True
+                )
 
     def _end(self, index: int) -> datetime:
         """The last hours of a month, or the story's present."""

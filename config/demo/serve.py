@@ -71,24 +71,20 @@ def _programs(host: str, port: int) -> Mapping[str, list[str]]:
 
 def _start(arguments: list[str]) -> subprocess.Popen[bytes]:
     """A Python child in a session of its own: Ctrl-C reaches only the demo, which then stops the whole group."""
-    environment = os.environ | {"DJANGO_SETTINGS_MODULE": os.environ.get("DJANGO_SETTINGS_MODULE", "config.settings")}
+    environment = {"DJANGO_SETTINGS_MODULE": "config.settings", "METERBOOK_WORKERS": "1"} | os.environ
     return subprocess.Popen(  # noqa: S603  our own programs
         [sys.executable, *arguments], cwd=settings.BASE_DIR, env=environment, start_new_session=True
     )
 
 
 def _stop(children: list[subprocess.Popen[bytes]]) -> None:
-    """Ask each group to end, wait, and end by force what is left."""
+    """Ask each child to end its own processes and itself, wait, and end by force what is left of its group."""
     for child in children:
-        _signal(child, signal.SIGTERM)
+        child.terminate()  # not the group: a worker's processes would end under its hands, and it would wait for them
     deadline = time.monotonic() + STOP_SECONDS
     for child in children:
         with suppress(subprocess.TimeoutExpired):
             child.wait(max(0.1, deadline - time.monotonic()))
-        _signal(child, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
         child.wait()
-
-
-def _signal(child: subprocess.Popen[bytes], number: int) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(child.pid, number)

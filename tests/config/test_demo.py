@@ -65,7 +65,7 @@ _serial = count(1)
 
 
 def _administer(statement: str) -> None:
-    with connection._nodb_cursor() as cursor:  # type: ignore[attr-defined]  # Django's own, for test databases
+    with connection._nodb_cursor() as cursor:  # Django's own, for test databases
         cursor.execute(statement)
 
 
@@ -77,7 +77,7 @@ def _forget() -> None:
 def counts() -> list[int]:
     """How much of everything there is."""
     models = (Event, EventKey, Customer, Invoice, InvoiceLine, Payment, JournalEntry, InvoiceDocument, Delivery, User)
-    return [model.objects.count() for model in models]  # type: ignore[attr-defined]
+    return [model.objects.count() for model in models]
 
 
 @pytest.fixture(scope="module")
