@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 
 from billing.invoicing.drafts import ensure_slots, ensure_streams
@@ -30,36 +29,42 @@ class Accrued:
 
 
 def accrued_usage(
-    *, until: Mapping[int, datetime], since: Mapping[int, datetime] | None = None,
-    contract_ids: Sequence[int] | None = None,
-) -> Iterator[Accrued]:  # fmt: skip
-    """The value of every usage slot whose cycle starts before `until` (per legal entity id), by usage before `until`.
+    *, windows: Sequence[Mapping[int, Period]], contract_ids: Sequence[int] | None = None
+) -> Iterator[tuple[int, Accrued]]:
+    """For each window, by its place: every usage slot whose cycle overlaps it, valued on usage before the window's end.
 
-    `since` leaves out cycles that ended at or before it. Slot rows are made where absent. A contract whose terms cannot
-    be read accrues nothing; a billing run holds it with the reason. Queries per chunk of 500 contracts are constant.
+    A window gives a period to each legal entity id that it concerns (months are cut in the entity's zone); one with an
+    end. Windows come in order for each contract. Slot rows are made where absent. A contract whose terms cannot be read
+    accrues nothing; a billing run holds it with the reason. Queries per chunk of 500 contracts are constant, however
+    many windows.
     """
-    contracts = Contract.objects.filter(state=ContractState.ACTIVE, entity_id__in=until.keys()).order_by("id")
+    entities = {entity for window in windows for entity in window}
+    contracts = Contract.objects.filter(state=ContractState.ACTIVE, entity_id__in=entities).order_by("id")
     if contract_ids is not None:
         contracts = contracts.filter(id__in=contract_ids)
     ids = list(contracts.values_list("id", flat=True))
     for start in range(0, len(ids), CHUNK):
-        yield from _accrued(list(Contract.objects.filter(id__in=ids[start : start + CHUNK])), until, since or {})
+        yield from _accrued(list(Contract.objects.filter(id__in=ids[start : start + CHUNK])), windows)
 
 
-def _accrued(
-    contracts: Sequence[Contract], until: Mapping[int, datetime], since: Mapping[int, datetime]
-) -> Iterator[Accrued]:
+def _accrued(contracts: Sequence[Contract], windows: Sequence[Mapping[int, Period]]) -> Iterator[tuple[int, Accrued]]:
     terms = [each for each in terms_of(contracts).values() if isinstance(each, ContractTerms)]
-    wanted = [
-        (each, wanted_usage(each, until[each.entity_id], complete=False, since=since.get(each.entity_id)))
+    asked = [
+        (
+            place,
+            each,
+            wanted_usage(each, window[each.entity_id].until, complete=False, since=window[each.entity_id].start),
+        )
+        for place, window in enumerate(windows)
         for each in terms
+        if each.entity_id in window
     ]
-    rated = rate_usage(wanted)
-    streams = ensure_streams((each.contract_id, slot.stream) for each, slots in wanted for slot in slots)
-    slots = ensure_slots((streams[slot.stream], slot.cycle) for _, group in wanted for slot in group)
-    for each in terms:
-        for slot in rated[each.contract_id]:
-            yield Accrued(
+    rated = rate_usage([(each, wanted) for _, each, wanted in asked])
+    streams = ensure_streams({(each.contract_id, slot.stream) for _, each, wanted in asked for slot in wanted})
+    slots = ensure_slots({(streams[slot.stream], slot.cycle) for _, _, wanted in asked for slot in wanted})
+    for (place, each, _), group in zip(asked, rated, strict=True):
+        for slot in group:
+            yield place, Accrued(
                 contract_id=each.contract_id, customer_id=each.customer_id, entity_id=each.entity_id,
                 slot_id=slots[streams[slot.stream], slot.cycle.start], currency=each.currency, cycle=slot.cycle,
                 value=slot.amount,

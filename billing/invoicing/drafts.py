@@ -37,33 +37,44 @@ class Drafted:
 
 
 def ensure_streams(keys: Iterable[tuple[int, StreamKey]]) -> dict[StreamKey, int]:
-    """The stream row of each (contract, (subscription, charge code)), made where absent; two queries."""
+    """The stream row of each (contract, (subscription, charge code)), made where absent; three queries at most."""
     wanted = {key: contract_id for contract_id, key in sorted(keys)}  # in order: two writers then do not deadlock
     if not wanted:
         return {}
+    rows = Stream.objects.filter(contract_id__in=set(wanted.values())).values_list(
+        "subscription_id", "charge_code_id", "id"
+    )
+    there = {(subscription, code): id_ for subscription, code, id_ in rows}
+    missing = [(key, contract_id) for key, contract_id in wanted.items() if key not in there]
+    if not missing:
+        return there
     Stream.objects.bulk_create(
-        [Stream(contract_id=contract_id, subscription_id=key[0], charge_code_id=key[1])
-         for key, contract_id in wanted.items()],
-        ignore_conflicts=True,
-    )  # fmt: skip
-    rows = Stream.objects.filter(contract_id__in=set(wanted.values()))
-    return {(row.subscription_id, row.charge_code_id): row.id for row in rows}
+        [Stream(contract_id=contract, subscription_id=key[0], charge_code_id=key[1]) for key, contract in missing],
+        ignore_conflicts=True,  # another writer may have been faster
+    )
+    return {(subscription, code): id_ for subscription, code, id_ in rows.all()}
 
 
 def ensure_slots(cycles: Iterable[tuple[int, Period]]) -> dict[SlotKey, int]:
-    """The usage slot of each (stream id, cycle), made where absent; two queries."""
+    """The usage slot of each (stream id, cycle), made where absent; three queries at most."""
     wanted = {
         (stream, cycle.start): cycle for stream, cycle in sorted(cycles, key=lambda each: (each[0], each[1].start))
     }
     if not wanted:
         return {}
+    rows = Slot.objects.filter(stream_id__in={stream for stream, _ in wanted}, kind=Slot.Kind.USAGE).values_list(
+        "stream_id", "cycle_start", "id"
+    )
+    there = {(stream, start): id_ for stream, start, id_ in rows if start}
+    missing = [(key, cycle) for key, cycle in wanted.items() if key not in there]
+    if not missing:
+        return there
     Slot.objects.bulk_create(
         [Slot(stream_id=stream, kind=Slot.Kind.USAGE, cycle_start=cycle.start, cycle_end=cycle.end)
-         for (stream, _), cycle in wanted.items()],
-        ignore_conflicts=True,
+         for (stream, _), cycle in missing],
+        ignore_conflicts=True,  # another writer may have been faster
     )  # fmt: skip
-    rows = Slot.objects.filter(stream_id__in={stream for stream, _ in wanted}, kind=Slot.Kind.USAGE)
-    return {(stream, start): id_ for id_, stream, start in rows.values_list("id", "stream_id", "cycle_start") if start}
+    return {(stream, start): id_ for stream, start, id_ in rows.all() if start}
 
 
 def write_drafts(

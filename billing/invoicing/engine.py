@@ -4,7 +4,7 @@ It writes nothing. The number of queries does not grow with the number of contra
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -61,8 +61,9 @@ def deltas(contracts: Sequence[Contract], as_of: Mapping[int, datetime]) -> list
     terms = terms_of(contracts)
     ids = [contract.id for contract in contracts]
     standing, fees = recorded.standing_slots(ids), recorded.billed_fees(ids)
-    good = {key: each for key, each in terms.items() if isinstance(each, ContractTerms)}
-    usage = rate_usage([(each, wanted_usage(each, as_of[key])) for key, each in good.items()])
+    good = [each for each in terms.values() if isinstance(each, ContractTerms)]
+    wanted = [(each, wanted_usage(each, as_of[each.contract_id])) for each in good]
+    usage = dict(zip([each.contract_id for each in good], rate_usage(wanted), strict=True))
     result = []
     for contract in contracts:
         each = terms[contract.id]
@@ -80,9 +81,8 @@ def deltas(contracts: Sequence[Contract], as_of: Mapping[int, datetime]) -> list
     return result
 
 
-def rate_usage(wanted: Iterable[tuple[ContractTerms, list[Wanted]]]) -> dict[int, list[Rated]]:
-    """Ask the store for every part's quantity, one statement a meter, and rate each slot; by contract id."""
-    wanted = list(wanted)
+def rate_usage(wanted: Sequence[tuple[ContractTerms, list[Wanted]]]) -> list[list[Rated]]:
+    """Ask the store for every part's quantity, one statement a meter, and rate each slot; in the order asked."""
     claims = claims_of({contract.customer_id for contract, _ in wanted})
     asked: dict[int, list[Request]] = defaultdict(list)
     keys: dict[tuple[int, int, int], int] = {}
@@ -97,9 +97,9 @@ def rate_usage(wanted: Iterable[tuple[ContractTerms, list[Wanted]]]) -> dict[int
     answers = {}
     for meter_id, requests in asked.items():
         answers.update(quantities(meters[meter_id], requests))
-    found: dict[int, list[Rated]] = defaultdict(list)
+    found: list[list[Rated]] = [[] for _ in wanted]
     for row, (contract, slots) in enumerate(wanted):
         for column, slot in enumerate(slots):
             parts = [answers[keys[row, column, place]] for place in range(len(slot.parts))]
-            found[contract.contract_id].append(rated(contract, slot, [(part.value, part.invalid) for part in parts]))
+            found[row].append(rated(contract, slot, [(part.value, part.invalid) for part in parts]))
     return found

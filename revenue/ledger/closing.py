@@ -29,16 +29,21 @@ def refuse_unfinished(entity: LegalEntity, month: date, now: datetime) -> None:
         raise MonthNotOver(entity, month, ends)
 
 
-def refuse_to_close(entity: LegalEntity, month: date) -> None:
-    """Raise the first reason not to close `month`, a first day, of the entity. The caller holds the books' lock."""
-    _refuse_closed(entity, month)
+def refuse_to_close(entity: LegalEntity, month: date, *, recognised: bool) -> None:
+    """Raise the first reason not to close `month`, a first day, of the entity. The caller holds the books' lock.
+
+    `recognised` says that revenue was recognised in this transaction: it need not be computed again.
+    """
+    refuse_closed(entity, month)
     _refuse_open_before(entity, month)
     _refuse_unposted(entity, month)
-    _refuse_unrecognised(entity, month)
+    if not recognised:
+        _refuse_unrecognised(entity, month)
     _refuse_untied(entity)
 
 
-def _refuse_closed(entity: LegalEntity, month: date) -> None:
+def refuse_closed(entity: LegalEntity, month: date) -> None:
+    """PeriodAlreadyClosed when the month is closed, by itself or with a later one."""
     closed = periods.closed_through([entity.pk]).get(entity.pk)
     if closed is not None and month <= closed:
         own = AccountingPeriod.objects.filter(entity=entity, month=month, state=AccountingPeriod.State.CLOSED)

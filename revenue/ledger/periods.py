@@ -20,6 +20,15 @@ def next_month(month: date) -> date:
     return date(month.year + month.month // 12, month.month % 12 + 1, 1)
 
 
+def months(first: date, last: date) -> list[date]:
+    """The first days of the months from that of `first` to that of `last`; none when it comes before."""
+    found, month = [], month_of(first)
+    while month <= month_of(last):
+        found.append(month)
+        month = next_month(month)
+    return found
+
+
 def last_day(month: date) -> date:
     """The last day of the month that contains `month`."""
     return next_month(month) - date.resolution

@@ -5,9 +5,9 @@ to a month's end less what it was worth at the end before. What stands posted is
 Nothing here posts.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 
 from django.db import connection
@@ -17,7 +17,7 @@ from billing.catalog.models import SubscriptionInterval
 from billing.invoicing.accrual import Accrued, accrued_usage
 from billing.invoicing.engine import terms_of
 from billing.invoicing.errors import InvoicingError
-from billing.periods import local_date
+from billing.periods import Period, local_date
 from customers.models import Contract, LegalEntity
 from revenue.ledger import periods
 from revenue.ledger.models import JournalEntry, Obligation, Recognition
@@ -136,24 +136,24 @@ def _readable(contract_ids: Collection[int]) -> set[int]:
 def _usage_targets(through: date, entities: Collection[LegalEntity]) -> Iterator[tuple[Accrued, date, Decimal]]:
     """The usage revenue of each slot in each service month, closed months too: late usage belongs where it was used.
 
-    One reading of usage a month, for all contracts together. Months are cut in each entity's zone (R7.5).
+    One reading of usage for all months together. Months are cut in each entity's zone (R7.5).
     """
     worth: dict[int, Decimal] = {}
     first = _first_months(entities)
-    month = min(first.values(), default=periods.next_month(through))
-    while month <= through:
-        until: Mapping[int, datetime] = {
-            entity.pk: periods.end_of(month, entity)
+    months = periods.months(min(first.values(), default=periods.next_month(through)), through)
+    windows = [
+        {
+            entity.pk: Period(periods.start_of(month, entity), periods.end_of(month, entity))
             for entity in entities
             if entity.pk in first and first[entity.pk] <= month
         }
-        since = {entity.pk: periods.start_of(month, entity) for entity in entities}
-        for slot in accrued_usage(until=until, since=since):
-            target = slot.value - worth.get(slot.slot_id, ZERO)
-            if target:
-                yield slot, month, target
-            worth[slot.slot_id] = slot.value
-        month = periods.next_month(month)
+        for month in months
+    ]
+    for place, slot in accrued_usage(windows=windows):
+        target = slot.value - worth.get(slot.slot_id, ZERO)
+        if target:
+            yield slot, months[place], target
+        worth[slot.slot_id] = slot.value
 
 
 def _first_months(entities: Collection[LegalEntity]) -> dict[int, date]:

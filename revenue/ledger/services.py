@@ -67,6 +67,10 @@ def recognise(*, through: date, now: datetime, entity: LegalEntity | None = None
     for each in entities:
         closing.refuse_unfinished(each, periods.month_of(through), now)
     journal.lock_books()
+    return _recognise(through, entities, now)
+
+
+def _recognise(through: date, entities: Sequence[LegalEntity], now: datetime) -> RecognitionReport:
     post_documents(now=now)
     found = revenue_entries.with_obligations(deltas(through=through, entities=entities))
     grouped = revenue_entries.group(found)
@@ -78,17 +82,23 @@ def recognise(*, through: date, now: datetime, entity: LegalEntity | None = None
 
 
 @transaction.atomic
-def close_period(*, entity: LegalEntity, month: date, user: AbstractBaseUser | None, now: datetime) -> AccountingPeriod:
+def close_period(
+    *, entity: LegalEntity, month: date, user: AbstractBaseUser | None, now: datetime, recognise_first: bool = False
+) -> AccountingPeriod:
     """Close the month that contains the day `month`: from then on nothing posts into it (R7.5).
 
     A LedgerError says what to do first while the month is not over in the entity's zone, an earlier month with entries
     is open, documents dated up to its end are not posted, revenue up to it is not what is posted, or the books do not
-    tie. Earlier months without entries close with it.
+    tie. Earlier months without entries close with it. `recognise_first` posts what is left to post up to the month, in
+    the same transaction, instead of refusing for it.
     """
     month = periods.month_of(month)
     closing.refuse_unfinished(entity, month, now)
     journal.lock_books()
-    closing.refuse_to_close(entity, month)
+    if recognise_first:
+        closing.refuse_closed(entity, month)
+        _recognise(month, [entity], now)
+    closing.refuse_to_close(entity, month, recognised=recognise_first)
     period = periods.ensure([(entity.pk, month)])[entity.pk, month]
     AccountingPeriod.objects.filter(entity=entity, month__lte=month, state=AccountingPeriod.State.OPEN).update(
         state=AccountingPeriod.State.CLOSED, closed_at=now, closed_by=user

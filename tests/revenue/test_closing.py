@@ -148,3 +148,16 @@ def test_what_comes_after_the_close_leaves_the_month_as_it_was() -> None:
     late = JournalEntry.objects.filter(origin_month=NOVEMBER, period__month=DECEMBER)
     assert sorted(late.values_list("event", flat=True)) == ["payment", "usage_rated"]
     assert balance("4010", month="2023-12") == D("-1.00")
+
+
+def test_a_close_may_post_first_what_is_left_to_post() -> None:
+    contract = make_seller()
+    invoice(contract, "2023-11-01")
+    use(contract, "2023-11-10", 300)
+
+    period = close_period(entity=contract.entity, month=NOVEMBER, user=None, now=at("2023-12-01"), recognise_first=True)
+
+    assert (period.state, balance(chart.SUBSCRIPTION_REVENUE), balance(chart.USAGE_REVENUE)) == (
+        "closed", D("-90.00"), D("-3.00"))  # fmt: skip
+    with pytest.raises(PeriodAlreadyClosed):
+        close_period(entity=contract.entity, month=NOVEMBER, user=None, now=at("2023-12-01"), recognise_first=True)

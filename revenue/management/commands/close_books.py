@@ -21,6 +21,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--entity", required=True, help="code of the legal entity")
         parser.add_argument("--month", required=True, type=month_of, help="e.g. 2023-11")
+        parser.add_argument(
+            "--recognise", action="store_true", help="post the revenue that is left to post up to the month first"
+        )
         parser.add_argument("--user", help="name of the user who closes it (default: recorded as nobody)")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -31,7 +34,9 @@ class Command(BaseCommand):
             if user is None:
                 raise CommandError(f"There is no user {options['user']}.")
         try:
-            period = services.close_period(entity=entity, month=month, user=user, now=clock.now())
+            period = services.close_period(
+                entity=entity, month=month, user=user, now=clock.now(), recognise_first=options["recognise"]
+            )
         except LedgerError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(
