@@ -26,6 +26,7 @@ from config.demo.progress import Progress
 from config.demo.setup import CHEAPER_FROM, KEY_NAME
 from config.demo.story import Story, note, once, told
 from config.demo.usage import Usage, send
+from customers.models import LegalEntity
 from revenue.ledger.models import AccountingPeriod
 from revenue.ledger.services import close_period, recognise
 
@@ -93,12 +94,16 @@ class History:
             if index == self.story.months - 1:
                 recognise(through=month, now=clock.now())
                 return
-            # The day begins earlier in Tokyo than at the seller's: a first day can lie in the month before.
-            unclosed = AccountingPeriod.objects.filter(month__lte=month, state=AccountingPeriod.State.OPEN)
-            for period in unclosed.select_related("entity").order_by("entity", "month"):
-                close_period(
-                    entity=period.entity, month=period.month, user=self.finance, now=clock.now(), recognise_first=True
-                )
+            # The day begins earlier in Tokyo than at the seller's: the first day can lie in the month before.
+            closing = [month] if index else [self.story.month(-1), month]
+            for entity in LegalEntity.objects.order_by("id"):
+                for each in closing:
+                    self._close_once(entity, each)
+
+    def _close_once(self, entity: LegalEntity, month: date) -> None:
+        """Recognise and close a month, unless a run before this one did."""
+        if not AccountingPeriod.objects.filter(entity=entity, month=month, state="closed").exists():
+            close_period(entity=entity, month=month, user=self.finance, now=clock.now(), recognise_first=True)
 
     def _end(self, index: int) -> datetime:
         """The last hours of a month, or the story's present."""
