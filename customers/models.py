@@ -41,6 +41,7 @@ class LegalEntity(models.Model):
         validators=[validate_currency],
     )
     timezone = models.CharField(
+        "time zone",
         max_length=64,
         default="UTC",
         validators=[validate_timezone],
@@ -89,7 +90,7 @@ class Customer(models.Model):
     country = models.CharField(max_length=2, blank=True, help_text="ISO 3166 code, e.g. DE.")
     tax_id = models.CharField("tax number", max_length=40, blank=True)
     currency = models.CharField(max_length=3, default="USD", validators=[validate_currency])
-    timezone = models.CharField(max_length=64, default="UTC", validators=[validate_timezone])
+    timezone = models.CharField("time zone", max_length=64, default="UTC", validators=[validate_timezone])
     locale = models.CharField(max_length=20, default="en-US", validators=[validate_locale])
     created_at = models.DateTimeField(auto_now_add=True, editable=False)
 
@@ -161,6 +162,7 @@ class Contract(models.Model):
         help_text="Day on which a billing period starts. Empty: the start's day.",
     )
     timezone = models.CharField(
+        "time zone",
         max_length=64,
         default="UTC",
         validators=[validate_timezone],

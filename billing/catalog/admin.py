@@ -32,7 +32,7 @@ VERSION_BADGES = {VersionState.DRAFT.label: "warning", VersionState.PUBLISHED.la
 @display(description="In words")
 def price_words(charge: Charge) -> SafeString | str:
     """Each price of the charge in words, a line a currency."""
-    unit = charge.meter.unit if charge.meter else "unit"
+    unit = charge.meter.unit if charge.meter else charge.unit or "unit"
     rows = charge.prices.all() if charge.pk else ()
     return (
         format_html_join("", "<div>{}</div>", ((price_in_words(parse_price(row.price), unit),) for row in rows)) or NONE
@@ -152,7 +152,7 @@ class ChargeDraftInline(StackedInline):
     form = ChargeForm
     formset = ChargeFormSet
     extra = 0
-    fields = (("code_name", "name"), ("kind", "pay"), ("meter", "position"), "price_json", "price_words")
+    fields = (("code_name", "name"), ("kind", "pay"), ("meter", "unit", "position"), "price_json", "price_words")
     readonly_fields = ("price_words",)
     autocomplete_fields = ("meter",)
     price_words = staticmethod(price_words)

@@ -65,7 +65,7 @@ class ChargeForm(forms.ModelForm):
 
     class Meta:
         model = Charge
-        fields = ("name", "kind", "pay", "meter", "position")
+        fields = ("name", "kind", "pay", "meter", "unit", "position")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -128,6 +128,9 @@ class Charge(models.Model):
     kind = models.CharField(max_length=10, choices=Kind)
     pay = models.CharField(max_length=10, choices=Pay, default=Pay.IN_ADVANCE)
     meter = models.ForeignKey(Meter, models.PROTECT, null=True, blank=True, related_name="charges")
+    unit = models.CharField(
+        max_length=40, blank=True, help_text="What a recurring fee is paid for, in the singular, e.g. seat."
+    )
     position = models.PositiveSmallIntegerField(default=0, help_text="Order on the invoice.")
 
     class Meta:

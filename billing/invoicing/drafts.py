@@ -167,7 +167,7 @@ def _fee_line(line: FeeLine, streams: dict[StreamKey, int]) -> InvoiceLine:
         stream_id=streams[line.stream], kind=InvoiceLine.Kind.RECURRING, charge_id=line.charge_id,
         corrects_id=line.corrects, description=line.name, service_start=line.service.start,
         service_end=line.service.until, terms=line.terms, fraction=str(line.fraction), quantity=line.quantity,
-        steps=line.steps, engine=ENGINE, amount=line.amount,
+        unit=line.unit, steps=line.steps, engine=ENGINE, amount=line.amount,
     )  # fmt: skip
 
 

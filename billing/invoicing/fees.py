@@ -16,6 +16,8 @@ from billing.invoicing.terms import ChargeTerms, ContractTerms, StreamKey
 from billing.money import plain, round_money
 from billing.periods import Period
 from billing.pricing import price_to_json, rate
+from billing.pricing.prices import Flat
+from billing.pricing.ratings import made_of
 
 TICK = timedelta(microseconds=1)
 
@@ -45,6 +47,7 @@ class BilledFee:
     standing: Decimal
     covered: list[Period] = field(default_factory=list)
     """The stretches of it that are not credited."""
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class FeeLine:
     terms: dict[str, Any]
     fraction: Fraction
     quantity: Decimal
+    unit: str
     steps: list[dict[str, Any]]
     amount: Decimal
     corrects: int | None = None
@@ -67,7 +71,8 @@ class FeeLine:
 def wanted_fees(contract: ContractTerms) -> dict[StreamKey, list[Fee]]:
     """The fees that the contract's terms want, in order, whenever they fall due; equal neighbours joined."""
     wanted: dict[StreamKey, list[Fee]] = defaultdict(list)
-    for stream, period, charge, quantity in contract.bound(usage=False):
+    for stream, period, charge, bound in contract.bound(usage=False):
+        quantity = Decimal(1) if isinstance(charge.price.model, Flat) else bound  # a flat fee has no number of times
         fee = Fee(stream, period, fee_terms(contract, charge, quantity), charge, quantity)
         before = wanted[stream][-1] if wanted[stream] else None
         if before and before.terms == fee.terms and before.period.end == fee.period.start:
@@ -117,12 +122,15 @@ def _charges(
 
 
 def _charge(contract: ContractTerms, fee: Fee, part: Period, fraction: Fraction) -> FeeLine:
-    rating = rate(fee.charge.price, fee.quantity)
+    rating = rate(fee.charge.price, fee.quantity, fee.charge.unit)
+    whole, steps = Fraction(rating.unrounded), list(rating.steps)
+    if fraction != 1:
+        steps.append(made_of(f"Prorated: {fraction} of the period", whole * (fraction - 1)))
     return FeeLine(
         stream=fee.stream, service=part, charge_id=fee.charge.charge_id, name=fee.charge.name,
         position=fee.charge.position, terms=fee.terms, fraction=fraction, quantity=fee.quantity,
-        steps=[step.to_json() for step in rating.steps],
-        amount=round_money(Fraction(rating.unrounded) * fraction, contract.currency),
+        unit="" if isinstance(fee.charge.price.model, Flat) else fee.charge.unit, steps=[step.to_json() for step in steps],
+        amount=round_money(whole * fraction, contract.currency),
     )  # fmt: skip
 
 
@@ -144,10 +152,12 @@ def _credits(
                 else _capped(round_money(Fraction(line.amount) * fraction, contract.currency), standing)
             )
             standing -= amount
+            billed = f"{contract.currency} {round_money(line.amount, contract.currency):,f}"
+            step = made_of(f"Not used: {fraction} of {billed}", -Fraction(amount))
             yield FeeLine(
                 stream=line.stream, service=gap, charge_id=line.charge_id, name=line.name, position=0,
-                terms=line.terms, fraction=fraction, quantity=Decimal(line.terms["quantity"]), steps=[],
-                amount=-amount, corrects=line.line_id,
+                terms=line.terms, fraction=fraction, quantity=Decimal(line.terms["quantity"]), unit=line.unit,
+                steps=[step.to_json()], amount=-amount, corrects=line.line_id,
             )  # fmt: skip
 
 

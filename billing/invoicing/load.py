@@ -82,6 +82,6 @@ def _charge(charge: Charge, version: PlanVersion, currency: str) -> ChargeTerms:
     return ChargeTerms(
         charge_id=charge.id, code_id=charge.code_id, name=charge.name, position=charge.position,
         in_advance=charge.pay == Charge.Pay.IN_ADVANCE, price=parse_price(price.price),
-        meter_id=charge.meter_id, unit=meter.unit if meter else "unit",
+        meter_id=charge.meter_id, unit=meter.unit if meter else charge.unit or "unit",
         additive=meter is None or meter.aggregation not in NOT_ADDITIVE,
     )  # fmt: skip

@@ -64,6 +64,7 @@ def billed_fees(contract_ids: Sequence[int]) -> dict[int, list[BilledFee]]:
             terms=line.terms,
             amount=line.amount,
             standing=line.amount + credited.get(line.id, Decimal(0)),
+            unit=line.unit,
             covered=[Period(each.start, each.end) for each in line.live],
         )
         found[line.stream.contract_id].append(fee)

@@ -15,7 +15,7 @@ def charge(model: Model, quantity: Fraction, words: Words) -> list[Step]:
         case Flat(amount):
             return [Step("Flat fee", None, None, amount, amount)]
         case PerUnit(unit_amount):
-            return [charged(f"{words.units(quantity)} at {words.money(unit_amount)}", quantity, unit_amount, None)]
+            return [charged(f"{words.units(quantity)} at {words.each(unit_amount)}", quantity, unit_amount, None)]
         case Graduated():
             return _graduated(model, quantity, words)
         case Volume():
@@ -51,8 +51,8 @@ def _volume(model: Volume, quantity: Fraction, words: Words) -> Step:
         if tier.up_to is None or quantity <= tier.up_to:
             break
         lower = tier.up_to
-    bounds = [f"above {number(Fraction(lower))}"] if lower is not None else []
-    bounds += [f"up to {number(Fraction(tier.up_to))}"] if tier.up_to is not None else []
+    bounds = [f"above {words.count(lower)}"] if lower is not None else []
+    bounds += [f"up to {words.count(tier.up_to)}"] if tier.up_to is not None else []
     step = _tier_step(words.units(quantity), tier, quantity, model.flat_at_zero, words)
     label = f"{step.label} (tier {' '.join(bounds)})" if bounds else step.label
     return Step(label, step.quantity, step.unit_amount, step.flat_amount, step.amount)
@@ -72,8 +72,9 @@ def _tier_step(span: str, tier: Tier, part: Fraction, flat_at_zero: bool, words:
     flat = tier.flat_amount if part > 0 or flat_at_zero else None
     if tier.unit_amount is None:
         return charged(f"{span} {'at no charge' if flat is None else f'for {words.money(flat)}'}", part, None, flat)
-    label = f"{span} at {words.money(tier.unit_amount)}"
-    if tier.package_size is not None:
+    if tier.package_size is None:
+        label = f"{span} at {words.each(tier.unit_amount)}"
+    else:
         part = Fraction(ceil(part / Fraction(tier.package_size)))
-        label += f" per {words.units(Fraction(tier.package_size))}"
+        label = f"{span} at {words.money(tier.unit_amount)} per {words.units(Fraction(tier.package_size))}"
     return charged(label if flat is None else f"{label} plus {words.money(flat)}", part, tier.unit_amount, flat)

@@ -29,7 +29,7 @@ def rate(price: Price, quantity: Decimal | Fraction, unit_name: str = "unit") ->
     free = min(units, Fraction(price.free_quantity))
     if free:
         whole = words.units(Fraction(price.free_quantity))
-        label = f"Included: {whole}" if free == price.free_quantity else f"Included: {number(free)} of {whole}"
+        label = f"Included: {whole}" if free == price.free_quantity else f"Included: {words.count(free)} of {whole}"
         steps.append(made_of(label, Fraction(0), quantity=free))
     steps += charge(price.model, units - free, words)
     remaining = _total(steps)
@@ -48,9 +48,7 @@ def _fraction(quantity: Decimal | Fraction) -> Fraction:
 
 
 def _convert(unit: Unit, metered: Fraction, words: Words) -> tuple[Fraction, list[Step]]:
-    """Metered units as priced units, with a step that says so where they differ."""
-    if unit == Unit():
-        return metered, []
+    """Metered units as priced units, with a step that says so where they were rounded."""
     exact = metered / Fraction(unit.divide_by)
     match unit.round:
         case "none":
@@ -61,8 +59,9 @@ def _convert(unit: Unit, metered: Fraction, words: Words) -> tuple[Fraction, lis
             units = Fraction(floor(exact))
         case "half_up":
             units = Fraction(floor(exact + Fraction(1, 2)))
-    rounded = _ROUNDED[unit.round] if units != exact else ""
-    label = f"{words.metered(metered)} count as {words.units(units)}{rounded}"
+    if units == exact:
+        return units, []
+    label = f"{words.metered(metered)} count as {words.units(units)}{_ROUNDED[unit.round]}"
     return units, [made_of(label, Fraction(0), quantity=units)]
 
 

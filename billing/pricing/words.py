@@ -28,10 +28,16 @@ class Words:
         return f"{number(quantity)} {plural(self.unit_name, quantity)}"
 
     def units(self, quantity: Fraction) -> str:
-        """`1,500 units`, or `1.5 × 1,000,000 tokens` where the price converts: a quantity after conversion."""
-        if self.divide_by == 1:
-            return self.metered(quantity)
-        return f"{number(quantity)} × {self.metered(Fraction(self.divide_by))}"
+        """`1,500,000 tokens`: a quantity after conversion, told in the unit that is metered."""
+        return self.metered(quantity * Fraction(self.divide_by))
+
+    def count(self, quantity: Decimal | Fraction) -> str:
+        """`1,500,000`: the same without its unit."""
+        return number(Fraction(quantity) * Fraction(self.divide_by))
+
+    def each(self, amount: Decimal) -> str:
+        """`USD 0.000003`, or `USD 3.00 per 1,000,000` where the price converts: an amount a priced unit."""
+        return self.money(amount) + ("" if self.divide_by == 1 else f" per {number(Fraction(self.divide_by))}")
 
 
 def number(value: Fraction) -> str:

@@ -144,7 +144,7 @@ def _fee(amount: str) -> dict[str, Any]:
 
 
 def _seats(amount: str) -> dict[str, Any]:
-    return {"code": "seats", "name": "Seats", "price": {"model": "per_unit", "unit_amount": amount}}
+    return {"code": "seats", "name": "Seats", "unit": "seat", "price": {"model": "per_unit", "unit_amount": amount}}
 
 
 def _input(*tiers: tuple[str | None, str]) -> dict[str, Any]:

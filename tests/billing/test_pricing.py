@@ -130,10 +130,10 @@ def test_the_order_is_conversion_then_free_then_model_then_discounts_then_one_ro
     }
     rating = rated(price, "3500001", "token")
     assert labels(rating) == [
-        "3,500,001 tokens count as 4 × 1,000,000 tokens (rounded up)",
-        "Included: 1 × 1,000,000 tokens",
-        "First 2 × 1,000,000 tokens at USD 10.00",
-        "Above 2 × 1,000,000 tokens at USD 5.00",
+        "3,500,001 tokens count as 4,000,000 tokens (rounded up)",
+        "Included: 1,000,000 tokens",
+        "First 2,000,000 tokens at USD 10.00 per 1,000,000",
+        "Above 2,000,000 tokens at USD 5.00 per 1,000,000",
         "10% discount",
         "Discount of USD 2.505",
     ]
@@ -158,7 +158,7 @@ def test_a_quantity_without_end_stays_exact_and_its_steps_add_up_on_paper_too() 
     assert rating.unrounded == (Fraction(1, 10) + Fraction(2, 3) * Fraction(7, 10)) * Fraction(99, 100)
     stored: Any = rating.to_json()
     assert sum(Decimal(step["amount"]) for step in stored["steps"]) == Decimal(stored["unrounded"])
-    assert labels(rating)[0] == "5 units count as 1.666666666666… × 3 units"
+    assert labels(rating)[0] == "First 3 units at USD 0.10 per 3"
 
 
 def test_an_exact_half_rounds_away_from_zero() -> None:
