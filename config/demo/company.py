@@ -165,7 +165,7 @@ def _output(amount: str) -> dict[str, Any]:
 _BUILD: list[dict[str, Any]] = [
     _fee("49.00"),
     _seats("12.00"),
-    _input(("500", "2.40"), (None, "2.10")),
+    _input(("100", "2.40"), (None, "2.10")),
     _output("9.60"),
     {"code": "api-calls", "name": "API calls", "price": {
         "model": "package", "free_quantity": "10000", "package_size": "10000", "amount": "4.00"}},
@@ -174,7 +174,7 @@ _BUILD: list[dict[str, Any]] = [
 _SCALE: list[dict[str, Any]] = [
     _fee("990.00"),
     _seats("18.00"),
-    _input(("1000", "2.20"), ("5000", "1.80"), (None, "1.50")),
+    _input(("200", "2.20"), ("1000", "1.80"), (None, "1.50")),
     _output("9.00"),
     {"code": "api-calls", "name": "API calls", "price": {
         "model": "volume", "unit": {"divide_by": "1000"}, "tiers": [
@@ -185,7 +185,7 @@ _SCALE: list[dict[str, Any]] = [
 _ENTERPRISE: list[dict[str, Any]] = [
     _fee("4900.00"),
     _seats("25.00"),
-    _input(("5000", "1.60"), ("20000", "1.30"), (None, "1.05")),
+    _input(("1000", "1.60"), ("5000", "1.30"), (None, "1.05")),
     _output("7.20"),
     {"code": "api-calls", "name": "API calls", "price": {
         "model": "per_unit", "unit": {"divide_by": "1000"}, "unit_amount": "0.15",

@@ -23,8 +23,9 @@ GROWTH: Final = 1.13  # a month
 WEEKDAYS: Final = (1.0, 1.06, 1.08, 1.04, 0.92, 0.34, 0.28)  # Monday first
 HOURS: Final = tuple(accumulate((2, 1, 1, 1, 1, 2, 4, 7, 12, 17, 19, 18, 15, 17, 19, 18, 16, 13, 10, 8, 7, 6, 4, 3)))
 MODELS: Final = (b"lumen-large", b"lumen-small", b"lumen-code")
-LATE_HOURS: Final = timedelta(hours=8)  # of the last hours of a month ...
-LATE: Final = 0.2  # ... this share of the events arrives only in the next one
+LATE_CODES: Final = {"brightwater", "fernhill", "zuraw", "minato", "erable"}  # their gateways ...
+LATE_HOURS: Final = timedelta(hours=8)  # ... send, of the last hours of a month, ...
+LATE: Final = 0.2  # ... this share of the events only in the next one
 UNREADABLE: Final = 400  # one event in so many has a value that is no number
 
 
@@ -120,13 +121,13 @@ def events_of(story: Story, person: Person, index: int, count: int) -> Iterator[
         return
     chosen = random.choices([start for start, _ in days], [weight for _, weight in days], k=count)
     hours = random.choices(range(24), cum_weights=HOURS, k=count)
-    scale = 40_000 + 3_000 * person.weight**0.75
+    scale = 200_000 + 15_000 * person.weight**0.75
     late_from = local_midnight(story.month(index + 1), person.timezone) - LATE_HOURS
     for start, hour in zip(chosen, hours, strict=True):
         time = start + timedelta(hours=hour, microseconds=int(random.random() * 3.6e9))
         if time >= story.now:  # today is not over: what it has so far, at any hour of it
             time = start + (story.now - start) * random.random()
-        late = time >= late_from and random.random() < LATE and index < story.months
+        late = person.code in LATE_CODES and late_from <= time and random.random() < LATE and index < story.months
         yield _event(random, person, time, scale, late)
 
 
@@ -137,7 +138,7 @@ def strays(story: Story, index: int, total: int) -> Iterator[NewEvent]:
     for place in range(_strays(total)):
         time = first + timedelta(seconds=random.randrange(27 * 86_400))
         unclaimed = f"org_{('trial-7c1e', 'sandbox-eu')[place % 2]}"
-        stray = _id(random, "inf"), "inference", unclaimed, time, None, _inference(random, 60_000.0, b"eu")
+        stray = _id(random, "inf"), "inference", unclaimed, time, None, _inference(random, 300_000.0, b"eu")
         odd = _id(random, "emb"), "embedding", "org_brightwater", time, None, msgspec.Raw(b'{"vectors": 512}')
         yield from (NewEvent(*each) for each in (stray, odd) if time < story.now)
 
@@ -151,7 +152,7 @@ def _event(random: Random, person: Person, time: datetime, scale: float, late: b
     subject = person.subjects[0] if random.random() < 0.85 else person.subjects[-1]
     mark = "late-" if late else ""
     if person.vision and random.random() < 0.2:
-        images = 20 + int(random.random() * scale / 500)
+        images = 20 + int(random.random() * scale / 2_500)
         data = msgspec.Raw(b'{"images": %d, "kind": "document"}' % images)
         return NewEvent(_id(random, f"{mark}vis"), "vision", subject, time, None, data)
     region = b"eu" if person.currency == "EUR" else b"apac" if person.currency == "JPY" else b"us"
