@@ -134,13 +134,13 @@ def _add_charge(version: PlanVersion, position: int, spec: Mapping[str, Any], me
     charge = Charge.objects.create(
         version=version, code=charge_code(product=version.plan.product, code=spec["code"]), name=spec["name"],
         kind="usage" if meter else "recurring", pay="in_arrears" if meter else "in_advance", meter=meter,
-        position=position,
+        unit=spec.get("unit", ""), position=position,
     )  # fmt: skip
     set_prices(charge=charge, prices=list(in_every_currency(spec["price"])))
 
 
-def _fee(amount: str) -> dict[str, Any]:
-    return {"code": "platform-fee", "name": "Platform fee", "price": {"model": "flat", "amount": amount}}
+def _fee(amount: str, name: str = "Platform fee") -> dict[str, Any]:
+    return {"code": "platform-fee", "name": name, "price": {"model": "flat", "amount": amount}}
 
 
 def _seats(amount: str) -> dict[str, Any]:
@@ -193,7 +193,7 @@ _ENTERPRISE: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 _VISION: list[dict[str, Any]] = [
-    _fee("199.00"),
+    _fee("199.00", "Vision platform fee"),
     {"code": "images", "name": "Images analysed", "price": {
         "model": "graduated", "free_quantity": "1000", "tiers": [
             {"up_to": "50000", "unit_amount": "0.0035"}, {"up_to": None, "unit_amount": "0.0022"}]}},
