@@ -142,14 +142,15 @@ def _steps(line: InvoiceLine, write: Format, timezone: str) -> Iterator[PrintedS
     """What a line corrects, how its amount came about, and what is not the whole of it."""
     if line.corrects is not None:
         yield PrintedStep(f"Adjustment to {line.corrects.invoice.number or 'an invoice that is not yet issued'}")
-    for step in line.steps:
-        yield PrintedStep(
-            label=breakable(write.label(step["label"])),
-            quantity=write.quantity(Decimal(step["quantity"])) if step["quantity"] is not None else "",
-            amount=write.exact(Decimal(step["amount"])),
-        )
     share = share_in_days(line.service_start, line.service_end, line.fraction, timezone)
-    if share:
+    for step in line.steps:
+        label = f"Prorated: {share}" if step["label"].startswith("Prorated: ") else write.label(step["label"])
+        yield PrintedStep(
+            label=breakable(label),
+            quantity=write.quantity(Decimal(step["quantity"])) if step["quantity"] is not None else "",
+            amount=write.addend(Decimal(step["amount"])),
+        )
+    if share and not line.steps:
         yield PrintedStep(f"Prorated: {share}")
     if line.billed_before:  # the steps show all usage: without it they would not explain the difference
         yield PrintedStep("Already billed", amount=write.amount(-line.billed_before))

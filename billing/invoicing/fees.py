@@ -129,7 +129,8 @@ def _charge(contract: ContractTerms, fee: Fee, part: Period, fraction: Fraction)
     return FeeLine(
         stream=fee.stream, service=part, charge_id=fee.charge.charge_id, name=fee.charge.name,
         position=fee.charge.position, terms=fee.terms, fraction=fraction, quantity=fee.quantity,
-        unit="" if isinstance(fee.charge.price.model, Flat) else fee.charge.unit, steps=[step.to_json() for step in steps],
+        unit="" if isinstance(fee.charge.price.model, Flat) else fee.charge.unit,
+        steps=[step.to_json() for step in steps],
         amount=round_money(whole * fraction, contract.currency),
     )  # fmt: skip
 

@@ -20,6 +20,7 @@ from billing.periods import local_date
 from customers.currencies import minor_places
 
 MAX_PLACES: Final = 12
+ADDEND_PLACES: Final = 6
 _DIGITS: Final = 100
 _PLAIN_LOCALE: Final = "en_GB"
 _NUMBER: Final = re.compile(r"(?<![\w.,])(\d{1,3}(?:,\d{3})+|\d+)(?:\.(\d+))?(?![\w,])(?!\.\d)")
@@ -39,9 +40,9 @@ class Format:
         """`1,234.50`: grouped, exactly the places of the currency's minor unit."""
         return self._decimal(amount, self.places, self.places)
 
-    def exact(self, amount: Decimal) -> str:
-        """`0.0035`: an amount before rounding, at least the currency's places and at most twelve."""
-        return self._decimal(amount, self.places, MAX_PLACES)
+    def addend(self, amount: Decimal) -> str:
+        """`300.281552`: a part of an amount before rounding, with at most six places; some have no end."""
+        return self._decimal(amount, self.places, max(self.places, ADDEND_PLACES))
 
     def money(self, amount: Decimal) -> str:
         """`USD 1,234.50`: an amount with its ISO code."""

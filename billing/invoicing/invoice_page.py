@@ -66,12 +66,15 @@ def _step(step: dict[str, Any], currency: str) -> dict[str, str]:
         "quantity": quantity_text(Decimal(step["quantity"])) if step.get("quantity") is not None else "",
         "unit_amount": _amount(step.get("unit_amount"), currency),
         "flat_amount": _amount(step.get("flat_amount"), currency),
-        "amount": _amount(step.get("amount"), currency),
+        "amount": _amount(step.get("amount"), currency, places=6),
     }
 
 
-def _amount(text: str | None, currency: str) -> str:
-    return "" if text is None else amount_text(Decimal(text), currency)
+def _amount(text: str | None, currency: str, places: int = 12) -> str:
+    """An amount before rounding; an addend without end shows six places, the stored step keeps them all."""
+    if text is None:
+        return ""
+    return amount_text(round(Decimal(text), places), currency)
 
 
 def _corrects(line: InvoiceLine) -> dict[str, str] | None:

@@ -54,7 +54,7 @@ def realistic() -> Invoice:
                  full_price="310", steps=[("5 units at USD 62.00", "5", "310")]),
             Line("Priority support", "150.00", code="support", kind="recurring", quantity="1", fraction="15/31",
                  service=(datetime(2023, 12, 17, tzinfo=UTC), DECEMBER[1]), full_price="310",
-                 steps=[("1 unit at USD 310.00", "1", "310")]),
+                 steps=[("1 unit at USD 310.00", "1", "310"), ("Prorated: 15/31 of the period", None, "-160")]),
             Line("Input tokens", "-2.50", code="input", service=OCTOBER, quantity="3166667", unit="token",
                  corrects=earlier.lines.get(position=1),
                  steps=[("First 5,000,000 tokens at USD 0.000003", "3166667", "9.500001")]),
@@ -73,7 +73,7 @@ def test_it_works():
     for words in (
         "INV-000002", "Miernik Łódź Sp. z o.o.", "株式会社データ解析 (Ελλάς · Київ)", "1 Dec 2023", "31 Dec 2023",
         "1 Nov – 31 Dec 2023", "PO-4711", "C-2023-0042", "1–30 Nov 2023", "7,400,000 tokens",
-        "First 5,000,000 tokens at USD 0.000003 5,000,000 15.00", "9.25925625", "Adjustment to INV-000001",
+        "First 5,000,000 tokens at USD 0.000003 5,000,000 15.00", "9.259256", "Adjustment to INV-000001",
         "Already billed -12.00", "Prorated: 15 of 31 days", "Tax 0.00", "USD 499.06", "IBAN PL61",
         "Tax number PL7251868300", "Page 1 of 1",
     ):  # fmt: skip
