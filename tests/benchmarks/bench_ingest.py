@@ -1,6 +1,6 @@
 """Events a second over HTTP, beside a bare COPY of the same rows, in one run.
 
-    .venv/bin/python -m tests.benchmarks.bench_ingest [--rounds 5] [--batches 60] [--connections 2] [--preload 0]
+    .venv/bin/python -m tests.benchmarks.bench_ingest [--rounds 5] [--batches 60] [--connections 8] [--preload 0]
 
 It makes a database of its own on the server that DATABASE_URL names (or the embedded one), starts granian on it, and
 takes turns: a round of requests of 1,000 events each over HTTP, then a COPY of as many rows, on one connection and in
@@ -36,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batches", type=int, default=60, help="batches of 1,000 events in a round")
-    parser.add_argument("--connections", type=int, default=2)
+    parser.add_argument("--connections", type=int, default=8, help="enough that each web worker gets its share")
     parser.add_argument("--preload", type=int, default=0, help="batches of 1,000 events that are stored before")
     options = parser.parse_args()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
