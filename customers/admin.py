@@ -24,6 +24,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from customers import services
 from customers.backoffice import OfficeAdmin, badge, change_url, granted, leave_dialog, link_to
 from customers.errors import CustomerError, SubjectTaken
+from customers.locks import lock_customers
 from customers.models import Contract, Customer, LegalEntity, UsageSubject
 from customers.queries import claims_on
 from customers.states import ContractState
@@ -246,6 +247,12 @@ class ContractAdmin(OfficeAdmin):
         if contract and contract.state == ContractState.DRAFT:
             return [step for step in steps if self.offered_to_draft(step.path)]
         return [step for step in steps if step.path != "activate"]
+
+    def save_model(self, request: HttpRequest, obj: Contract, form: Any, change: bool) -> None:
+        """A moved end changes what is billed: it waits for whoever bills this customer now."""
+        if change:
+            lock_customers([obj.customer_id])  # the admin's own transaction holds it until the commit
+        super().save_model(request, obj, form, change)
 
     def offered_to_draft(self, step: str) -> bool:
         """Whether a button belongs on a draft's page."""
