@@ -62,7 +62,7 @@ def make_customers(count: int, now: datetime) -> list[str]:
 
 
 def prepare(events: int, subjects: Sequence[str], now: datetime) -> Scale:
-    """Make the month's table, intern every name, reserve the numbers of the batches; events lie in `now`'s month, up to it."""
+    """Make the table of `now`'s month, in which the events lie; intern every name; reserve the batches' numbers."""
     month = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     partitions.ensure([f"{month:%Y-%m}"])
     ids = names.subjects.resolve(set(subjects))
