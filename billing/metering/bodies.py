@@ -75,16 +75,23 @@ def unpacked(packed: Iterable[bytes]) -> Iterator[bytes]:
         raise UnreadableBody("invalid_gzip", "The gzip body ends too early; send it whole.")
 
 
+def pass_over(request: HttpRequest) -> None:
+    """Read what is left of the body, up to the limit of a whole one, and forget it.
+
+    Many senders look for an answer only when all is sent, and would find the connection broken instead.
+    """
+    try:
+        read, _ = _reader(request)
+        for _ in range(0, settings.USAGE_BODY_LIMIT_BYTES, PIECE):
+            if not _read(read):
+                return
+    except (Refusal, UnreadableBody):
+        return  # nothing is left that could be read
+
+
 def _sent(request: HttpRequest, limit: int | None) -> Iterator[bytes]:
     """The bytes as they were sent, also in chunks where the server gives them; UnreadableBody when some are missing."""
-    length = request.META.get("CONTENT_LENGTH") or ""
-    announced = int(length) if length.isdecimal() else None
-    if announced is None and request.META.get("wsgi.input_terminated"):
-        read = request.META["wsgi.input"].read  # Django's own stream is empty without a length
-    elif announced is None and "HTTP_TRANSFER_ENCODING" in request.META:
-        raise Refusal(411, "length_required", "Send the body with a Content-Length, not in chunks.")
-    else:
-        read = request.read
+    read, announced = _reader(request)
     taken = 0
     while piece := _read(read):
         taken += len(piece)
@@ -93,6 +100,18 @@ def _sent(request: HttpRequest, limit: int | None) -> Iterator[bytes]:
         yield piece
     if announced is not None and taken < announced:
         raise _incomplete()
+
+
+def _reader(request: HttpRequest) -> tuple[Callable[[int], bytes], int | None]:
+    """What reads the body, and its length where it is announced; Refusal (411) where its end would not be known."""
+    length = request.META.get("CONTENT_LENGTH") or ""
+    if length.isdecimal():
+        return request.read, int(length)
+    if request.META.get("wsgi.input_terminated"):
+        return request.META["wsgi.input"].read, None  # Django's own stream is empty without a length
+    if "HTTP_TRANSFER_ENCODING" in request.META:
+        raise Refusal(411, "length_required", "Send the body with a Content-Length, not in chunks.")
+    return request.read, None
 
 
 def _read(read: Callable[[int], bytes]) -> bytes:

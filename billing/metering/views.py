@@ -36,6 +36,14 @@ def events(request: HttpRequest) -> HttpResponse:
     where a part of a stream was stored. After a 503, or no answer at all, the same request may be sent again: what was
     stored counts once.
     """
+    response = _attempt(request)
+    if response.status_code in (400, 413, 415, 503):
+        bodies.pass_over(request)
+    return response
+
+
+def _attempt(request: HttpRequest) -> HttpResponse:
+    """Store what the body holds, and the answer, whatever happened."""
     tally = Tally(None)
     try:
         if request.method != "POST":

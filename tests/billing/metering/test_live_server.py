@@ -1,5 +1,6 @@
 """The API on the real server: bodies in chunks, streams in bounded memory, and senders with the CloudEvents kit."""
 
+import gzip
 import http.client
 import json
 import os
@@ -103,6 +104,18 @@ def test_a_stream_of_50_000_lines_takes_little_memory(server: Server) -> None:
     assert (status, report["accepted"], report["rejected_count"]) == (200, 50_000, 0)
     assert server.memory("VmHWM") - before < 100_000_000
     assert Event.objects.count() == 50_001
+
+
+def test_a_sender_learns_why_its_body_was_refused(server: Server) -> None:
+    """The answer comes in mid-stream, and must reach senders that read it only when they have sent everything."""
+    packed = gzip.compress(b" " * 400_000_000, 1)
+    pieces = (packed[at : at + 10_000] for at in range(0, len(packed), 10_000))
+    before = server.memory("VmRSS")
+    status, problem = server.post(pieces, NDJSON | {"Content-Encoding": "gzip"})
+    assert (status, problem["code"]) == (413, "gzip_bomb")
+    assert server.memory("VmHWM") - before < 100_000_000
+    status, problem = server.post(iter([b"x" * 100_000] * 50), {"Content-Type": "text/plain"})
+    assert (status, problem["code"]) == (415, "unsupported_media_type")
 
 
 def test_a_sender_that_goes_away_leaves_what_was_stored(server: Server) -> None:
