@@ -148,6 +148,8 @@ USAGE_FUTURE_LIMIT_SECONDS = env.int("USAGE_FUTURE_LIMIT_SECONDS", default=300)
 # One request to the ingest endpoint: bytes of its body (after unpacking), and events.
 USAGE_BODY_LIMIT_BYTES = env.int("USAGE_BODY_LIMIT_BYTES", default=10_000_000)
 USAGE_BATCH_LIMIT = env.int("USAGE_BATCH_LIMIT", default=100_000)
+# One line of newline-delimited JSON, in bytes; their number is not limited.
+USAGE_LINE_LIMIT_BYTES = env.int("USAGE_LINE_LIMIT_BYTES", default=1_000_000)
 
 if PRODUCTION:
     SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)

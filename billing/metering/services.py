@@ -15,7 +15,7 @@ from django.db import DataError, Error, IntegrityError, OperationalError, transa
 from billing.metering import append, keys, names, partitions, validate
 from billing.metering.errors import KeyAlreadyRevoked, TooManyEvents
 from billing.metering.models import ApiKey
-from billing.metering.validate import NewEvent, Problem
+from billing.metering.validate import NewEvent, Problem, Reading
 
 ATTEMPTS: Final = 6
 """How often a batch is tried that lost against another one (deadlock)."""
@@ -38,7 +38,7 @@ class IngestReport:
 
 def ingest(
     *,
-    events: Sequence[NewEvent] | bytes,
+    events: Sequence[NewEvent] | Reading | bytes,
     origin: str,
     now: datetime,
     key: ApiKey | None = None,
@@ -46,7 +46,8 @@ def ingest(
 ) -> IngestReport:
     """Store every good event once, ever, and answer every other one by its place (R1.1, R1.2, R1.5).
 
-    `events` are events, or the bytes of a request (one JSON event or a list); `origin` says where they come from
+    `events` are events, a Reading of some, whose places are its own, or the bytes of a request (one JSON event or a
+    list); `origin` says where they come from
     ("api", "import FILE"); `default_source` (else the key's) is the source of events that name none; `now`, aware, is
     the time of events that carry none and the time of recording.
 
@@ -56,7 +57,9 @@ def ingest(
     away.
     """
     source = default_source or (key.default_source if key else None)
-    reading = validate.read(events) if isinstance(events, bytes) else validate.Reading(list(enumerate(events)), [])
+    if isinstance(events, bytes):
+        events = validate.read(events)
+    reading = events if isinstance(events, Reading) else Reading(list(enumerate(events)), [])
     if len(reading.events) + len(reading.problems) > settings.USAGE_BATCH_LIMIT:
         raise TooManyEvents(len(reading.events) + len(reading.problems), settings.USAGE_BATCH_LIMIT)
     latest = now + timedelta(seconds=settings.USAGE_FUTURE_LIMIT_SECONDS)

@@ -6,7 +6,7 @@ binary float. Times are cut, not rounded, to microseconds. Pure: no Django, no d
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -25,6 +25,7 @@ SEPARATOR: Final = b"\x1e"
 """Never within JSON text, which has no bare control characters but tab and line ends: stands between texts of data."""
 
 EMPTY: Final = msgspec.Raw(b"{}")
+_NULL: Final = msgspec.Raw(b"null")
 _TIME: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?([Zz]|[+-][0-9:]{5})?"
 )
@@ -46,7 +47,7 @@ class NewEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Wire(msgspec.Struct, gc=False):
-    """An event as JSON carries it; keys that CloudEvents adds (specversion, datacontenttype) are passed over."""
+    """An event as JSON carries it; other keys are passed over."""
 
     id: str
     type: str
@@ -54,6 +55,13 @@ class _Wire(msgspec.Struct, gc=False):
     time: str | None = None
     source: str | None = None
     data: msgspec.Raw = EMPTY
+
+
+class _CloudWire(_Wire, gc=False):
+    """An event as CloudEvents 1.0 has it in JSON, with what tells that it is one and that it can be read."""
+
+    specversion: str | None = None
+    data_base64: msgspec.Raw = _NULL
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,8 @@ class _Refused(Exception):
 
 
 _batch = msgspec.json.Decoder(list[_Wire])
+_cloud_batch = msgspec.json.Decoder(list[_CloudWire])
+_line = msgspec.json.Decoder(_Wire)
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _encoder = msgspec.json.Encoder(decimal_format="number")
 _scanner = json.JSONDecoder()
@@ -100,8 +110,8 @@ def new_event(
     return NewEvent(id, type, subject, time, source, msgspec.Raw(_encoder.encode(data)))
 
 
-def read(body: bytes) -> Reading:
-    """Read one event or a list of events (R1.2).
+def read(body: bytes, *, cloud: bool = False) -> Reading:
+    """Read one event or a list of events (R1.2); `cloud` wants them to be CloudEvents 1.0.
 
     UnreadableBody when the body as a whole is no JSON, or neither an object nor a list. Limits and times are checked
     by `check`, for events from any origin.
@@ -114,10 +124,22 @@ def read(body: bytes) -> Reading:
     if stripped[:1] == b"{":
         stripped = b"[" + stripped + b"]"
     try:
-        wires = _batch.decode(stripped)
+        wires: Sequence[_Wire] = (_cloud_batch if cloud else _batch).decode(stripped)
         return Reading([(index, _event(wire)) for index, wire in enumerate(wires)], [])
+    except (msgspec.DecodeError, RecursionError, _Refused):  # something is wrong somewhere: find out with which
+        return _read_each(stripped.decode(), _CloudWire if cloud else _Wire)
+
+
+def read_one(index: int, line: bytes) -> NewEvent | Problem:
+    """Read one event that stands by itself, as on a line, or say what is wrong with it; `index` is its place."""
+    try:
+        text = line.decode()
+    except UnicodeDecodeError as error:
+        return Problem(index, None, "not_utf8", f"The line is not UTF-8 at byte {error.start}; encode it as UTF-8.")
+    try:
+        return _event(_line.decode(line))
     except (msgspec.DecodeError, RecursionError, _Refused):
-        return _read_each(stripped)  # something is wrong somewhere: find out with which
+        return _read_object(index, text.strip(" \t\r\n"), _Wire)
 
 
 def check_all(
@@ -227,9 +249,22 @@ def _escapes(data: bytes) -> tuple[str, str] | None:
 
 
 def _event(wire: _Wire) -> NewEvent:
-    """The event that a well-typed JSON object means; _Refused for a bad time."""
+    """The event that a well-typed JSON object means; _Refused for a bad time, or what CloudEvents forbids."""
     time = None if wire.time is None else _time(wire.time)
-    return NewEvent(wire.id, wire.type, wire.subject, time, wire.source, wire.data)
+    data = _cloud_data(wire) if isinstance(wire, _CloudWire) else wire.data
+    return NewEvent(wire.id, wire.type, wire.subject, time, wire.source, data)
+
+
+def _cloud_data(wire: _CloudWire) -> msgspec.Raw:
+    """The data of a CloudEvent, null being none; _Refused when it is no CloudEvent that can be read."""
+    if wire.specversion is None or wire.source is None:
+        raise _missing("specversion" if wire.specversion is None else "source")
+    if wire.specversion != "1.0":
+        message = f"The specversion is {wire.specversion[:60]!r}; write 1.0, the version of CloudEvents that is read."
+        raise _Refused("unsupported_specversion", message)
+    if bytes(wire.data_base64) != b"null":
+        raise _Refused("data_not_an_object", "The data comes as data_base64; send it as a JSON object in data.")
+    return EMPTY if bytes(wire.data) == b"null" else wire.data
 
 
 def _time(text: str) -> datetime:
@@ -249,18 +284,27 @@ def _time(text: str) -> datetime:
         ) from None
 
 
-def _read_each(text: bytes) -> Reading:
+def _read_each(text: str, kind: type[_Wire]) -> Reading:
     """Read a list event by event: slower, but each problem is found at its own place."""
     reading = Reading([], [])
-    for index, raw in enumerate(_elements(text.decode())):
-        identifier: str | None = None
-        try:
-            fields = _object(raw)
-            identifier = fields.get("id") if isinstance(fields.get("id"), str) else None
-            reading.events.append((index, _event(_typed(fields))))
-        except _Refused as refused:
-            reading.problems.append(Problem(index, identifier, refused.code, refused.message))
+    for index, raw in enumerate(_elements(text)):
+        event = _read_object(index, raw, kind)
+        if isinstance(event, NewEvent):
+            reading.events.append((index, event))
+        else:
+            reading.problems.append(event)
     return reading
+
+
+def _read_object(index: int, raw: str, kind: type[_Wire]) -> NewEvent | Problem:
+    """Read the text of one event, naming what is wrong with it."""
+    identifier: str | None = None
+    try:
+        fields = _object(raw, kind)
+        identifier = fields.get("id") if isinstance(fields.get("id"), str) else None
+        return _event(_typed(fields, kind))
+    except _Refused as refused:
+        return Problem(index, identifier, refused.code, refused.message)
 
 
 def _elements(text: str) -> Iterator[str]:
@@ -291,7 +335,7 @@ def _elements(text: str) -> Iterator[str]:
     return iter(found)
 
 
-def _object(raw: str) -> dict[str, Any]:
+def _object(raw: str, kind: type[_Wire]) -> dict[str, Any]:
     """The fields of one event, `data` as raw text; _Refused when it is no object or holds what is no JSON."""
     if raw[:1] != "{":
         raise _Refused("not_an_object", 'The event is not a JSON object; write {"id": …, "type": …, "subject": …}.')
@@ -300,22 +344,29 @@ def _object(raw: str) -> dict[str, Any]:
     try:
         fields = _fields.decode(raw)
         return {
-            key: value if key == "data" else msgspec.json.decode(value)
+            key: value if key.startswith("data") else msgspec.json.decode(value)
             for key, value in fields.items()
-            if key in _Wire.__struct_fields__
+            if key in kind.__struct_fields__
         }
     except (msgspec.DecodeError, RecursionError):
         raise _Refused(
-            "invalid_json", "The event holds what JSON does not know, such as NaN or a control character."
+            "invalid_json",
+            "The event is cut short, or holds what JSON does not know, such as NaN or a control character.",
         ) from None
 
 
-def _typed(fields: dict[str, Any]) -> _Wire:
+def _typed(fields: dict[str, Any], kind: type[_Wire]) -> _Wire:
     """The event's fields with their types; _Refused names the first that is missing or of another type."""
-    for field in ("id", "type", "subject"):
+    cloud = kind is _CloudWire
+    for field in ("specversion", "id", "source", "type", "subject") if cloud else ("id", "type", "subject"):
         if fields.get(field) is None:
-            raise _Refused(f"missing_{field}", f"The event has no {field}; every event needs one.")
-    for field in ("id", "type", "subject", "source", "time"):
+            raise _missing(field)
+    for field in ("specversion", "id", "type", "subject", "source", "time"):
         if not isinstance(fields.get(field), str | None):
             raise _Refused(f"invalid_{field}", f"The {field} is not a string; write it in quotes.")
-    return _Wire(**fields)
+    return kind(**fields)
+
+
+def _missing(field: str) -> _Refused:
+    """The refusal of an event without a field that it needs."""
+    return _Refused(f"missing_{field}", f"The event has no {field}; every event needs one.")

@@ -1,70 +1,73 @@
-"""`POST /api/v1/events`: usage events from other systems, one or a list, answered one by one."""
+"""`POST /api/v1/events`: usage events from other systems, one, a list or a stream, answered one by one."""
 
-import zlib
-from typing import Any, Final
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
 
-import msgspec
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from billing.metering import keys, services
+from billing.metering import answers, bodies, cloudevents, keys, lines, services, validate
+from billing.metering.answers import Refusal, Tally, problem
 from billing.metering.errors import TooManyEvents, UnreadableBody
 from billing.metering.models import ApiKey
+from billing.metering.validate import Reading
 from config import clock
 
 RETRY_AFTER: Final = "5"
 """Seconds after which a sender should try again when the database is away."""
 
 
-class _Refusal(Exception):
-    """An answer that ends the request: status, sentence, and headers that belong to it."""
+class _Format(NamedTuple):
+    """How a kind of body is read, batch by batch, and how what became of its events is answered."""
 
-    def __init__(self, status: int, code: str, detail: str, **headers: str) -> None:
-        self.response = problem(status, code, detail)
-        for name, value in headers.items():
-            self.response[name.replace("_", "-")] = value
+    read: Callable[[HttpRequest], Iterator[Reading]]
+    answer: Callable[[Tally], HttpResponse] = answers.report
+    most_problems: int | None = None
 
 
 @csrf_exempt  # no cookie counts here: the key in the header is the whole authority
 def events(request: HttpRequest) -> HttpResponse:
     """Store the events of the body and say what became of each (R1.2).
 
-    200 with counts, conflicts and rejections, even when every event was refused; 400, 401, 405, 411, 413, 415 and 503
-    as problem+json when nothing was looked at. After a 503, or no answer at all, the same request may be sent again:
-    what was stored counts once.
+    200 with counts, conflicts and rejections, even when every event was refused (CloudEvents: 204, or 400 with the
+    report); 400, 401, 405, 411, 413, 415 and 503 as problem+json when the request ended there, with the report so far
+    where a part of a stream was stored. After a 503, or no answer at all, the same request may be sent again: what was
+    stored counts once.
     """
+    response = _attempt(request)
+    if response.status_code in (400, 413, 415, 503):
+        bodies.pass_over(request)
+    return response
+
+
+def _attempt(request: HttpRequest) -> HttpResponse:
+    """Store what the body holds, and the answer, whatever happened."""
+    tally = Tally(None)
     try:
         if request.method != "POST":
-            raise _Refusal(405, "method_not_allowed", "Events are sent by POST.", Allow="POST")
+            raise Refusal(405, "method_not_allowed", "Events are sent by POST.", Allow="POST")
         key = _authenticated(request)
-        _check_content_type(request)
-        report = services.ingest(events=_body(request), origin="api", key=key, now=clock.now())
-    except _Refusal as refusal:
-        return refusal.response
+        form = _format(request)
+        tally = Tally(form.most_problems)
+        for reading in form.read(request):
+            tally.add(services.ingest(events=reading, origin="api", key=key, now=clock.now()))
+        return form.answer(tally)
+    except Refusal as refusal:
+        response = problem(refusal.status, refusal.code, refusal.detail, **tally.so_far())
+        for name, value in refusal.headers.items():
+            response[name] = value
+        return response
     except UnreadableBody as error:
-        return problem(400, error.code, str(error))
+        return problem(400, error.code, str(error), **tally.so_far())
     except TooManyEvents as error:
-        return problem(413, "too_many_events", str(error))
+        return problem(413, "too_many_events", str(error), **tally.so_far())
     except (OperationalError, InterfaceError):
-        response = problem(503, "unavailable", "The database is away; send the same request again in a few seconds.")
+        detail = "The database is away; send the same request again in a few seconds."
+        response = problem(503, "unavailable", detail, **tally.so_far())
         response["Retry-After"] = RETRY_AFTER
         return response
-    answer = {
-        "accepted": report.accepted,
-        "duplicates": report.duplicates,
-        "conflicts": report.conflicts,
-        "rejected": report.rejected,
-    }
-    return HttpResponse(msgspec.json.encode(answer), content_type="application/json")
-
-
-def problem(status: int, code: str, detail: str) -> HttpResponse:
-    """An error as RFC 9457 has it: `status`, `code` for programs, `detail` for people."""
-    title = HttpResponse(status=status).reason_phrase
-    body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail}
-    return HttpResponse(msgspec.json.encode(body), status=status, content_type="application/problem+json")
 
 
 def _authenticated(request: HttpRequest) -> ApiKey:
@@ -74,39 +77,58 @@ def _authenticated(request: HttpRequest) -> ApiKey:
     key = ApiKey.objects.filter(prefix=prefix, revoked_at=None).first() if prefix else None
     if key is None or not keys.matches(secret.strip(), key.digest):
         detail = "Send a valid API key: “Authorization: Bearer mb_…”. Keys are made, and revoked, in the admin."
-        raise _Refusal(401, "unauthorized", detail, WWW_Authenticate="Bearer")
+        raise Refusal(401, "unauthorized", detail, WWW_Authenticate="Bearer")
     return key
 
 
-def _check_content_type(request: HttpRequest) -> None:
-    """Refuse bodies that are not said to be JSON in UTF-8."""
+def _format(request: HttpRequest) -> _Format:
+    """The format that the headers say; Refusal (415) for an unknown one, or another charset than UTF-8."""
+    media_type = (request.content_type or "").lower()
     charset = (request.content_params or {}).get("charset", "utf-8").lower()
-    if request.content_type != "application/json" or charset not in ("utf-8", "utf8"):
-        detail = f"The body is said to be {request.content_type or 'nothing'}; send application/json in UTF-8."
-        raise _Refusal(415, "unsupported_media_type", detail)
+    form = _FORMATS.get(media_type)
+    if media_type in ("", "application/json") and cloudevents.is_binary(request.headers):
+        form = _BINARY
+    if form is None or charset not in ("utf-8", "utf8"):
+        said = f"{media_type or 'nothing'}" + ("" if charset in ("utf-8", "utf8") else f" in {charset}")
+        raise Refusal(415, "unsupported_media_type", f"The body is said to be {said}; send {_KNOWN}, in UTF-8.")
+    return form
 
 
-def _body(request: HttpRequest) -> bytes:
-    """The body, unpacked where it is gzipped, within the limit; read as a stream, so that no more is ever held."""
-    limit = settings.USAGE_BODY_LIMIT_BYTES
-    too_large = _Refusal(413, "body_too_large", f"The body has more than {limit:,} bytes; send fewer events at a time.")
-    if "CONTENT_LENGTH" not in request.META and "HTTP_TRANSFER_ENCODING" in request.META:
-        raise _Refusal(411, "length_required", "Send the body with a Content-Length, not in chunks.")
-    body = request.read(limit + 1)
-    if len(body) > limit:
-        raise too_large
-    encoding = request.headers.get("Content-Encoding", "identity").lower()
-    if encoding == "identity":
-        return body
-    if encoding != "gzip":
-        raise _Refusal(415, "unsupported_encoding", f"The body is encoded as {encoding}; send it plain or as gzip.")
-    unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-    try:
-        unpacked = unpacker.decompress(body, limit + 1)
-    except zlib.error:
-        raise UnreadableBody("invalid_gzip", "The body is said to be gzip but is not; check how it was made.") from None
-    if len(unpacked) > limit:
-        raise too_large
-    if not unpacker.eof:
-        raise UnreadableBody("invalid_gzip", "The gzip body ends too early; send it whole.")
-    return unpacked
+def _json(request: HttpRequest) -> Iterator[Reading]:
+    """One event or a list."""
+    yield validate.read(bodies.whole(request))
+
+
+def _lines(request: HttpRequest) -> Iterator[Reading]:
+    """One event a line, of any number, never held as a whole."""
+    return lines.batches(
+        bodies.pieces(request),
+        longest_line=settings.USAGE_LINE_LIMIT_BYTES,
+        most_bytes=settings.USAGE_BODY_LIMIT_BYTES,
+        most_events=min(lines.BATCH, settings.USAGE_BATCH_LIMIT),
+    )
+
+
+def _structured(request: HttpRequest) -> Iterator[Reading]:
+    """One CloudEvent."""
+    yield cloudevents.structured(bodies.whole(request))
+
+
+def _batched(request: HttpRequest) -> Iterator[Reading]:
+    """A list of CloudEvents."""
+    yield cloudevents.batched(bodies.whole(request))
+
+
+def _binary(request: HttpRequest) -> Iterator[Reading]:
+    """One CloudEvent, its attributes in the headers and its data in the body."""
+    yield cloudevents.binary(request.headers, bodies.whole(request))
+
+
+_FORMATS: Final = {
+    "application/json": _Format(_json),
+    "application/x-ndjson": _Format(_lines, most_problems=answers.MOST_PROBLEMS),
+    "application/cloudevents+json": _Format(_structured, answers.cloud_report),
+    "application/cloudevents-batch+json": _Format(_batched, answers.cloud_report),
+}
+_BINARY: Final = _Format(_binary, answers.cloud_report)
+_KNOWN: Final = ", ".join(list(_FORMATS)[:-1]) + f" or {list(_FORMATS)[-1]}"

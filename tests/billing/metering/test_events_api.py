@@ -98,7 +98,8 @@ def test_other_methods_are_refused(method: str) -> None:
         ("application/json; charset=latin-1", 415),
         ("text/plain", 415),
         ("application/x-www-form-urlencoded", 415),
-        ("application/x-ndjson", 415),
+        ("application/x-ndjson; charset=utf-16", 415),
+        ("application/cloudevents+xml", 415),
     ],
 )
 def test_only_json_in_utf8_is_taken(secret: str, content_type: str, status: int) -> None:

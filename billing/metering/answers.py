@@ -1,0 +1,105 @@
+"""What the API answers: the report of what became of the events, and problems as RFC 9457 has them."""
+
+import heapq
+from typing import Any, Final
+
+import msgspec
+from django.http import HttpResponse
+
+from billing.metering.services import IngestReport
+from billing.metering.validate import MAX_ID, Problem
+
+MOST_PROBLEMS: Final = 1000
+"""How many conflicts and rejections the answer to a stream names; the others are counted."""
+
+
+class Refusal(Exception):
+    """An answer that ends the request: status, code, sentence, and headers that belong to it."""
+
+    def __init__(self, status: int, code: str, detail: str, **headers: str) -> None:
+        super().__init__(detail)
+        self.status, self.code, self.detail = status, code, detail
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+class Tally:
+    """The report of a request that is stored batch by batch: counts, and the problems to name.
+
+    At most `most` problems are named, the first ones, each with at most 1,000 characters of id and of sentence, so
+    that a stream of any length has an answer of bounded size; None names every one whole.
+    """
+
+    def __init__(self, most: int | None) -> None:
+        self.most = most
+        self.accepted = self.duplicates = self.conflict_count = self.rejected_count = 0
+        self.conflicts: list[Problem] = []
+        self.rejected: list[Problem] = []
+
+    def add(self, report: IngestReport) -> None:
+        """Count another batch, whose places come after those of the batches before it."""
+        self.accepted += report.accepted
+        self.duplicates += report.duplicates
+        self.conflict_count += len(report.conflicts)
+        self.rejected_count += len(report.rejected)
+        if self.most is None:
+            self.conflicts += report.conflicts
+            self.rejected += report.rejected
+            return
+        room = self.most - len(self.conflicts) - len(self.rejected)
+        by_place = heapq.merge(
+            ((problem.index, self.conflicts, problem) for problem in report.conflicts),
+            ((problem.index, self.rejected, problem) for problem in report.rejected),
+            key=lambda each: each[0],
+        )
+        for (_, named, problem), _ in zip(by_place, range(room), strict=False):
+            named.append(_short(problem))
+
+    def total(self) -> int:
+        """How many events were looked at."""
+        return self.accepted + self.duplicates + self.conflict_count + self.rejected_count
+
+    def report(self) -> dict[str, Any]:
+        """The members of the answer; the two counts stand beside lists that may not be whole."""
+        members = {
+            "accepted": self.accepted,
+            "duplicates": self.duplicates,
+            "conflicts": self.conflicts,
+            "rejected": self.rejected,
+        }
+        if self.most is not None:
+            members |= {"conflict_count": self.conflict_count, "rejected_count": self.rejected_count}
+        return members
+
+    def so_far(self) -> dict[str, Any]:
+        """The report, for an error that ends the request after a part of it was stored; else nothing."""
+        return self.report() if self.total() else {}
+
+
+def _short(problem: Problem) -> Problem:
+    """The problem with what a sender may make long cut."""
+    identifier = None if problem.id is None else problem.id[:MAX_ID]
+    return Problem(problem.index, identifier, problem.code, problem.message[:MAX_ID])
+
+
+def report(tally: Tally) -> HttpResponse:
+    """200 with counts, conflicts and rejections, even when every event was refused."""
+    return HttpResponse(msgspec.json.encode(tally.report()), content_type="application/json")
+
+
+def cloud_report(tally: Tally) -> HttpResponse:
+    """What senders of CloudEvents understand: 204 when every event is known now, else 400 with the same report."""
+    problems = sorted((*tally.conflicts, *tally.rejected), key=lambda each: each.index)
+    if not problems:
+        return HttpResponse(status=204)
+    first = problems[0]
+    if tally.total() == 1:
+        return problem(400, first.code, first.message, **tally.report())
+    detail = f"{len(problems):,} of {tally.total():,} events were not taken; the first, {first.index}: {first.message}"
+    return problem(400, "events_refused", detail, **tally.report())
+
+
+def problem(status: int, code: str, detail: str, **members: Any) -> HttpResponse:
+    """An error as RFC 9457 has it: `status`, `code` for programs, `detail` for people, and further members."""
+    title = HttpResponse(status=status).reason_phrase
+    body = {"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail} | members
+    return HttpResponse(msgspec.json.encode(body), status=status, content_type="application/problem+json")
