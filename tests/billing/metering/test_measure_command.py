@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from hypothesis import given
+from hypothesis import strategies as st
 
 from billing.metering.cases import measure_case, read_json
 from billing.metering.definitions import DefinitionError, parse_meter
@@ -196,3 +198,50 @@ def test_seats_are_prorated_by_the_full_period() -> None:
     changed = {"meter": SEATS, "events": events, "period": ["2026-04-16", "2026-05-01"]}
     assert measure_case(CASE | changed)["quantity"] == "1"
     assert measure_case(CASE | changed | {"full_period": ["2026-04-01", "2026-05-01"]})["quantity"] == "0.5"
+
+
+WORDS = [
+    *CASE,
+    *SEATS,
+    "filters",
+    "group_by",
+    "operation",
+    "rounding",
+    "mode",
+    "places",
+    "n",
+    "",
+    "up",
+    "UTC",
+    "tokens",
+]
+scalars = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.decimals(), st.sampled_from(WORDS), st.text(max_size=5),
+    st.sampled_from(["2026-01-01", "2026-01-05T10:00:00Z", "9999-12-31", "1969-12-31T23:59:59-23:59"]),
+)  # fmt: skip
+anything = st.recursive(
+    scalars,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(WORDS), inner, max_size=3)),
+    max_leaves=6,
+)
+full_meter = {**SEATS, "operation": "op", "rounding": {"mode": "up", "places": 1}, "group_by": ["n"], "filters": {}}
+
+
+@given(
+    st.sampled_from([*CASE, "timezone", "full_period"]), st.sampled_from([*full_meter, "id", "time", "data"]), anything
+)
+def test_whatever_a_case_holds_it_is_answered(key: str, inner: str, value: Any) -> None:
+    changed: dict[str, Any] = {**CASE, key: value}
+    event = {**EVENT, inner: value} if inner in EVENT else EVENT
+    changed_meter = {**full_meter, inner: value} if inner in full_meter else METER
+    for case in (changed, {**CASE, "events": [event]}, {**CASE, "meter": changed_meter}):
+        answer = measure_case(case)
+        assert set(answer) in ({"id", "quantity", "cells", "events"}, {"id", "error"})
+        assert json.loads(json.dumps(answer, default=str))
+
+
+@given(st.dictionaries(st.sampled_from(["tokens", "user", "op", "n"]), anything))
+def test_whatever_an_event_holds_it_is_counted_or_told_why_not(data: dict[str, Any]) -> None:
+    for meter in (METER, full_meter):
+        [event] = measure_case({**CASE, "meter": meter, "events": [{**EVENT, "data": data}]})["events"]
+        assert event["counted"] is (event["reason"] is None)
