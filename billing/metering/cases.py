@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from billing.metering.definitions import DefinitionError, parse_meter
 from billing.metering.measuring import MeasuredEvent, Measurement, measure
-from billing.metering.validate import EARLIEST, Refused, parse_time
+from billing.metering.validate import EARLIEST, instant
 from billing.money import plain
 from billing.periods import Period, UnknownTimezone, local_midnight, zone
 
@@ -115,18 +115,18 @@ def _instant(value: object, path: str) -> datetime:
     if not isinstance(value, str):
         message = f"{_shown(value)} is no time; write it as 2023-11-16T18:17:03.979960Z."
         raise DefinitionError("invalid_time", message, path)
-    try:
-        return _within_calendar(parse_time(value), path)
-    except Refused as refused:
-        raise DefinitionError(refused.code, refused.message, path) from None
+    read = instant(value)
+    if not isinstance(read, datetime):
+        raise DefinitionError(*read, path)
+    return _within_calendar(read, path)
 
 
-def _within_calendar(instant: datetime, path: str) -> datetime:
+def _within_calendar(at: datetime, path: str) -> datetime:
     """The instant, unless no usage can have it (R1.5), or local days around it cannot be counted."""
-    if not EARLIEST.year - 1 <= instant.year <= LATEST_YEAR:
-        message = f"{instant.isoformat()} is no time of usage; write one from 1970 to {LATEST_YEAR}."
+    if not EARLIEST.year - 1 <= at.year <= LATEST_YEAR:
+        message = f"{at.isoformat()} is no time of usage; write one from 1970 to {LATEST_YEAR}."
         raise DefinitionError("invalid_time", message, path)
-    return instant.astimezone(UTC)
+    return at.astimezone(UTC)
 
 
 def _object(obj: object, keys: tuple[str, ...], owner: str, path: str) -> dict[str, Any]:

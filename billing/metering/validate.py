@@ -74,8 +74,8 @@ class Reading:
     problems: list[Problem]
 
 
-class Refused(Exception):
-    """One event, or its time, that cannot be taken: code and sentence."""
+class _Refused(Exception):
+    """One event that cannot be taken: code and sentence."""
 
     def __init__(self, code: str, message: str) -> None:
         self.code, self.message = code, message
@@ -116,7 +116,7 @@ def read(body: bytes) -> Reading:
     try:
         wires = _batch.decode(stripped)
         return Reading([(index, _event(wire)) for index, wire in enumerate(wires)], [])
-    except (msgspec.DecodeError, RecursionError, Refused):
+    except (msgspec.DecodeError, RecursionError, _Refused):
         return _read_each(stripped)  # something is wrong somewhere: find out with which
 
 
@@ -196,6 +196,14 @@ def check(event: NewEvent, latest: datetime, *, has_default_source: bool) -> tup
     return _escapes(data) if b"\\u" in data else None
 
 
+def instant(text: str) -> datetime | tuple[str, str]:
+    """The instant that an RFC 3339 text names, cut to microseconds; or code and sentence of what is wrong with it."""
+    try:
+        return _time(text)
+    except _Refused as refused:
+        return refused.code, refused.message
+
+
 def _name(field: str, text: str, longest: int, longest_bytes: int | None) -> tuple[str, str] | None:
     """What is wrong with an id or a name, if anything."""
     if not text:
@@ -227,22 +235,24 @@ def _escapes(data: bytes) -> tuple[str, str] | None:
 
 
 def _event(wire: _Wire) -> NewEvent:
-    """The event that a well-typed JSON object means; Refused for a bad time."""
-    time = None if wire.time is None else parse_time(wire.time)
+    """The event that a well-typed JSON object means; _Refused for a bad time."""
+    time = None if wire.time is None else _time(wire.time)
     return NewEvent(wire.id, wire.type, wire.subject, time, wire.source, wire.data)
 
 
-def parse_time(text: str) -> datetime:
-    """An RFC 3339 instant, cut to microseconds; Refused for anything else."""
+def _time(text: str) -> datetime:
+    """An RFC 3339 instant, cut to microseconds; _Refused for anything else."""
     match = _TIME.fullmatch(text)
     if match is None:
-        raise Refused("invalid_time", f"{text[:60]!r} is no time; write it as 2023-11-16T18:17:03.979960Z.")
+        raise _Refused("invalid_time", f"{text[:60]!r} is no time; write it as 2023-11-16T18:17:03.979960Z.")
     if match[1] is None:
-        raise Refused("time_without_zone", f"The time {text!r} has no zone; end it with Z or an offset such as +02:00.")
+        raise _Refused(
+            "time_without_zone", f"The time {text!r} has no zone; end it with Z or an offset such as +02:00."
+        )
     try:
         return datetime.fromisoformat(text.upper())
     except ValueError:
-        raise Refused(
+        raise _Refused(
             "invalid_time", f"{text[:60]!r} is no time that exists; check month, day, hour and zone."
         ) from None
 
@@ -256,7 +266,7 @@ def _read_each(text: bytes) -> Reading:
             fields = _object(raw)
             identifier = fields.get("id") if isinstance(fields.get("id"), str) else None
             reading.events.append((index, _event(_typed(fields))))
-        except Refused as refused:
+        except _Refused as refused:
             reading.problems.append(Problem(index, identifier, refused.code, refused.message))
     return reading
 
@@ -290,11 +300,11 @@ def _elements(text: str) -> Iterator[str]:
 
 
 def _object(raw: str) -> dict[str, Any]:
-    """The fields of one event, `data` as raw text; Refused when it is no object or holds what is no JSON."""
+    """The fields of one event, `data` as raw text; _Refused when it is no object or holds what is no JSON."""
     if raw[:1] != "{":
-        raise Refused("not_an_object", 'The event is not a JSON object; write {"id": …, "type": …, "subject": …}.')
+        raise _Refused("not_an_object", 'The event is not a JSON object; write {"id": …, "type": …, "subject": …}.')
     if any(match[2] for match in _ESCAPE.finditer(raw.encode())):
-        raise Refused("invalid_unicode", "The event holds half of a surrogate pair, which is no character.")
+        raise _Refused("invalid_unicode", "The event holds half of a surrogate pair, which is no character.")
     try:
         fields = _fields.decode(raw)
         return {
@@ -303,17 +313,17 @@ def _object(raw: str) -> dict[str, Any]:
             if key in _Wire.__struct_fields__
         }
     except (msgspec.DecodeError, RecursionError):
-        raise Refused(
+        raise _Refused(
             "invalid_json", "The event holds what JSON does not know, such as NaN or a control character."
         ) from None
 
 
 def _typed(fields: dict[str, Any]) -> _Wire:
-    """The event's fields with their types; Refused names the first that is missing or of another type."""
+    """The event's fields with their types; _Refused names the first that is missing or of another type."""
     for field in ("id", "type", "subject"):
         if fields.get(field) is None:
-            raise Refused(f"missing_{field}", f"The event has no {field}; every event needs one.")
+            raise _Refused(f"missing_{field}", f"The event has no {field}; every event needs one.")
     for field in ("id", "type", "subject", "source", "time"):
         if not isinstance(fields.get(field), str | None):
-            raise Refused(f"invalid_{field}", f"The {field} is not a string; write it in quotes.")
+            raise _Refused(f"invalid_{field}", f"The {field} is not a string; write it in quotes.")
     return _Wire(**fields)
