@@ -5,18 +5,16 @@ Paths and values always travel as parameters: a property's name can hold anythin
 """
 
 import json
-import re
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
 from billing.metering.errors import MeterError
 from billing.metering.models import Meter
+from billing.metering.properties import path_of, path_problem
 
-MAX_DEPTH: Final = 8
 MAX_DIMENSIONS: Final = 3
 _NUMBER: Final = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?$"
-_PATH: Final = re.compile(r"[^.\s][^.]*(\.[^.]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +81,6 @@ def dimension(path: str) -> Fragment:
     return Fragment("e.data #>> %s::text[]", (path_of(path),))
 
 
-def path_of(path: str) -> list[str]:
-    """The names on the way to a property: "usage.output" is output within usage."""
-    return path.split(".") if path else []
-
-
 def _filters(filters: dict[str, Any]) -> Fragment:
     """Conditions that each named property equals the value, or one of the values, as JSON (1.0 = 1, "1" is not 1)."""
     sql, values = "", []
@@ -112,7 +105,7 @@ def check_meter(*, event_type: str, aggregation: str, value: str, filters: Any, 
         problems["value"] = "A count reads no value: leave the value property empty, or choose another aggregation."
     elif aggregation != Meter.Aggregation.COUNT and not value:
         problems["value"] = "Name the property to read, e.g. tokens or usage.output; only a count needs none."
-    if value and (why := _path_problem(value)):
+    if value and (why := path_problem(value)):
         problems.setdefault("value", why)
     if why := _filters_problem(filters):
         problems["filters"] = why
@@ -122,21 +115,12 @@ def check_meter(*, event_type: str, aggregation: str, value: str, filters: Any, 
         raise MeterError(problems)
 
 
-def _path_problem(path: Any) -> str | None:
-    """What is wrong with a path to a property, if anything."""
-    if not isinstance(path, str) or not _PATH.fullmatch(path) or "\0" in path:
-        return f"{path!r} is no path to a property; write names joined by points, e.g. usage.output."
-    if len(path_of(path)) > MAX_DEPTH:
-        return f"The path {path} goes {len(path_of(path))} levels deep; at most {MAX_DEPTH} are read."
-    return None
-
-
 def _filters_problem(filters: Any) -> str | None:
     """What is wrong with a meter's filters, if anything."""
     if not isinstance(filters, dict):
         return 'Filters are properties with their values, e.g. {"region": ["eu", "us"]}; {} lets every event count.'
     for path, wanted in filters.items():
-        if why := _path_problem(path):
+        if why := path_problem(path):
             return why
         if wanted == []:
             return f"The filter on {path} lists no values, so that nothing would count; name one, or drop the filter."
@@ -155,7 +139,7 @@ def _group_by_problem(group_by: Any) -> str | None:
     if len(group_by) > MAX_DIMENSIONS:
         return f"{len(group_by)} dimensions are named; at most {MAX_DIMENSIONS} are kept apart."
     for path in group_by:
-        if why := _path_problem(path):
+        if why := path_problem(path):
             return why
     if len(set(group_by)) != len(group_by):
         return "A dimension is named twice; name each once."

@@ -218,6 +218,14 @@ def check(event: NewEvent, latest: datetime, *, has_default_source: bool) -> tup
     return _escapes(data) if b"\\u" in data else None
 
 
+def instant(text: str) -> datetime | tuple[str, str]:
+    """The instant that an RFC 3339 text names, cut to microseconds; or code and sentence of what is wrong with it."""
+    try:
+        return _time(text)
+    except _Refused as refused:
+        return refused.code, refused.message
+
+
 def _name(field: str, text: str, longest: int, longest_bytes: int | None) -> tuple[str, str] | None:
     """What is wrong with an id or a name, if anything."""
     if not text:
