@@ -82,7 +82,7 @@ def test_numbers_of_more_than_forty_digits_are_invalid(number: str) -> None:
 
 
 def test_a_json_number_beyond_all_measure_is_invalid_and_harms_no_other() -> None:
-    body = '{"id": "1", "type": "call", "subject": "acme", "time": "2026-03-05T00:00:00Z", "data": {"n": 1e130000}}'
+    body = '{"id": "x", "type": "call", "subject": "acme", "time": "2026-03-05T00:00:00Z", "data": {"n": 1e130000}}'
     assert ingest(events=body.encode(), origin="test", default_source="app", now=NOW).accepted == 1
     record(*calls({"n": 4}))
     assert measured(meter()) == Quantity(Decimal(4), 1, 1)
