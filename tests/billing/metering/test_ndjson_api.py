@@ -174,7 +174,11 @@ def test_unpacking_gives_every_byte_however_they_arrive(size: int) -> None:
     assert b"".join(bodies.unpacked(pieces)) == plain
 
 
-@pytest.mark.parametrize("packed", [b"", b"plain", gzip.compress(b"x")[:-1], gzip.compress(b"x") + b"more"])
+@pytest.mark.parametrize(
+    "packed",
+    [b"", b"plain", gzip.compress(b"x")[:-1], gzip.compress(b"x") + b"more"],
+    ids=["nothing", "not packed", "cut short", "more than gzip"],  # gzip holds the time: no name to find a test by
+)
 def test_what_is_no_whole_gzip_is_said(packed: bytes) -> None:
     with pytest.raises(UnreadableBody, match="gzip"):
         list(bodies.unpacked([packed] if packed else []))
