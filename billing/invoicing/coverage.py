@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from django.db.models import Exists, OuterRef
+
 from billing.invoicing.models import Coverage, InvoiceLine
 from billing.periods import Period
 
@@ -22,6 +24,14 @@ def clear(lines: Sequence[InvoiceLine]) -> None:
     """Undo `record`: what the lines charged is uncovered, what they took back is covered again."""
     Coverage.objects.filter(line__in=lines).delete()
     Coverage.objects.filter(credited_by__in=lines).update(credited_by=None)
+
+
+def covered_anew(lines: Sequence[InvoiceLine]) -> bool:
+    """Whether another line charges again what these took back, so that it could not be covered twice."""
+    again = Coverage.objects.filter(
+        stream=OuterRef("stream"), start__lt=OuterRef("end"), end__gt=OuterRef("start"), credited_by=None
+    ).exclude(line__in=lines)
+    return Coverage.objects.filter(Exists(again), credited_by__in=lines).exists()
 
 
 def _credit(credits: Sequence[InvoiceLine]) -> None:

@@ -101,5 +101,5 @@ def rate_usage(wanted: Sequence[tuple[ContractTerms, list[Wanted]]]) -> list[lis
     for row, (contract, slots) in enumerate(wanted):
         for column, slot in enumerate(slots):
             parts = [answers[keys[row, column, place]] for place in range(len(slot.parts))]
-            found[row].append(rated(contract, slot, [(part.value, part.invalid) for part in parts]))
+            found[row].append(rated(contract, slot, [part.value for part in parts]))
     return found

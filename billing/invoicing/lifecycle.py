@@ -115,9 +115,9 @@ def _approve(invoice: Invoice, user: AbstractBaseUser | None, now: datetime) -> 
 
 
 def _built_upon(lines: list[InvoiceLine]) -> bool:
-    """Whether an approved or issued line stands on one of these: a later revision, or a credit of what they cover."""
+    """Whether an approved or issued line stands on one of these: it corrects one, or charges anew what one credited."""
     later = InvoiceLine.objects.filter(corrects__in=lines).exclude(invoice__state=InvoiceState.DRAFT)
-    return later.exists()
+    return later.exists() or coverage.covered_anew(lines)
 
 
 def _issue(invoice: Invoice, user: AbstractBaseUser | None, now: datetime) -> Invoice:

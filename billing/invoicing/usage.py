@@ -37,7 +37,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Rated:
-    """What a slot should stand at, and how that came about. `invalid` counts events that the meter could not read."""
+    """What a slot should stand at, and how that came about."""
 
     stream: StreamKey
     cycle: Period
@@ -46,7 +46,6 @@ class Rated:
     quantity: Decimal
     steps: list[dict[str, Any]]
     amount: Decimal
-    invalid: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +121,10 @@ def _joined(parts: Sequence[Part]) -> tuple[Part, ...]:
     return tuple(joined)
 
 
-def rated(contract: ContractTerms, wanted: Wanted, quantities: Sequence[tuple[Decimal, int]]) -> Rated:
+def rated(contract: ContractTerms, wanted: Wanted, quantities: Sequence[Decimal]) -> Rated:
     """Price each part's quantity, add the parts exactly, and round the slot once. One quantity a part, in order."""
     total, steps = Fraction(0), []
-    for part, (quantity, _) in zip(wanted.parts, quantities, strict=True):
+    for part, quantity in zip(wanted.parts, quantities, strict=True):
         rating = rate(part.charge.price, quantity, part.charge.unit)
         total += Fraction(rating.unrounded)
         steps += [step.to_json() for step in rating.steps]
@@ -133,8 +132,8 @@ def rated(contract: ContractTerms, wanted: Wanted, quantities: Sequence[tuple[De
     return Rated(
         stream=wanted.stream, cycle=wanted.cycle,
         service=Period(wanted.parts[0].period.start, wanted.parts[-1].period.end),
-        charge=last, quantity=reduce(EXACT.add, (quantity for quantity, _ in quantities)), steps=steps,
-        amount=round_money(total, contract.currency), invalid=sum(invalid for _, invalid in quantities),
+        charge=last, quantity=reduce(EXACT.add, quantities), steps=steps,
+        amount=round_money(total, contract.currency),
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from billing.catalog.services import change_subscription, end_subscription
+from billing.invoicing.errors import LaterInvoice
 from billing.invoicing.models import BillingRun, Coverage, Invoice, InvoiceLine, RunOutcome
 from billing.invoicing.services import approve, issue, run_billing, send_back
 from customers.models import Contract
@@ -285,3 +286,22 @@ def test_an_invoice_whose_names_cannot_be_printed_is_not_issued() -> None:
     approve(invoice_ids=[draft.id], user=None, now=NOW)
     ((_, reason),) = issue(invoice_ids=[draft.id], user=None, now=NOW).skipped
     assert reason.endswith("cannot show “한국전력”: write the names with other characters.")
+
+
+def test_what_a_later_invoice_charged_anew_keeps_its_credit_from_going_back() -> None:
+    contract = make_contract()
+    make_subscription(contract, make_version(fee(), usage()))
+    bill_and_issue("2023-11-01")
+    use(contract, "2023-11-10", 9000)
+    Contract.objects.filter(pk=contract.pk).update(end=date(2023, 11, 16))
+    (first,) = bill("2023-11-16")
+    assert amounts(first) == [("Tokens", Decimal("90.00")), ("Platform", Decimal("-50.00"))]
+    approve(invoice_ids=[first.id], user=None, now=NOW)
+    Contract.objects.filter(pk=contract.pk).update(end=None)
+    (following,) = bill("2023-11-16")
+    assert amounts(following) == [("Platform", Decimal("50.00"))]
+    approve(invoice_ids=[following.id], user=None, now=NOW)
+    with pytest.raises(LaterInvoice, match="A later invoice builds on approved"):
+        send_back(invoice_id=first.id, user=None, reason="Wrong", now=NOW)
+    send_back(invoice_id=following.id, user=None, reason="Wrong", now=NOW)
+    send_back(invoice_id=first.id, user=None, reason="Wrong", now=NOW)
