@@ -168,11 +168,11 @@ def _query(
     else:
         return []
     events = f"""{table} AND e.type_id = (SELECT id FROM metering_type WHERE name = %s) {count.filters.sql}
-                 CROSS JOIN LATERAL (SELECT {count.value.sql} AS value OFFSET 0) c"""
+                 CROSS JOIN LATERAL (SELECT {count.value.sql} AS value, {count.adds.sql} AS adds OFFSET 0) c"""
     with connection.cursor() as cursor:
         cursor.execute(
             statement.replace("{events}", events),
-            [*values, *bounds, meter.event_type, *count.filters.values, *count.value.values],
+            [*values, *bounds, meter.event_type, *count.filters.values, *count.value.values, *count.adds.values],
         )
         rows: list[tuple[Any, ...]] = cursor.fetchall()
     return rows
