@@ -1,71 +1,22 @@
-"""Pages of meters and API keys; the pages of usage hang on the meters' addresses."""
+"""Pages of API keys."""
 
 from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.db import transaction
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import path
-from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
 from billing.metering import services
 from billing.metering.errors import MeteringError
-from billing.metering.forms import ApiKeyForm, MeterForm
-from billing.metering.models import METER_DEFINITION, ApiKey, Meter
-from billing.metering.usage_page import customer_usage, unmatched
+from billing.metering.forms import ApiKeyForm
+from billing.metering.models import ApiKey
 from config import clock
 from customers.backoffice import OfficeAdmin, badge, change_url, granted, leave_dialog
-
-FROZEN_WHEN_SOLD = ("code", *METER_DEFINITION)  # as the trigger meter_frozen has them
-
-
-@admin.register(Meter)
-class MeterAdmin(OfficeAdmin):
-    """How events are counted. One that a published price counts with is frozen: a different count is a new meter."""
-
-    form = MeterForm
-    list_display = ("name", "code", "event_type", "aggregation", "value", "unit", "in_use")
-    list_filter = (("aggregation", ChoicesDropdownFilter),)
-    empty_hint = "A meter says how events become a quantity that can be priced."
-    search_fields = ("name", "code", "event_type")
-    fieldsets = (
-        (None, {"fields": (("name", "code"), ("event_type", "unit"))}),
-        ("What counts", {"fields": (("aggregation", "value"), "filters", "group_by")}),
-        ("How the quantity is made", {"fields": (("recurring", "prorate"), "operation", "rounding")}),
-    )
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Meter]:
-        """With whether a published price counts with it."""
-        return super().get_queryset(request).with_use()
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """What the database freezes is shown, not edited."""
-        return FROZEN_WHEN_SOLD if obj is not None and obj.sold else ()
-
-    def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict[str, Any]:
-        """A code is proposed once, for a new meter."""
-        return {} if obj else {"code": ("name",)}
-
-    def get_urls(self) -> list[Any]:
-        """With the pages of usage."""
-        here = {"model_admin": self}
-        view = self.admin_site.admin_view
-        own = [
-            path("usage/<int:customer_id>/", view(customer_usage), here, name="billing_customer_usage"),
-            path("unmatched/", view(unmatched), here, name="billing_unmatched"),
-        ]
-        return own + super().get_urls()
-
-    @display(description="In use", boolean=True, ordering="sold")
-    def in_use(self, meter: Any) -> bool:
-        """Whether a published price counts with it."""
-        return meter.sold
 
 
 @admin.register(ApiKey)

@@ -70,5 +70,5 @@ class PreviewTooSlow(MeteringError):
 
     def __init__(self, event_type: str) -> None:
         super().__init__(
-            f"Events of type “{event_type}” were not found in time. Saving is not affected; try the preview again later."
+            f"Events of type “{event_type}” were not found in time. You can save without; try the preview later."
         )

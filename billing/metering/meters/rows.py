@@ -35,14 +35,14 @@ class RowError(ValueError):
 class Row:
     """One condition on one property; `values` as typed."""
 
-    property: str
+    name: str
     condition: str = "is"
     values: str = ""
 
     @property
     def is_blank(self) -> bool:
         """Whether nothing was filled in."""
-        return not self.property.strip() and not self.values.strip()
+        return not self.name.strip() and not self.values.strip()
 
 
 def filters_of(rows: Iterable[Row]) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def filters_of(rows: Iterable[Row]) -> dict[str, Any]:
     for row in rows:
         if row.is_blank:
             continue
-        name = row.property.strip()
+        name = row.name.strip()
         if not name:
             raise RowError(f"A filter on {row.values.strip()} names no property; name one, or empty the row.")
         before = filters.get(name, {})
@@ -79,7 +79,7 @@ def rows_of(filters: dict[str, Any]) -> list[Row]:
                 rows.append(Row(name, "exists" if value else "missing"))
             elif key in ("is", "not"):
                 options = value if isinstance(value, list) else [value]
-                rows.append(Row(name, key, ", ".join(_written(option) for option in options)))
+                rows.append(Row(name, key, listed(options)))
             else:
                 rows.append(Row(name, key, str(value)))
     return rows
@@ -100,6 +100,11 @@ def values_of(text: str) -> list[Any]:
     return values
 
 
+def listed(values: Iterable[Any]) -> str:
+    """The text that lists the values."""
+    return ", ".join(_written(value) for value in values)
+
+
 def _condition(row: Row) -> tuple[str, Any]:
     """The condition of a row as filters have it."""
     match row.condition:
@@ -116,7 +121,7 @@ def _one_of(row: Row) -> list[Any]:
     """The values of a row that needs some."""
     values = values_of(row.values)
     if not values:
-        raise RowError(f"The filter on {row.property.strip()} lists no values; write some, such as eu, us.")
+        raise RowError(f"The filter on {row.name.strip()} lists no values; write some, such as eu, us.")
     return values
 
 
@@ -134,7 +139,7 @@ def _unquoted(text: str) -> str:
     try:
         return str(json.loads(text))
     except json.JSONDecodeError:
-        raise RowError(f"{text} is not understood: before a quote or a backslash within it write a backslash.") from None
+        raise RowError(f"{text} is not understood: write a backslash before each quote or backslash in it.") from None
 
 
 def _written(value: Any) -> str:

@@ -17,16 +17,18 @@ def revise_meter(*, meter: Meter, changes: Mapping[str, Any], now: datetime) -> 
     somebody chooses the new one. MeterError for a definition that cannot count or a new code of a meter in use;
     MeterSuperseded for a version that is not the latest. Within the caller's transaction.
     """
-    current = Meter.objects.select_for_update(of=("self",)).with_use().get(pk=meter.pk)
+    locked: Any = Meter.objects.select_for_update(of=("self",)).with_use().get(pk=meter.pk)
+    current: Meter = locked
+    sold: bool = locked.sold
     if current.superseded_at is not None:
         latest = Meter.objects.current().get(code=current.code)
         raise MeterSuperseded(current.code, current.version, latest.version)
     changed = {name: value for name, value in changes.items() if getattr(current, name) != value}
     if not changed:
         return current
-    if current.sold and "code" in changed:
+    if sold and "code" in changed:
         raise MeterError({"code": "Published prices know the meter by this code: make another meter for a new one."})
-    makes_version = current.sold and not changed.keys().isdisjoint(METER_DEFINITION)
+    makes_version = sold and not changed.keys().isdisjoint(METER_DEFINITION)
     for name, value in changed.items():
         setattr(current, name, value)
     check_meter(current)
