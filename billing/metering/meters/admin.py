@@ -18,7 +18,7 @@ from billing.metering.meters.views import preview
 from billing.metering.models import METER_DEFINITION, Meter
 from billing.metering.usage_page import customer_usage, unmatched
 from config import clock
-from customers.backoffice import NONE, OfficeAdmin, link_to
+from customers.backoffice import OfficeAdmin, change_url, link_to
 
 
 class VersionsFilter(DropdownFilter):
@@ -59,7 +59,7 @@ class MeterAdmin(OfficeAdmin):
         """What counts, and how the quantity is made of it."""
         return [
             (None, {"fields": (("name", "code"), ("event_type", "unit"), *(("versions",) if obj else ()))}),
-            ("What counts", {"fields": (("aggregation", "value"), "filters", "group_by")}),
+            ("What counts", {"fields": ("aggregation", "value", "filters", "group_by")}),
             (
                 "How the quantity is made",
                 {"fields": (("rounding_mode", "rounding_places"), ("recurring", "prorate"), "operation")},
@@ -122,7 +122,7 @@ class MeterAdmin(OfficeAdmin):
         if made:
             messages.info(request, f"Published prices count with the version before: this is version {obj.version}.")
         if made and "_continue" in request.POST:
-            return HttpResponseRedirect(f"../../{obj.pk}/change/")
+            return HttpResponseRedirect(change_url(obj))
         return super().response_change(request, obj)
 
     @display(description="Version", ordering="version")
@@ -139,15 +139,11 @@ class MeterAdmin(OfficeAdmin):
     def versions(self, meter: Any) -> str:
         """All versions of the code, the latest first."""
         rows = Meter.objects.filter(code=meter.code).order_by("-version")
-        return format_html_join(
-            " · ",
-            "{}",
-            ((self._version(row, meter),) for row in rows),
-        )
+        return format_html_join(" · ", "{}", ((self._version(row, meter),) for row in rows))
 
     def _version(self, row: Meter, shown: Meter) -> str:
         """One version: its number, and until when it was the current one."""
         until = f" until {row.superseded_at:%Y-%m-%d}" if row.superseded_at else " (current)"
         if row.pk == shown.pk:
             return format_html("<strong>{}{}</strong>", row.version, until)
-        return format_html("{}{}", link_to(row, str(row.version)), until) if row.pk else NONE
+        return format_html("{}{}", link_to(row, str(row.version)), until)

@@ -47,6 +47,10 @@ class MeterForm(forms.ModelForm):
 
     class Meta:
         model = Meter
+        widgets = {
+            "value": UnfoldAdminTextInputWidget(attrs={"style": "font-family: ui-monospace, monospace"}),
+            "operation": UnfoldAdminTextInputWidget(),
+        }
         fields = (
             "name", "code", "event_type", "unit", "aggregation", "value", "filters", "group_by", "operation",
             "recurring", "prorate",
@@ -57,6 +61,13 @@ class MeterForm(forms.ModelForm):
         rounding = self.instance.rounding or {}
         self.initial.setdefault("rounding_mode", rounding.get("mode", "half_up") if rounding else "")
         self.initial.setdefault("rounding_places", rounding.get("places"))
+
+    def clean_code(self) -> str:
+        """One meter a code; its own versions share it."""
+        code: str = self.cleaned_data["code"]
+        if Meter.objects.current().filter(code=code).exclude(pk=self.instance.pk).exists():
+            raise forms.ValidationError("There is a meter of this code: choose another one.")
+        return code
 
     def clean(self) -> dict[str, Any]:
         """Each problem at its field."""
@@ -74,6 +85,9 @@ class MeterForm(forms.ModelForm):
                 if field not in self.errors:
                     self.add_error(field if field in self.fields else None, text)
         return values
+
+    def validate_constraints(self) -> None:
+        """What the database would refuse is said above, at its field, without asking the database."""
 
     def definition(self) -> Meter:
         """The meter that the form describes, not saved."""

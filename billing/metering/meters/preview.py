@@ -7,12 +7,12 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final
 
 from billing.metering.definitions import MeterDefinition
 from billing.metering.filters import matches
 from billing.metering.measuring import FILTERED, MeasuredEvent, Measurement, measure
-from billing.money import plain
 from billing.periods import Period
 
 TAKEN_BACK: Final = "It was taken back by a correction."
@@ -55,7 +55,7 @@ class Share:
     """What one customer used in the sample; None for subjects that nobody claims."""
 
     customer: str | None
-    quantity: str
+    quantity: Decimal
     events: int
 
 
@@ -102,10 +102,10 @@ def _tried(meter: MeterDefinition, event: SampledEvent, customer: str | None) ->
     return Tried(event, customer, counted, fate.value if counted else None, reason, dimensions)
 
 
-def _quantity(meter: MeterDefinition, events: Sequence[SampledEvent], period: Period) -> str:
+def _quantity(meter: MeterDefinition, events: Sequence[SampledEvent], period: Period) -> Decimal:
     """The quantity of events, in order of their arrival."""
     arrived = sorted(events, key=lambda event: (event.batch, event.n))
-    return plain(_measure(meter, arrived, period).quantity)
+    return _measure(meter, arrived, period).quantity
 
 
 def _measure(meter: MeterDefinition, events: Sequence[SampledEvent], period: Period) -> Measurement:

@@ -1,5 +1,6 @@
 """The preview of a meter while it is edited: what it would make of the latest events of its type."""
 
+from collections import Counter
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -12,6 +13,7 @@ from billing.metering.expressions import ExpressionError, parse
 from billing.metering.meters.forms import MeterForm
 from billing.metering.meters.preview import properties, shares, try_meter
 from billing.metering.meters.samples import claimants, latest_of
+from customers.backoffice import quantity_text
 
 _FIELDS = ("event_type", "aggregation", "value", "filters", "group_by", "operation", "recurring", "prorate",
            "rounding_mode", "rounding_places")  # fmt: skip
@@ -53,7 +55,8 @@ def _tried(form: MeterForm) -> dict[str, Any]:
     return context | {
         "tried": tried,
         "counted": sum(each.counted for each in tried),
-        "shares": shares(definition, tried),
+        "reasons": Counter(each.reason for each in tried if not each.counted).most_common(),
+        "shares": [(share, quantity_text(share.quantity)) for share in shares(definition, tried)],
         "unit": form.cleaned_data.get("unit") or "units",
         "dimensions": definition.group_by,
         "reads_value": definition.value is not None,
@@ -62,9 +65,9 @@ def _tried(form: MeterForm) -> dict[str, Any]:
 
 def _place(form: MeterForm) -> dict[str, str] | None:
     """Where an expression goes wrong: the text, and a mark below the character."""
-    text = str(form.data.get("value", ""))
+    text = str(form.data.get("value", "")).strip()
     try:
         parse(text)
     except ExpressionError as error:
-        return {"text": text, "mark": " " * (error.position - 1) + "^"} if text.strip() else None
+        return {"text": text, "mark": " " * (error.position - 1) + "^"} if text else None
     return None

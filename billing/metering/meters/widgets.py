@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
 from unfold.widgets import INPUT_CLASSES, SELECT_CLASSES
 
 from billing.metering.meters.rows import CONDITIONS, Row, RowError, filters_of, listed, rows_of, values_of
@@ -25,6 +27,10 @@ class FilterRows(forms.Widget):
             "input_classes": " ".join(INPUT_CLASSES),
             "select_classes": " ".join(SELECT_CLASSES),
         }
+
+    def render(self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None) -> SafeString:
+        """Drawn by the project's own template, which the renderer of forms does not see."""
+        return render_to_string(self.template_name, self.get_context(name, value, attrs))
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> list[Row] | None:
         """The rows as typed."""

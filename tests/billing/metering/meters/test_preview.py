@@ -41,11 +41,11 @@ def test_it_works() -> None:
         ("4", "", "Acme Inc.", ("eu",)),
         ("2", "", None, ("eu",)),
     ]
-    assert shares(meter, tried) == [Share("Acme Inc.", "13", 2), Share(None, "2", 1)]
+    assert shares(meter, tried) == [Share("Acme Inc.", Decimal(13), 2), Share(None, Decimal(2), 1)]
 
 
 def test_numbers_are_exact_and_properties_are_listed_with_an_example() -> None:
-    send({"n": 12345678901234567}, {"usage": {"n": Decimal("1.5").__str__()}, "list": [1], "none": None, "flag": True})
+    send({"n": 12345678901234567}, {"usage": {"n": "1.5"}, "list": [1], "none": None, "flag": True})
     events = latest_of("call")
     assert events[1].data == {"n": 12345678901234567}
     assert properties(events) == {"flag": "True", "n": "12345678901234567", "usage.n": "1.5"}
@@ -84,7 +84,7 @@ def test_an_event_that_was_taken_back_does_not_count() -> None:
     meter = parse_meter({"aggregation": "count"})
     tried = try_meter(meter, latest_of("call"), lambda event: event.subject)
     assert sorted((each.counted, each.reason) for each in tried) == [(False, TAKEN_BACK), (True, "")]
-    assert shares(meter, tried) == [Share("acme", "1", 1)]
+    assert shares(meter, tried) == [Share("acme", Decimal(1), 1)]
 
 
 def test_what_takes_too_long_is_given_up_and_the_limit_is_taken_off_again(monkeypatch: pytest.MonkeyPatch) -> None:
