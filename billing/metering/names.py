@@ -22,6 +22,14 @@ class Interned:
         self.table = table
         self._known: dict[str, int] = {}
 
+    def numbers(self, names: list[str]) -> list[int]:
+        """The number of each name in its place, as `resolve` finds them."""
+        try:
+            return list(map(self._known.__getitem__, names))
+        except KeyError:
+            found = self.resolve(names)
+            return [found[name] for name in names]
+
     def resolve(self, names: Iterable[str]) -> dict[str, int]:
         """The number of each name, made where there is none yet: no query when all are remembered, else one to three.
 

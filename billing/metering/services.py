@@ -204,37 +204,32 @@ def _passing(error: Error) -> bool:
 
 def _rows(events: list[tuple[int, NewEvent]], default_source: str, now: datetime) -> append.Rows:
     """Events as rows, with their names interned and their months made."""
-    source_names = [event.source or default_source for _, event in events]
-    sources = names.sources.resolve(source_names)
-    types = names.types.resolve([event.type for _, event in events])
-    subjects = names.subjects.resolve([event.subject for _, event in events])
-    source_ids = [sources[name] for name in source_names]
-    ids = [event.id for _, event in events]
-    sent = [None if event.time is None else append.utc_text(event.time) for _, event in events]
-    partitions.ensure({text[:7] for text in sent if text} | ({append.utc_text(now)[:7]} if None in sent else set()))
+    given = [event for _, event in events]
+    sources = names.sources.numbers([event.source or default_source for event in given])
+    types = names.types.numbers([event.type for event in given])
+    subjects = names.subjects.numbers([event.subject for event in given])
+    ids = [event.id for event in given]
+    sent = [event.time for event in given]
+    partitions.ensure(partitions.of([time or now for time in sent]))
     return append.Rows(
         n=[index for index, _ in events],
-        digest=list(map(append.digest_of, source_ids, ids)),
-        source=source_ids,
-        type=[types[event.type] for _, event in events],
-        subject=[subjects[event.subject] for _, event in events],
+        digest=list(map(append.digest_of, sources, ids)),
+        source=sources,
+        type=types,
+        subject=subjects,
         sent=sent,
         id=ids,
-        data=[str(event.data, "utf-8") for _, event in events],
+        data=[event.data for event in given],
     )
 
 
 def _append(events: list[tuple[int, NewEvent]], rows: append.Rows, sender: _Sender, now: datetime) -> _Stored:
-    """One transaction: the rows whose keys are new, and the verdict on the others."""
-    with transaction.atomic():
-        waiting.limit()
+    """The rows whose keys are new, stored, and the verdict on the others; a savepoint where a transaction is open."""
+    with waiting.limited():
         done = append.append(rows, origin=sender.origin, key_id=sender.key_id, now=now, backfill_id=sender.backfill_id)
-        nothing_new = len(rows) == len(done.duplicates) + len(done.conflicts)
-        if nothing_new:
-            transaction.set_rollback(True)  # leave no empty batch behind
     ids = {index: event.id for index, event in events} if done.conflicts else {}
     conflicts = [Problem(i, ids[i], "conflict", _CONFLICT.format(ids[i])) for i in done.conflicts]
-    return _Stored(None if nothing_new else done.batch, done.duplicates, conflicts)
+    return _Stored(done.batch, done.duplicates, conflicts)
 
 
 _CONFLICT: Final = (
