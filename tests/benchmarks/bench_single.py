@@ -1,6 +1,6 @@
 """Single events a second, each durable before its answer, beside an empty Django view on the same server, in one run.
 
-    .venv/bin/python -m tests.benchmarks.bench_single [--rounds 5] [--requests 10000] [--connections 64] [--preload 0]
+    .venv/bin/python -m tests.benchmarks.bench_single [--rounds 9] [--requests 4000] [--connections 64] [--preload 0]
 
 It makes a database of its own on the server that DATABASE_URL names (or the embedded one), starts granian on it with
 the project's application and one more address, an empty view behind the project's middleware, and takes turns: so many
@@ -28,8 +28,8 @@ NAMES = 10
 def main() -> None:
     """Run the rounds and print both rates and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--requests", type=int, default=10_000, help="requests in a round, of each kind")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--requests", type=int, default=4_000, help="requests in a round, of each kind")
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--threads", type=int, default=32, help="of each of the two web processes")
     parser.add_argument("--preload", type=int, default=0, help="batches of 1,000 events that are stored before")
@@ -52,7 +52,7 @@ def measure(options: argparse.Namespace) -> None:
     nothing = b"GET /empty HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     try:
         for n in range(4 * NAMES):  # both processes know the names then, as they do after the first minutes
-            post(port, secret, [body("names", n % NAMES)])
+            post(port, secret, [body("names", n % NAMES)], again=True)
         run(port, [nothing] * 200 + [event("warm", n, secret) for n in range(2000)], options.connections)
         rates: dict[str, list[float]] = {"events": [], "empty": []}
         for turn in range(options.rounds):
