@@ -37,8 +37,8 @@ def _content(table: str, sent: str) -> str:
 _APPEND: Final = f"""
     WITH r AS MATERIALIZED ({_ROWS}),
     b AS (
-        INSERT INTO metering_batch (recorded_at, origin, key_id)
-        VALUES (%(now)s, %(origin)s, %(key)s) RETURNING no
+        INSERT INTO metering_batch (recorded_at, origin, key_id, backfill_id)
+        VALUES (%(now)s, %(origin)s, %(key)s, %(backfill)s) RETURNING no
     ),
     k AS (
         INSERT INTO metering_key (digest, content, ts, subject_id, type_id)
@@ -49,6 +49,11 @@ _APPEND: Final = f"""
         INSERT INTO metering_event (batch, n, source_id, type_id, subject_id, ts, id, data)
         SELECT (SELECT no FROM b), r.n, r.source_id, r.type_id, r.subject_id, r.ts, r.id, r.data
         FROM r JOIN k USING (digest)
+    ),
+    p AS (
+        INSERT INTO metering_pending (batch, hours)
+        SELECT (SELECT no FROM b), array_agg(DISTINCT date_bin('1 hour', r.ts, '2000-01-01 00:00:00+00'))
+        FROM r JOIN k USING (digest) HAVING count(*) > 0
     )
     SELECT (SELECT no FROM b), coalesce(array_agg(r.n) FILTER (WHERE k.digest IS NULL), '{{}}')
     FROM r LEFT JOIN k USING (digest)
@@ -106,7 +111,7 @@ def digest_of(source: int, event_id: str) -> str:
     return blake2b(f"{source}\0{event_id}".encode(), digest_size=16).hexdigest()
 
 
-def append(rows: Rows, *, origin: str, key_id: int | None, now: datetime) -> Appended:
+def append(rows: Rows, *, origin: str, key_id: int | None, now: datetime, backfill_id: int | None = None) -> Appended:
     """Store each row whose key is new; the caller holds the transaction, in which nothing is stored twice.
 
     Of rows with the same key in one batch the first counts; the others are held against what then stands.
@@ -116,7 +121,7 @@ def append(rows: Rows, *, origin: str, key_id: int | None, now: datetime) -> App
         first.setdefault(digest, position)
     repeated = len(first) < len(rows)
     fresh = rows.pick(list(first.values())) if repeated else rows
-    values = _parameters(fresh, now) | {"origin": origin, "key": key_id}
+    values = _parameters(fresh, now) | {"origin": origin, "key": key_id, "backfill": backfill_id}
     ((batch, left),) = _execute(_APPEND, values)
     if not left and not repeated:
         return Appended(batch)

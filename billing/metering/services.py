@@ -43,13 +43,14 @@ def ingest(
     now: datetime,
     key: ApiKey | None = None,
     default_source: str | None = None,
+    backfill_id: int | None = None,
 ) -> IngestReport:
     """Store every good event once, ever, and answer every other one by its place (R1.1, R1.2, R1.5).
 
     `events` are events, a Reading of some, whose places are its own, or the bytes of a request (one JSON event or a
-    list); `origin` says where they come from
-    ("api", "import FILE"); `default_source` (else the key's) is the source of events that name none; `now`, aware, is
-    the time of events that carry none and the time of recording.
+    list); `origin` says where they come from ("api", "import FILE"), `backfill_id` which Backfill they belong to;
+    `default_source` (else the key's) is the source of events that name none; `now`, aware, is the time of events that
+    carry none and the time of recording.
 
     It opens its own transaction: on return everything accepted is committed, unless the caller holds one open around
     it. Callers need not order or deduplicate anything, and may send again after any failure. UnreadableBody when the
@@ -64,22 +65,30 @@ def ingest(
         raise TooManyEvents(len(reading.events) + len(reading.problems), settings.USAGE_BATCH_LIMIT)
     latest = now + timedelta(seconds=settings.USAGE_FUTURE_LIMIT_SECONDS)
     good, refused = validate.check_all(reading.events, latest, has_default_source=bool(source))
-    report = _store(good, source or "", origin, key.pk if key else None, now)
+    report = _store(good, _Sender(source or "", origin, key.pk if key else None, backfill_id), now)
     rejected = sorted((*reading.problems, *refused, *report.rejected), key=lambda each: each.index)
     return replace(report, rejected=tuple(rejected))
 
 
-def _store(
-    events: list[tuple[int, NewEvent]], default_source: str, origin: str, key_id: int | None, now: datetime
-) -> IngestReport:
+@dataclass(frozen=True, slots=True)
+class _Sender:
+    """Where events come from: the source of those that name none, and what their batch tells of it."""
+
+    default_source: str
+    origin: str
+    key_id: int | None
+    backfill_id: int | None
+
+
+def _store(events: list[tuple[int, NewEvent]], sender: _Sender, now: datetime) -> IngestReport:
     """Append well-formed events, again after losing against another batch, and without those that jsonb refuses."""
     rejected: list[Problem] = []
     for attempt in range(ATTEMPTS):
         if not events:
             break
         try:
-            rows = _rows(events, default_source, now)
-            report = _append(events, rows, origin, key_id, now)
+            rows = _rows(events, sender.default_source, now)
+            report = _append(events, rows, sender, now)
             return replace(report, rejected=tuple(rejected))
         except DataError:
             bad = set(append.bad_data(rows))
@@ -128,13 +137,11 @@ def _rows(events: list[tuple[int, NewEvent]], default_source: str, now: datetime
     )
 
 
-def _append(
-    events: list[tuple[int, NewEvent]], rows: append.Rows, origin: str, key_id: int | None, now: datetime
-) -> IngestReport:
+def _append(events: list[tuple[int, NewEvent]], rows: append.Rows, sender: _Sender, now: datetime) -> IngestReport:
     """One transaction: the rows whose keys are new, and the verdict on the others."""
     by_index = dict(events)
     with transaction.atomic():
-        done = append.append(rows, origin=origin, key_id=key_id, now=now)
+        done = append.append(rows, origin=sender.origin, key_id=sender.key_id, now=now, backfill_id=sender.backfill_id)
         accepted = len(rows) - len(done.duplicates) - len(done.conflicts)
         if accepted == 0:
             transaction.set_rollback(True)  # nothing new: leave no empty batch behind

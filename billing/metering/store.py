@@ -36,6 +36,8 @@ class Request:
     key: int
     claims: tuple[Claim, ...]
     period: Period
+    full: Period | None = None
+    timezone: str = "UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +78,12 @@ def quantities(meter: Meter, requests: Sequence[Request]) -> dict[int, Quantity]
 
 
 def breakdown(
-    meter: Meter, request: Request, dimensions: Sequence[str]
-) -> list[tuple[tuple[str | None, ...], Quantity]]:
-    """The quantity by values of these properties (as text; None where an event has none), in order of the values."""
-    rows = _aggregate(meter, [request], [dimension(path) for path in dimensions])
-    found = [(tuple(row[1 : 1 + len(dimensions)]), Quantity(*row[1 + len(dimensions) :])) for row in rows]
-    return sorted(found, key=lambda each: [(value is not None, value or "") for value in each[0]])
+    meter: Meter, requests: Sequence[Request], dimensions: Sequence[str]
+) -> list[tuple[int, tuple[str | None, ...], Quantity]]:
+    """Key, values of these properties (as text; None where an event has none) and quantity, in order of both."""
+    rows = _aggregate(meter, requests, [dimension(path) for path in dimensions])
+    found = [(row[0], tuple(row[1 : 1 + len(dimensions)]), Quantity(*row[1 + len(dimensions) :])) for row in rows]
+    return sorted(found, key=lambda each: (each[0], [(value is not None, value or "") for value in each[1]]))
 
 
 def by_day(meter: Meter, request: Request, timezone: str) -> list[tuple[date, Quantity]]:

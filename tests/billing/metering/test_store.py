@@ -189,16 +189,16 @@ def test_names_and_values_are_never_read_as_sql(nasty: str) -> None:
     subject = march("acme", nasty)
     asked = meter(value=nasty, filters={"f": [nasty, "other"], nasty: 3})
     assert store.quantities(asked, [subject]) == {1: Quantity(Decimal(3), 1, 0)}
-    assert store.breakdown(asked, subject, [nasty]) == [(("3",), Quantity(Decimal(3), 1, 0))]
+    assert store.breakdown(asked, [subject], [nasty]) == [(1, ("3",), Quantity(Decimal(3), 1, 0))]
     assert [event.value for event in store.events_of(asked, subject)] == [3]
 
 
 def test_a_breakdown_names_each_combination_and_those_without() -> None:
     record(*calls({"n": 1, "a": "x"}, {"n": 2, "a": "x", "b": 1}, {"n": 4, "b": 1}, {"n": "?", "b": 1}))
-    assert store.breakdown(meter(), march(), ["a", "b"]) == [
-        ((None, "1"), Quantity(Decimal(4), 1, 1)),
-        (("x", None), Quantity(Decimal(1), 1, 0)),
-        (("x", "1"), Quantity(Decimal(2), 1, 0)),
+    assert store.breakdown(meter(), [march()], ["a", "b"]) == [
+        (1, (None, "1"), Quantity(Decimal(4), 1, 1)),
+        (1, ("x", None), Quantity(Decimal(1), 1, 0)),
+        (1, ("x", "1"), Quantity(Decimal(2), 1, 0)),
     ]
 
 
