@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -15,7 +15,11 @@ from django.db import DataError, Error, IntegrityError, OperationalError, transa
 from billing.metering import append, keys, names, partitions, validate
 from billing.metering.errors import KeyAlreadyRevoked, TooManyEvents
 from billing.metering.models import ApiKey
+from billing.metering.reports import services as reports
 from billing.metering.validate import NewEvent, Problem, Reading
+
+CONFLICT: Final = "conflict"
+"""The code of the one problem that is no rejection: known, with another content."""
 
 ATTEMPTS: Final = 6
 """How often a batch is tried that lost against another one (deadlock)."""
@@ -67,7 +71,18 @@ def ingest(
     good, refused = validate.check_all(reading.events, latest, has_default_source=bool(source))
     report = _store(good, _Sender(source or "", origin, key.pk if key else None, backfill_id), now)
     rejected = sorted((*reading.problems, *refused, *report.rejected), key=lambda each: each.index)
+    if rejected:
+        examples = reading.examples | _examples(reading.events, (*refused, *report.rejected))
+        key_id = key.pk if key else None
+        reports.count_rejects(problems=rejected, examples=examples, origin=origin, key_id=key_id, now=now)
     return replace(report, rejected=tuple(rejected))
+
+
+def _examples(events: list[tuple[int, NewEvent]], problems: Iterable[Problem]) -> dict[str, str]:
+    """The last event of each code, as text."""
+    by_index = dict(events)
+    last = {problem.code: by_index[problem.index] for problem in problems}
+    return {code: reports.example_of(event) for code, event in last.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +160,19 @@ def _append(events: list[tuple[int, NewEvent]], rows: append.Rows, sender: _Send
         accepted = len(rows) - len(done.duplicates) - len(done.conflicts)
         if accepted == 0:
             transaction.set_rollback(True)  # nothing new: leave no empty batch behind
-    conflicts = tuple(Problem(i, by_index[i].id, "conflict", _CONFLICT.format(by_index[i].id)) for i in done.conflicts)
+        elif done.conflicts:
+            _record(rows, done.conflicts, sender, now)
+    if not accepted and done.conflicts:
+        _record(rows, done.conflicts, sender, now)
+    conflicts = tuple(Problem(i, by_index[i].id, CONFLICT, _CONFLICT.format(by_index[i].id)) for i in done.conflicts)
     return IngestReport(accepted, len(done.duplicates), conflicts, (), done.batch if accepted else None)
+
+
+def _record(rows: append.Rows, conflicts: list[int], sender: _Sender, now: datetime) -> None:
+    """Keep what was sent and not stored, for those who look into it."""
+    at = set(conflicts)
+    contrary = rows.pick([position for position, n in enumerate(rows.n) if n in at])
+    reports.record_conflicts(rows=contrary, origin=sender.origin, key_id=sender.key_id, now=now)
 
 
 _CONFLICT: Final = (

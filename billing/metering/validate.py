@@ -4,6 +4,7 @@
 binary float. Times are cut, not rounded, to microseconds. Pure: no Django, no database, no clock.
 """
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from billing.metering.errors import UnreadableBody
 MAX_ID: Final = 1000
 MAX_TYPE: Final = 200  # what Meter.event_type can name
 MAX_NAME: Final = 1000  # sources, and what a claim can name as a subject
+MAX_EXAMPLE: Final = 2000  # characters that are kept of what was refused
 MAX_NAME_BYTES: Final = 2600  # an index entry of PostgreSQL takes 2,704
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -33,6 +35,7 @@ _TIME: Final = re.compile(
 _ESCAPE: Final = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u0000)|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.S
 )
+_NESTING: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.S)
 
 
 class NewEvent(msgspec.Struct, frozen=True, gc=False):
@@ -76,10 +79,23 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a body holds: events that can be read, each with its place, and problems with the others."""
+    """What a body holds: events that can be read, each with its place, and problems with the others.
+
+    `examples` has the last text of each code of problem, for people who look into it.
+    """
 
     events: list[tuple[int, NewEvent]]
     problems: list[Problem]
+    examples: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def add(self, index: int, event: "NewEvent | Problem", text: str | bytes) -> None:
+        """Put down what was read of `text`."""
+        if isinstance(event, NewEvent):
+            self.events.append((index, event))
+        else:
+            self.problems.append(event)
+            start = text[:MAX_EXAMPLE]
+            self.examples[event.code] = start.decode(errors="replace") if isinstance(start, bytes) else start
 
 
 class _Refused(Exception):
@@ -295,12 +311,8 @@ def _time(text: str) -> datetime:
 def _read_each(text: str, kind: type[_Wire]) -> Reading:
     """Read a list event by event: slower, but each problem is found at its own place."""
     reading = Reading([], [])
-    for index, raw in enumerate(_elements(text)):
-        event = _read_object(index, raw, kind)
-        if isinstance(event, NewEvent):
-            reading.events.append((index, event))
-        else:
-            reading.problems.append(event)
+    for index, raw in enumerate(elements(text)):
+        reading.add(index, _read_object(index, raw, kind), raw)
     return reading
 
 
@@ -315,7 +327,7 @@ def _read_object(index: int, raw: str, kind: type[_Wire]) -> NewEvent | Problem:
         return Problem(index, identifier, refused.code, refused.message)
 
 
-def _elements(text: str) -> Iterator[str]:
+def elements(text: str) -> Iterator[str]:
     """The JSON text of each element of a list; UnreadableBody when the list itself cannot be followed."""
     space = re.compile(r"[ \t\r\n]*")
     if text[:1] != "[":
@@ -326,7 +338,7 @@ def _elements(text: str) -> Iterator[str]:
     at = space.match(text, 1).end()  # type: ignore[union-attr]  # it matches nothing, too
     try:
         while text[at] != "]" or found:
-            end = _scanner.raw_decode(text, at)[1]
+            end = _end(text, at)
             found.append(text[at:end])
             at = space.match(text, end).end()  # type: ignore[union-attr]
             if text[at] == "]":
@@ -341,6 +353,19 @@ def _elements(text: str) -> Iterator[str]:
             "invalid_json", f"The body is no JSON from character {at + 1:,} on; check how it was made."
         ) from None
     return iter(found)
+
+
+def _end(text: str, at: int) -> int:
+    """Where the JSON value ends that begins at `at`; ValueError when it is none."""
+    try:
+        return _scanner.raw_decode(text, at)[1]
+    except RecursionError:  # too deep to be read, yet its end can be found, so that it sinks no other event
+        depth = 0
+        for match in _NESTING.finditer(text, at):
+            depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(match[0], 0)
+            if depth == 0:
+                return match.end()
+        raise ValueError from None
 
 
 def _object(raw: str, kind: type[_Wire]) -> dict[str, Any]:

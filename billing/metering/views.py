@@ -1,30 +1,35 @@
 """`POST /api/v1/events`: usage events from other systems, one, a list or a stream, answered one by one."""
 
-from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, Final, NamedTuple
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from billing.metering import answers, bodies, cloudevents, keys, lines, services, validate
+from billing.metering import answers, bodies, cloudevents, keys, lago, lines, services, validate
 from billing.metering.answers import Refusal, Tally, problem
 from billing.metering.errors import TooManyEvents, UnreadableBody
 from billing.metering.models import ApiKey
-from billing.metering.validate import Reading
+from billing.metering.reports import services as reports
+from billing.metering.reports.files import ProblemLog
+from billing.metering.validate import Problem, Reading
 from config import clock
 
 RETRY_AFTER: Final = "5"
 """Seconds after which a sender should try again when the database is away."""
 
 
-class _Format(NamedTuple):
-    """How a kind of body is read, batch by batch, and how what became of its events is answered."""
+class _Sent(NamedTuple):
+    """What a body holds, batch by batch, and how what became of its events is answered."""
 
-    read: Callable[[HttpRequest], Iterator[Reading]]
+    readings: Iterable[Reading]
     answer: Callable[[Tally], HttpResponse] = answers.report
     most_problems: int | None = None
+
+
+_Open = Callable[[HttpRequest], _Sent]
 
 
 @csrf_exempt  # no cookie counts here: the key in the header is the whole authority
@@ -36,41 +41,71 @@ def events(request: HttpRequest) -> HttpResponse:
     where a part of a stream was stored. After a 503, or no answer at all, the same request may be sent again: what was
     stored counts once.
     """
-    response = _attempt(request)
+    return _respond(request, _open)
+
+
+@csrf_exempt  # see events
+def lago_batch(request: HttpRequest) -> HttpResponse:
+    """`POST /api/v1/events/batch`: store the events of Lago’s `{"events": […]}`.
+
+    200 with the events when each is stored or was known, else 422, which names the others; the good ones are kept.
+    """
+    return _respond(request, lambda request: _of_lago(lago.read_many(bodies.whole(request)), _events_of_lago))
+
+
+def _respond(request: HttpRequest, open_body: _Open) -> HttpResponse:
+    """The answer, and the rest of the body read where it was not."""
+    response = _attempt(request, open_body)
     if response.status_code in (400, 413, 415, 503):
         bodies.pass_over(request)
     return response
 
 
-def _attempt(request: HttpRequest) -> HttpResponse:
+def _attempt(request: HttpRequest, open_body: _Open) -> HttpResponse:
     """Store what the body holds, and the answer, whatever happened."""
-    tally = Tally(None)
+    tally, key = Tally(None), None
     try:
         if request.method != "POST":
             raise Refusal(405, "method_not_allowed", "Events are sent by POST.", Allow="POST")
-        key = _authenticated(request)
-        form = _format(request)
-        tally = Tally(form.most_problems)
-        for reading in form.read(request):
+        key = authenticated(request)
+        sent = open_body(request)
+        tally = Tally(sent.most_problems, ProblemLog(key.pk, clock.now()) if sent.most_problems else None)
+        for reading in sent.readings:
             tally.add(services.ingest(events=reading, origin="api", key=key, now=clock.now()))
-        return form.answer(tally)
+        return sent.answer(tally)
     except Refusal as refusal:
-        response = problem(refusal.status, refusal.code, refusal.detail, **tally.so_far())
-        for name, value in refusal.headers.items():
-            response[name] = value
-        return response
+        return _refused(refusal, key, tally)
     except UnreadableBody as error:
-        return problem(400, error.code, str(error), **tally.so_far())
+        return _refused(Refusal(400, error.code, str(error)), key, tally)
     except TooManyEvents as error:
-        return problem(413, "too_many_events", str(error), **tally.so_far())
+        return _refused(Refusal(413, "too_many_events", str(error)), key, tally)
     except (OperationalError, InterfaceError):
-        detail = "The database is away; send the same request again in a few seconds."
-        response = problem(503, "unavailable", detail, **tally.so_far())
-        response["Retry-After"] = RETRY_AFTER
-        return response
+        return _unavailable(tally)
 
 
-def _authenticated(request: HttpRequest) -> ApiKey:
+def _refused(refusal: Refusal, key: ApiKey | None, tally: Tally) -> HttpResponse:
+    """The answer that ends a request, counted among the rejections of the key’s hour."""
+    if key:
+        whole = Problem(0, None, refusal.code, refusal.detail)
+        try:
+            reports.count_rejects(problems=[whole], examples={}, origin="api", key_id=key.pk, now=clock.now())
+        except (OperationalError, InterfaceError):
+            return _unavailable(tally)
+    response = problem(refusal.status, refusal.code, refusal.detail, **tally.so_far())
+    for name, value in refusal.headers.items():
+        response[name] = value
+    return response
+
+
+def _unavailable(tally: Tally) -> HttpResponse:
+    """The answer while the database is away."""
+    detail = "The database is away; send the same request again in a few seconds."
+    response = problem(503, "unavailable", detail, **tally.so_far())
+    response["Retry-After"] = RETRY_AFTER
+    return response
+
+
+def authenticated(request: HttpRequest) -> ApiKey:
     """The key that the header carries; one query, so that a revoked key ends at once."""
     scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
     prefix = keys.prefix_of(secret.strip()) if scheme.lower() == "bearer" else None
@@ -81,54 +116,75 @@ def _authenticated(request: HttpRequest) -> ApiKey:
     return key
 
 
-def _format(request: HttpRequest) -> _Format:
-    """The format that the headers say; Refusal (415) for an unknown one, or another charset than UTF-8."""
+def _open(request: HttpRequest) -> _Sent:
+    """The body in the format that the headers say; Refusal (415) for an unknown one, or another charset than UTF-8."""
     media_type = (request.content_type or "").lower()
     charset = (request.content_params or {}).get("charset", "utf-8").lower()
-    form = _FORMATS.get(media_type)
+    open_body = _FORMATS.get(media_type)
     if media_type in ("", "application/json") and cloudevents.is_binary(request.headers):
-        form = _BINARY
-    if form is None or charset not in ("utf-8", "utf8"):
+        open_body = _binary
+    if open_body is None or charset not in ("utf-8", "utf8"):
         said = f"{media_type or 'nothing'}" + ("" if charset in ("utf-8", "utf8") else f" in {charset}")
         raise Refusal(415, "unsupported_media_type", f"The body is said to be {said}; send {_KNOWN}, in UTF-8.")
-    return form
+    return open_body(request)
 
 
-def _json(request: HttpRequest) -> Iterator[Reading]:
-    """One event or a list."""
-    yield validate.read(bodies.whole(request))
+def _json(request: HttpRequest) -> _Sent:
+    """One event or a list; or one of Lago's, told by its shape; or CloudEvents that OpenMeter's kit calls plain."""
+    body = bodies.whole(request)
+    if lago.is_one(body):
+        return _of_lago(lago.read_one(body), _event_of_lago)
+    if request.headers.get("User-Agent", "").lower().startswith("openmeter/"):  # it takes nothing but 204 for success
+        return _Sent([validate.read(body, cloud=True)], answers.cloud_report)
+    return _Sent([validate.read(body)])
 
 
-def _lines(request: HttpRequest) -> Iterator[Reading]:
+def _lines(request: HttpRequest) -> _Sent:
     """One event a line, of any number, never held as a whole."""
-    return lines.batches(
+    readings = lines.batches(
         bodies.pieces(request),
         longest_line=settings.USAGE_LINE_LIMIT_BYTES,
         most_bytes=settings.USAGE_BODY_LIMIT_BYTES,
         most_events=min(lines.BATCH, settings.USAGE_BATCH_LIMIT),
     )
+    return _Sent(readings, most_problems=answers.MOST_PROBLEMS)
 
 
-def _structured(request: HttpRequest) -> Iterator[Reading]:
+def _structured(request: HttpRequest) -> _Sent:
     """One CloudEvent."""
-    yield cloudevents.structured(bodies.whole(request))
+    return _Sent([cloudevents.structured(bodies.whole(request))], answers.cloud_report)
 
 
-def _batched(request: HttpRequest) -> Iterator[Reading]:
+def _batched(request: HttpRequest) -> _Sent:
     """A list of CloudEvents."""
-    yield cloudevents.batched(bodies.whole(request))
+    return _Sent([cloudevents.batched(bodies.whole(request))], answers.cloud_report)
 
 
-def _binary(request: HttpRequest) -> Iterator[Reading]:
+def _binary(request: HttpRequest) -> _Sent:
     """One CloudEvent, its attributes in the headers and its data in the body."""
-    yield cloudevents.binary(request.headers, bodies.whole(request))
+    return _Sent([cloudevents.binary(request.headers, bodies.whole(request))], answers.cloud_report)
 
 
-_FORMATS: Final = {
-    "application/json": _Format(_json),
-    "application/x-ndjson": _Format(_lines, most_problems=answers.MOST_PROBLEMS),
-    "application/cloudevents+json": _Format(_structured, answers.cloud_report),
-    "application/cloudevents-batch+json": _Format(_batched, answers.cloud_report),
+def _of_lago(reading: Reading, members: Callable[[list[dict[str, Any]]], dict[str, Any]]) -> _Sent:
+    """Events of Lago's, answered as Lago does."""
+    echoes = [lago.echo(event, clock.now()) for _, event in reading.events]
+    return _Sent([reading], lambda tally: answers.lago_report(tally, members(echoes)))
+
+
+def _event_of_lago(echoes: list[dict[str, Any]]) -> dict[str, Any]:
+    """The answer to one event."""
+    return {"event": echoes[0] if echoes else None}
+
+
+def _events_of_lago(echoes: list[dict[str, Any]]) -> dict[str, Any]:
+    """The answer to a batch."""
+    return {"events": echoes}
+
+
+_FORMATS: Final[dict[str, _Open]] = {
+    "application/json": _json,
+    "application/x-ndjson": _lines,
+    "application/cloudevents+json": _structured,
+    "application/cloudevents-batch+json": _batched,
 }
-_BINARY: Final = _Format(_binary, answers.cloud_report)
 _KNOWN: Final = ", ".join(list(_FORMATS)[:-1]) + f" or {list(_FORMATS)[-1]}"

@@ -1,0 +1,36 @@
+"""What every address for reading shares: GET, an API key, and problems as RFC 9457 has them."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponseBase
+
+from billing.metering.answers import Refusal, problem
+from billing.metering.views import RETRY_AFTER, authenticated
+
+
+def reading(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """The view for requests by GET, which takes the key too and may raise Refusal.
+
+    401, 405 and 503 are answered for it.
+    """
+
+    @wraps(view)
+    def answer(request: HttpRequest, **given: Any) -> HttpResponseBase:
+        try:
+            if request.method not in ("GET", "HEAD"):
+                raise Refusal(405, "method_not_allowed", "This address is read by GET.", Allow="GET, HEAD")
+            return view(request, authenticated(request), **given)
+        except Refusal as refusal:
+            response = problem(refusal.status, refusal.code, refusal.detail)
+            for name, value in refusal.headers.items():
+                response[name] = value
+            return response
+        except (OperationalError, InterfaceError):
+            response = problem(503, "unavailable", "The database is away; ask again in a few seconds.")
+            response["Retry-After"] = RETRY_AFTER
+            return response
+
+    return answer
