@@ -134,7 +134,7 @@ def _json(request: HttpRequest) -> _Sent:
     body = bodies.whole(request)
     if lago.is_one(body):
         return _of_lago(lago.read_one(body), _event_of_lago)
-    if request.headers.get("User-Agent", "").lower().startswith("openmeter/"):  # it takes nothing but 204 for success
+    if "openmeter/" in request.headers.get("User-Agent", ""):  # to it nothing but 204 is a success
         return _Sent([validate.read(body, cloud=True)], answers.cloud_report)
     return _Sent([validate.read(body)])
 
