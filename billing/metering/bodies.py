@@ -7,8 +7,7 @@ from typing import Final
 from django.conf import settings
 from django.http import HttpRequest
 
-from billing.metering.answers import Refusal
-from billing.metering.errors import UnreadableBody
+from billing.metering.errors import Refusal, UnreadableBody
 
 PIECE: Final = 65_536
 """Bytes that are read, and unpacked, at a time."""

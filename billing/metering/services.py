@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -12,8 +12,9 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import DataError, Error, IntegrityError, OperationalError, transaction
 
-from billing.metering import append, keys, names, partitions, validate
-from billing.metering.errors import KeyAlreadyRevoked, TooManyEvents
+from billing.metering import access, append, keys, names, partitions, validate
+from billing.metering.access import KnownKey
+from billing.metering.errors import KeyAlreadyRevoked, KeyEnded, TooManyEvents
 from billing.metering.models import ApiKey
 from billing.metering.reports import services as reports
 from billing.metering.validate import NewEvent, Problem, Reading
@@ -45,7 +46,7 @@ def ingest(
     events: Sequence[NewEvent] | Reading | bytes,
     origin: str,
     now: datetime,
-    key: ApiKey | None = None,
+    key: ApiKey | KnownKey | None = None,
     default_source: str | None = None,
     backfill_id: int | None = None,
 ) -> IngestReport:
@@ -182,24 +183,75 @@ _CONFLICT: Final = (
 
 
 def create_api_key(
-    *, name: str, default_source: str, user: AbstractBaseUser | None, now: datetime
+    *,
+    name: str,
+    default_source: str,
+    user: AbstractBaseUser | None,
+    now: datetime,
+    scopes: Collection[str] = (keys.INGEST,),
+    rate_limit: int | None = None,
+    expires_at: datetime | None = None,
 ) -> tuple[ApiKey, str]:
-    """A new key and its secret, which is nowhere kept and cannot be shown again."""
-    secret, prefix = keys.make_secret()
-    key = ApiKey.objects.create(
-        name=name,
-        prefix=prefix,
-        digest=keys.digest_of(secret),
-        default_source=default_source,
-        created_by_id=user.pk if user else None,
-        created_at=now.astimezone(UTC),
+    """A new key and its secret, which is nowhere kept and cannot be shown again.
+
+    `scopes` is what it may do ("ingest", "read"; at least one), `rate_limit` events a second, `expires_at` (aware) the
+    first instant at which it is refused; None for no limit and no end.
+    """
+    made = ApiKey(
+        name=name, default_source=default_source, scopes=sorted(scopes), rate_limit=rate_limit, expires_at=expires_at
     )
-    return key, secret
+    return _issue(made, user, now)
+
+
+def rotate_api_key(
+    *,
+    key: ApiKey,
+    overlap: timedelta,
+    user: AbstractBaseUser | None,
+    now: datetime,
+    expires_at: datetime | None = None,
+) -> tuple[ApiKey, str]:
+    """A new key that may do what `key` may, and its secret; `key` itself ends after `overlap`, or earlier if it would.
+
+    Each has the limit for itself while both live. KeyEnded when `key` was revoked or has expired.
+    """
+    with transaction.atomic():
+        old = ApiKey.objects.select_for_update().get(pk=key.pk)
+        if keys.state_of(revoked_at=old.revoked_at, expires_at=old.expires_at, now=now) != "active":
+            raise KeyEnded(old.name)
+        ends = now + overlap
+        key.expires_at = old.expires_at = min(ends, old.expires_at) if old.expires_at else ends
+        old.save(update_fields=["expires_at"])
+        made = ApiKey(
+            name=old.name,
+            default_source=old.default_source,
+            scopes=old.scopes,
+            rate_limit=old.rate_limit,
+            expires_at=expires_at,
+            replaces=old,
+        )
+        issued = _issue(made, user, now)
+    access.forget()
+    return issued
 
 
 def revoke_api_key(*, key: ApiKey, now: datetime) -> None:
-    """End a key at once: the next request with it is refused. KeyAlreadyRevoked the second time."""
+    """End a key: this process refuses the next request with it, every other one within two seconds.
+
+    KeyAlreadyRevoked the second time.
+    """
     revoked = ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now)
     if not revoked:
         raise KeyAlreadyRevoked(key.name)
     key.revoked_at = now
+    access.forget()
+
+
+def _issue(key: ApiKey, user: AbstractBaseUser | None, now: datetime) -> tuple[ApiKey, str]:
+    """Give a key its secret and store it."""
+    secret, key.prefix = keys.make_secret()
+    key.digest = keys.digest_of(secret)
+    key.created_by_id = user.pk if user else None
+    key.created_at = now.astimezone(UTC)
+    key.save(force_insert=True)
+    return key, secret

@@ -1,5 +1,6 @@
 """`POST /api/v1/events`: usage events from other systems, one, a list or a stream, answered one by one."""
 
+import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
@@ -8,10 +9,10 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from billing.metering import answers, bodies, cloudevents, keys, lago, lines, services, validate
-from billing.metering.answers import Refusal, Tally, problem
-from billing.metering.errors import TooManyEvents, UnreadableBody
-from billing.metering.models import ApiKey
+from billing.metering import access, answers, bodies, cloudevents, keys, lago, lines, services, validate
+from billing.metering.access import KnownKey
+from billing.metering.answers import Tally, problem
+from billing.metering.errors import Refusal, TooManyEvents, UnreadableBody
 from billing.metering.reports import services as reports
 from billing.metering.reports.files import ProblemLog
 from billing.metering.validate import Problem, Reading
@@ -67,10 +68,11 @@ def _attempt(request: HttpRequest, open_body: _Open) -> HttpResponse:
     try:
         if request.method != "POST":
             raise Refusal(405, "method_not_allowed", "Events are sent by POST.", Allow="POST")
-        key = authenticated(request)
+        key = access.authenticate(request.headers.get("Authorization", ""), keys.INGEST, clock.now())
         sent = open_body(request)
         tally = Tally(sent.most_problems, ProblemLog(key.pk, clock.now()) if sent.most_problems else None)
         for reading in sent.readings:
+            _charge(key, reading, tally)
             tally.add(services.ingest(events=reading, origin="api", key=key, now=clock.now()))
         return sent.answer(tally)
     except Refusal as refusal:
@@ -83,9 +85,9 @@ def _attempt(request: HttpRequest, open_body: _Open) -> HttpResponse:
         return _unavailable(tally)
 
 
-def _refused(refusal: Refusal, key: ApiKey | None, tally: Tally) -> HttpResponse:
-    """The answer that ends a request, counted among the rejections of the key’s hour."""
-    if key:
+def _refused(refusal: Refusal, key: KnownKey | None, tally: Tally) -> HttpResponse:
+    """The answer that ends a request, counted among the rejections of the key’s hour unless it asks for patience."""
+    if key and refusal.status != 429:
         whole = Problem(0, None, refusal.code, refusal.detail)
         try:
             reports.count_rejects(problems=[whole], examples={}, origin="api", key_id=key.pk, now=clock.now())
@@ -105,15 +107,17 @@ def _unavailable(tally: Tally) -> HttpResponse:
     return response
 
 
-def authenticated(request: HttpRequest) -> ApiKey:
-    """The key that the header carries; one query, so that a revoked key ends at once."""
-    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
-    prefix = keys.prefix_of(secret.strip()) if scheme.lower() == "bearer" else None
-    key = ApiKey.objects.filter(prefix=prefix, revoked_at=None).first() if prefix else None
-    if key is None or not keys.matches(secret.strip(), key.digest):
-        detail = "Send a valid API key: “Authorization: Bearer mb_…”. Keys are made, and revoked, in the admin."
-        raise Refusal(401, "unauthorized", detail, WWW_Authenticate="Bearer")
-    return key
+def _charge(key: KnownKey, reading: Reading, tally: Tally) -> None:
+    """Take events off the key's limit: Refusal for the first ones beyond it; a stream waits in its middle instead.
+
+    Sent again from its beginning, a stream that is longer than the limit would never come to its end.
+    """
+    events = len(reading.events) + len(reading.problems)
+    if not tally.total():
+        access.charge(key, events)
+        return
+    while seconds := access.delay(key, events):
+        time.sleep(min(seconds, 1))
 
 
 def _open(request: HttpRequest) -> _Sent:

@@ -7,22 +7,28 @@ from typing import Any
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponseBase
 
-from billing.metering.answers import Refusal, problem
-from billing.metering.views import RETRY_AFTER, authenticated
+from billing.metering import access, keys
+from billing.metering.access import KnownKey
+from billing.metering.answers import problem
+from billing.metering.errors import Refusal
+from billing.metering.views import RETRY_AFTER
+from config import clock
+
+
+def reader(request: HttpRequest, scope: str = keys.READ) -> KnownKey:
+    """The key of the request, which may read; Refusal without one."""
+    return access.authenticate(request.headers.get("Authorization", ""), scope, clock.now())
 
 
 def reading(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
-    """The view for requests by GET, which takes the key too and may raise Refusal.
-
-    401, 405 and 503 are answered for it.
-    """
+    """The view for requests by GET, which may raise Refusal; 405 and 503 are answered for it."""
 
     @wraps(view)
     def answer(request: HttpRequest, **given: Any) -> HttpResponseBase:
         try:
             if request.method not in ("GET", "HEAD"):
                 raise Refusal(405, "method_not_allowed", "This address is read by GET.", Allow="GET, HEAD")
-            return view(request, authenticated(request), **given)
+            return view(request, **given)
         except Refusal as refusal:
             response = problem(refusal.status, refusal.code, refusal.detail)
             for name, value in refusal.headers.items():

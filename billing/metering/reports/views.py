@@ -4,18 +4,27 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 
-from billing.metering.answers import Refusal
-from billing.metering.api.edge import reading
-from billing.metering.models import ApiKey
+from billing.metering import keys
+from billing.metering.api.edge import reader, reading
+from billing.metering.errors import Refusal
 from billing.metering.reports.files import lines_of
 from billing.metering.reports.models import ProblemFile
 from billing.metering.reports.services import KEPT_DAYS
 
 
 @reading
-def problems(request: HttpRequest, key: ApiKey, *, file_id: UUID) -> HttpResponseBase:
-    """The problems in the order of the lines, as NDJSON, sent part by part; 404 once they are removed."""
-    if not ProblemFile.objects.filter(pk=file_id).exists():
+def problems(request: HttpRequest, *, file_id: UUID) -> HttpResponseBase:
+    """The problems in the order of the lines, as NDJSON, sent part by part, to who sent the stream or may read.
+
+    404 once they are removed.
+    """
+    owner = ProblemFile.objects.filter(pk=file_id).values_list("key_id", flat=True).first()
+    try:
+        reader(request)
+    except Refusal as refusal:
+        if refusal.status != 403 or owner not in (None, reader(request, keys.INGEST).pk):
+            raise
+    if owner is None:
         detail = f"There are no problems under the id {file_id}; they are kept for {KEPT_DAYS} days."
         raise Refusal(404, "unknown_problems", detail)
     return StreamingHttpResponse(lines_of(file_id), content_type="application/x-ndjson")

@@ -193,6 +193,10 @@ def test_problems_need_a_key_and_an_id_that_is_known(secret: str) -> None:
     assert get(None, report["problems_url"]).status_code == 401
     unknown = get(secret, "/api/v1/problems/00000000-0000-4000-8000-000000000000")
     assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown_problems")
+    other = create_api_key(name="other", default_source="other", user=None, now=NOW)[1]
+    assert get(other, report["problems_url"]).status_code == 403
+    reader = create_api_key(name="reader", default_source="other", user=None, now=NOW, scopes=["read"])[1]
+    assert get(reader, report["problems_url"]).status_code == 200
     wrong = Client().post(report["problems_url"], headers={"Authorization": f"Bearer {secret}"})
     assert (wrong.status_code, wrong["Allow"]) == (405, "GET, HEAD")
 
