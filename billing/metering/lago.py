@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from billing.metering import validate
+from billing.metering.elements import elements
 from billing.metering.errors import UnreadableBody
 from billing.metering.validate import NewEvent, Problem, Reading
 
@@ -50,7 +51,7 @@ def read_many(body: bytes) -> Reading:
     try:
         return _read(bytes(raw).decode() for raw in _many.decode(text)["events"])
     except (msgspec.DecodeError, RecursionError, KeyError):  # something is wrong somewhere: find out with which
-        return _read(validate.elements(_within(text, _MANY)))
+        return _read(elements(_within(text, _MANY)))
 
 
 def echo(event: NewEvent, now: datetime) -> dict[str, Any]:

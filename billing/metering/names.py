@@ -9,6 +9,8 @@ from typing import Final
 
 from django.db import connection, transaction
 
+from billing.metering import waiting
+
 MAX_REMEMBERED: Final = 500_000
 """Names of a kind that a process remembers; beyond that it forgets all and begins again."""
 
@@ -32,6 +34,7 @@ class Interned:
         if len(found) == len(wanted):
             return found
         with transaction.atomic():
+            waiting.limit()
             read = self._read(wanted - found.keys())
             missing = sorted(wanted - found.keys() - read.keys())
             if missing:

@@ -6,6 +6,8 @@ from typing import Final
 
 from django.db import connection, transaction
 
+from billing.metering import waiting
+
 _LOCK: Final = 0x6D6574_6572  # advisory lock "meter": its second number is the month
 _made: set[str] = set()
 
@@ -20,6 +22,7 @@ def ensure(months: Iterable[str]) -> None:
     if not missing:
         return
     with transaction.atomic():
+        waiting.limit()
         for month in missing:
             _make(month)
         transaction.on_commit(lambda: _made.update(missing))

@@ -2,7 +2,9 @@
 
 import random
 import time
-from collections.abc import Collection, Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Collection, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -12,11 +14,11 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import DataError, Error, IntegrityError, OperationalError, transaction
 
-from billing.metering import access, append, keys, names, partitions, validate
+from billing.metering import access, append, keys, names, partitions, validate, waiting
 from billing.metering.access import KnownKey
 from billing.metering.errors import KeyAlreadyRevoked, KeyEnded, TooManyEvents
 from billing.metering.models import ApiKey
-from billing.metering.reports import services as reports
+from billing.metering.reports import services as unstored
 from billing.metering.validate import NewEvent, Problem, Reading
 
 CONFLICT: Final = "conflict"
@@ -24,6 +26,19 @@ CONFLICT: Final = "conflict"
 
 ATTEMPTS: Final = 6
 """How often a batch is tried that lost against another one (deadlock)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What one request brings, and with which key."""
+
+    reading: Reading
+    key: KnownKey
+
+    @property
+    def size(self) -> int:
+        """How many events it has, good and bad."""
+        return len(self.reading.events) + len(self.reading.problems)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +83,37 @@ def ingest(
     reading = events if isinstance(events, Reading) else Reading(list(enumerate(events)), [])
     if len(reading.events) + len(reading.problems) > settings.USAGE_BATCH_LIMIT:
         raise TooManyEvents(len(reading.events) + len(reading.problems), settings.USAGE_BATCH_LIMIT)
-    latest = now + timedelta(seconds=settings.USAGE_FUTURE_LIMIT_SECONDS)
-    good, refused = validate.check_all(reading.events, latest, has_default_source=bool(source))
-    report = _store(good, _Sender(source or "", origin, key.pk if key else None, backfill_id), now)
-    rejected = sorted((*reading.problems, *refused, *report.rejected), key=lambda each: each.index)
-    if rejected:
-        examples = reading.examples | _examples(reading.events, (*refused, *report.rejected))
-        key_id = key.pk if key else None
-        reports.count_rejects(problems=rejected, examples=examples, origin=origin, key_id=key_id, now=now)
-    return replace(report, rejected=tuple(rejected))
+    sender = _Sender(source or "", origin, key.pk if key else None, backfill_id)
+    (report,) = _ingest([reading], sender, now)
+    _count_rejects([reading], [report], sender, now)
+    return report
 
 
-def _examples(events: list[tuple[int, NewEvent]], problems: Iterable[Problem]) -> dict[str, str]:
-    """The last event of each code, as text."""
-    by_index = dict(events)
-    last = {problem.code: by_index[problem.index] for problem in problems}
-    return {code: reports.example_of(event) for code, event in last.items()}
+def ingest_together(*, deliveries: Sequence[Delivery], origin: str, now: datetime) -> list[IngestReport]:
+    """`ingest` for several requests in one transaction: a report each, as if each had come by itself, in their order.
+
+    Requests with the same key share a batch. When one fails, all fail.
+    """
+    by_key: dict[int, list[int]] = {}
+    for place, delivery in enumerate(deliveries):
+        if delivery.size > settings.USAGE_BATCH_LIMIT:
+            raise TooManyEvents(delivery.size, settings.USAGE_BATCH_LIMIT)
+        by_key.setdefault(delivery.key.pk, []).append(place)
+    reports: dict[int, IngestReport] = {}
+    with transaction.atomic() if len(by_key) > 1 else nullcontext():
+        for places in by_key.values():
+            readings, sender = _shared(deliveries, places, origin)
+            reports.update(zip(places, _ingest(readings, sender, now), strict=True))
+    for places in by_key.values():
+        readings, sender = _shared(deliveries, places, origin)
+        _count_rejects(readings, [reports[place] for place in places], sender, now)
+    return [reports[place] for place in range(len(deliveries))]
+
+
+def _shared(deliveries: Sequence[Delivery], places: Sequence[int], origin: str) -> tuple[list[Reading], "_Sender"]:
+    """What the requests at these places hold, which have one key, and where it comes from."""
+    key = deliveries[places[0]].key
+    return [deliveries[place].reading for place in places], _Sender(key.default_source, origin, key.pk, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +126,62 @@ class _Sender:
     backfill_id: int | None
 
 
-def _store(events: list[tuple[int, NewEvent]], sender: _Sender, now: datetime) -> IngestReport:
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What became of well-formed events: the batch's number, and the places of those that it does not hold."""
+
+    batch: int | None = None
+    duplicates: Sequence[int] = ()
+    conflicts: Sequence[Problem] = ()
+    rejected: Sequence[Problem] = ()
+
+
+def _ingest(readings: Sequence[Reading], sender: _Sender, now: datetime) -> list[IngestReport]:
+    """Store what several requests hold as one batch, and say for each what became of its events."""
+    latest = now + timedelta(seconds=settings.USAGE_FUTURE_LIMIT_SECONDS)
+    starts = [0]
+    for reading in readings[:-1]:
+        places = [index for index, _ in reading.events] + [problem.index for problem in reading.problems]
+        starts.append(starts[-1] + max(places, default=-1) + 1)
+    events = readings[0].events
+    if len(readings) > 1:
+        pairs = zip(starts, readings, strict=True)
+        events = [(start + index, event) for start, reading in pairs for index, event in reading.events]
+    good, refused = validate.check_all(events, latest, has_default_source=bool(sender.default_source))
+    stored = _store(good, sender, now)
+    return _reports(readings, starts, stored, [*refused, *stored.rejected])
+
+
+def _reports(
+    readings: Sequence[Reading], starts: Sequence[int], stored: _Stored, rejected: Sequence[Problem]
+) -> list[IngestReport]:
+    """The verdict on all events, taken apart by request; places are again those in the request."""
+    duplicates = [0] * len(readings)
+    for place in stored.duplicates:
+        duplicates[bisect_right(starts, place) - 1] += 1
+    conflicts, others = (_apart(problems, starts) for problems in (stored.conflicts, rejected))
+    return [
+        IngestReport(
+            accepted := len(reading.events) - count - len(contradicting) - len(refused),
+            count,
+            tuple(contradicting),
+            tuple(sorted((*reading.problems, *refused), key=lambda each: each.index)),
+            stored.batch if accepted else None,
+        )
+        for reading, count, contradicting, refused in zip(readings, duplicates, conflicts, others, strict=True)
+    ]
+
+
+def _apart(problems: Sequence[Problem], starts: Sequence[int]) -> list[list[Problem]]:
+    """Problems by request, with their places in it."""
+    parts: list[list[Problem]] = [[] for _ in starts]
+    for problem in problems:
+        part = bisect_right(starts, problem.index) - 1
+        parts[part].append(replace(problem, index=problem.index - starts[part]))
+    return parts
+
+
+def _store(events: list[tuple[int, NewEvent]], sender: _Sender, now: datetime) -> _Stored:
     """Append well-formed events, again after losing against another batch, and without those that jsonb refuses."""
     rejected: list[Problem] = []
     for attempt in range(ATTEMPTS):
@@ -104,8 +189,7 @@ def _store(events: list[tuple[int, NewEvent]], sender: _Sender, now: datetime) -
             break
         try:
             rows = _rows(events, sender.default_source, now)
-            report = _append(events, rows, sender, now)
-            return replace(report, rejected=tuple(rejected))
+            return replace(_append(events, rows, sender, now), rejected=rejected)
         except DataError:
             bad = set(append.bad_data(rows))
             if not bad:
@@ -117,7 +201,7 @@ def _store(events: list[tuple[int, NewEvent]], sender: _Sender, now: datetime) -
                 raise
             partitions.forget()
             time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - only to keep two rivals apart
-    return IngestReport(rejected=tuple(rejected))
+    return _Stored(rejected=rejected)
 
 
 _UNSTORABLE: Final = "The data holds a number that is too large to be stored; write it as a string, or shorten it."
@@ -153,27 +237,44 @@ def _rows(events: list[tuple[int, NewEvent]], default_source: str, now: datetime
     )
 
 
-def _append(events: list[tuple[int, NewEvent]], rows: append.Rows, sender: _Sender, now: datetime) -> IngestReport:
+def _append(events: list[tuple[int, NewEvent]], rows: append.Rows, sender: _Sender, now: datetime) -> _Stored:
     """One transaction: the rows whose keys are new, and the verdict on the others."""
-    by_index = dict(events)
     with transaction.atomic():
+        waiting.limit()
         done = append.append(rows, origin=sender.origin, key_id=sender.key_id, now=now, backfill_id=sender.backfill_id)
-        accepted = len(rows) - len(done.duplicates) - len(done.conflicts)
-        if accepted == 0:
-            transaction.set_rollback(True)  # nothing new: leave no empty batch behind
+        nothing_new = len(rows) == len(done.duplicates) + len(done.conflicts)
+        if nothing_new:
+            transaction.set_rollback(True)  # leave no empty batch behind
         elif done.conflicts:
             _record(rows, done.conflicts, sender, now)
-    if not accepted and done.conflicts:
+    if nothing_new and done.conflicts:
         _record(rows, done.conflicts, sender, now)
-    conflicts = tuple(Problem(i, by_index[i].id, CONFLICT, _CONFLICT.format(by_index[i].id)) for i in done.conflicts)
-    return IngestReport(accepted, len(done.duplicates), conflicts, (), done.batch if accepted else None)
+    ids = {index: event.id for index, event in events} if done.conflicts else {}
+    conflicts = [Problem(i, ids[i], CONFLICT, _CONFLICT.format(ids[i])) for i in done.conflicts]
+    return _Stored(None if nothing_new else done.batch, done.duplicates, conflicts)
 
 
 def _record(rows: append.Rows, conflicts: list[int], sender: _Sender, now: datetime) -> None:
     """Keep what was sent and not stored, for those who look into it."""
     at = set(conflicts)
     contrary = rows.pick([position for position, n in enumerate(rows.n) if n in at])
-    reports.record_conflicts(rows=contrary, origin=sender.origin, key_id=sender.key_id, now=now)
+    unstored.record_conflicts(rows=contrary, origin=sender.origin, key_id=sender.key_id, now=now)
+
+
+def _count_rejects(
+    readings: Sequence[Reading], reports: Sequence[IngestReport], sender: _Sender, now: datetime
+) -> None:
+    """Count what was refused, once all else is committed, with the last event of each code."""
+    problems = [problem for report in reports for problem in report.rejected]
+    if not problems:
+        return
+    examples: dict[str, str] = {}
+    for reading, report in zip(readings, reports, strict=True):
+        examples |= reading.examples
+        events = dict(reading.events) if report.rejected else {}
+        last = {problem.code: events[problem.index] for problem in report.rejected if problem.index in events}
+        examples |= {code: unstored.example_of(event) for code, event in last.items()}
+    unstored.count_rejects(problems=problems, examples=examples, origin=sender.origin, key_id=sender.key_id, now=now)
 
 
 _CONFLICT: Final = (

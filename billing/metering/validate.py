@@ -5,15 +5,15 @@ binary float. Times are cut, not rounded, to microseconds. Pure: no Django, no d
 """
 
 import dataclasses
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
 
+from billing.metering.elements import elements
 from billing.metering.errors import UnreadableBody
 
 MAX_ID: Final = 1000
@@ -35,7 +35,6 @@ _TIME: Final = re.compile(
 _ESCAPE: Final = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u0000)|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.S
 )
-_NESTING: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.S)
 
 
 class NewEvent(msgspec.Struct, frozen=True, gc=False):
@@ -110,7 +109,6 @@ _cloud_batch = msgspec.json.Decoder(list[_CloudWire])
 _line = msgspec.json.Decoder(_Wire)
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _encoder = msgspec.json.Encoder(decimal_format="number")
-_scanner = json.JSONDecoder()
 
 
 def new_event(
@@ -325,47 +323,6 @@ def _read_object(index: int, raw: str, kind: type[_Wire]) -> NewEvent | Problem:
         return _event(_typed(fields, kind))
     except _Refused as refused:
         return Problem(index, identifier, refused.code, refused.message)
-
-
-def elements(text: str) -> Iterator[str]:
-    """The JSON text of each element of a list; UnreadableBody when the list itself cannot be followed."""
-    space = re.compile(r"[ \t\r\n]*")
-    if text[:1] != "[":
-        raise UnreadableBody(
-            "not_events", "The body is neither a JSON object nor a list of them; send one event or a list."
-        )
-    found: list[str] = []
-    at = space.match(text, 1).end()  # type: ignore[union-attr]  # it matches nothing, too
-    try:
-        while text[at] != "]" or found:
-            end = _end(text, at)
-            found.append(text[at:end])
-            at = space.match(text, end).end()  # type: ignore[union-attr]
-            if text[at] == "]":
-                break
-            if text[at] != ",":
-                raise ValueError
-            at = space.match(text, at + 1).end()  # type: ignore[union-attr]
-        if at + 1 != len(text):
-            raise ValueError
-    except (ValueError, IndexError, RecursionError):
-        raise UnreadableBody(
-            "invalid_json", f"The body is no JSON from character {at + 1:,} on; check how it was made."
-        ) from None
-    return iter(found)
-
-
-def _end(text: str, at: int) -> int:
-    """Where the JSON value ends that begins at `at`; ValueError when it is none."""
-    try:
-        return _scanner.raw_decode(text, at)[1]
-    except RecursionError:  # too deep to be read, yet its end can be found, so that it sinks no other event
-        depth = 0
-        for match in _NESTING.finditer(text, at):
-            depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(match[0], 0)
-            if depth == 0:
-                return match.end()
-        raise ValueError from None
 
 
 def _object(raw: str, kind: type[_Wire]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 from django.db import InterfaceError, OperationalError
 
+from billing.metering.access import Ask, at_once
 from billing.metering.reports.models import ProblemFile, ProblemPart
 from billing.metering.validate import MAX_ID, Problem
 
@@ -29,10 +30,10 @@ def short(problem: Problem) -> Problem:
 
 
 class ProblemLog:
-    """The file of one stream; it exists once a problem was written."""
+    """The file of one stream; it exists once a problem was written. `ask` runs what it writes."""
 
-    def __init__(self, key_id: int | None, now: datetime) -> None:
-        self._key_id, self._now = key_id, now
+    def __init__(self, key_id: int | None, now: datetime, ask: Ask = at_once) -> None:
+        self._key_id, self._now, self._ask = key_id, now, ask
         self._lines = bytearray()
         self._file: ProblemFile | None = None
         self._parts = 0
@@ -56,12 +57,16 @@ class ProblemLog:
         """One more part, gzipped by itself, so that what was written can be read whatever comes after."""
         if not self._lines:
             return
-        if self._file is None:
-            self._file = ProblemFile.objects.create(key_id=self._key_id, created=self._now)
         content = gzip.compress(self._lines, compresslevel=6, mtime=0)
-        ProblemPart.objects.create(file=self._file, n=self._parts, content=content)
+        self._file = self._ask(lambda: self._store(content))
         self._parts += 1
         self._lines.clear()
+
+    def _store(self, content: bytes) -> ProblemFile:
+        """Put a part into the database, and the file before the first one."""
+        file = self._file or ProblemFile.objects.create(key_id=self._key_id, created=self._now)
+        ProblemPart.objects.create(file=file, n=self._parts, content=content)
+        return file
 
 
 def lines_of(file_id: UUID) -> Iterator[bytes]:
