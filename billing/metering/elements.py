@@ -11,7 +11,7 @@ from typing import Final
 from billing.metering.errors import UnreadableBody
 
 _NESTING: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.S)
-_scanner: Final = json.JSONDecoder()
+_scanner: Final = json.JSONDecoder(parse_int=str, parse_float=str)  # only ends are looked for, of any number
 
 
 def elements(text: str) -> Iterator[str]:

@@ -122,7 +122,7 @@ def _time(raw: msgspec.Raw) -> msgspec.Raw:
     """Seconds, as a number or a text of one, as an instant; anything else as it is."""
     text = bytes(raw).decode().strip('"')
     if not _SECONDS.fullmatch(text):
-        return raw
+        return raw if bytes(raw)[:1] == b'"' else _raw(text[:60])
     try:
         return _raw((_EPOCH + timedelta(microseconds=int(Decimal(text) * 1_000_000))).isoformat())
     except OverflowError:

@@ -16,7 +16,7 @@ from django.db import DataError, Error, IntegrityError, OperationalError, transa
 
 from billing.metering import access, append, keys, names, partitions, validate, waiting
 from billing.metering.access import KnownKey
-from billing.metering.errors import KeyAlreadyRevoked, KeyEnded, TooManyEvents
+from billing.metering.errors import KeyAlreadyRevoked, KeyEnded, TooManyEvents, TooManyNewMonths
 from billing.metering.models import ApiKey
 from billing.metering.reports import services as unstored
 from billing.metering.validate import NewEvent, Problem, Reading
@@ -196,6 +196,10 @@ def _store(events: list[tuple[int, NewEvent]], sender: _Sender, now: datetime) -
                 raise
             rejected += [Problem(i, event.id, "invalid_data", _UNSTORABLE) for i, event in events if i in bad]
             events = [(i, event) for i, event in events if i not in bad]
+        except TooManyNewMonths as error:
+            early = {i for i, event in events if event.time and append.utc_text(event.time)[:7] in error.months}
+            rejected += [Problem(i, event.id, "too_many_new_months", _EARLY) for i, event in events if i in early]
+            events = [(i, event) for i, event in events if i not in early]
         except (OperationalError, IntegrityError) as error:
             if attempt == ATTEMPTS - 1 or not _passing(error):
                 raise
@@ -205,6 +209,11 @@ def _store(events: list[tuple[int, NewEvent]], sender: _Sender, now: datetime) -
 
 
 _UNSTORABLE: Final = "The data holds a number that is too large to be stored; write it as a string, or shorten it."
+
+_EARLY: Final = (
+    f"The request begins more than {partitions.MOST_NEW} months that hold no events yet, and this event’s is one of the"
+    " earliest; send it again, by itself or with its like."
+)
 
 
 def _passing(error: Error) -> bool:
@@ -273,7 +282,7 @@ def _count_rejects(
         examples |= reading.examples
         events = dict(reading.events) if report.rejected else {}
         last = {problem.code: events[problem.index] for problem in report.rejected if problem.index in events}
-        examples |= {code: unstored.example_of(event) for code, event in last.items()}
+        examples |= {code: unstored.example_of(event=event) for code, event in last.items()}
     unstored.count_rejects(problems=problems, examples=examples, origin=sender.origin, key_id=sender.key_id, now=now)
 
 

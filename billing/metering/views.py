@@ -21,6 +21,11 @@ from billing.metering.reports.files import ProblemLog
 from billing.metering.validate import Problem, Reading
 from config import clock
 
+JSON: Final = "application/json"
+NDJSON: Final = "application/x-ndjson"
+CLOUD_EVENT: Final = "application/cloudevents+json"
+CLOUD_BATCH: Final = "application/cloudevents-batch+json"
+
 RETRY_AFTER: Final = "5"
 """Seconds after which a sender should try again when the database is away."""
 
@@ -159,8 +164,8 @@ def _open(request: Request) -> _Sent:
     """The body in the format that the headers say; Refusal (415) for an unknown one, or another charset than UTF-8."""
     media_type = (request.content_type or "").lower()
     charset = (request.content_params or {}).get("charset", "utf-8").lower()
-    open_body = _FORMATS.get(media_type)
-    if media_type in ("", "application/json") and cloudevents.is_binary(request.headers):
+    open_body = FORMATS.get(media_type)
+    if media_type in ("", JSON) and cloudevents.is_binary(request.headers):
         open_body = _binary
     if open_body is None or charset not in ("utf-8", "utf8"):
         said = f"{media_type or 'nothing'}" + ("" if charset in ("utf-8", "utf8") else f" in {charset}")
@@ -225,10 +230,10 @@ def _events_of_lago(echoes: list[dict[str, Any]]) -> dict[str, Any]:
     return {"events": echoes}
 
 
-_FORMATS: Final[dict[str, _Open]] = {
-    "application/json": _json,
-    "application/x-ndjson": _lines,
-    "application/cloudevents+json": _structured,
-    "application/cloudevents-batch+json": _batched,
+FORMATS: Final[dict[str, _Open]] = {
+    JSON: _json,
+    NDJSON: _lines,
+    CLOUD_EVENT: _structured,
+    CLOUD_BATCH: _batched,
 }
-_KNOWN: Final = ", ".join(list(_FORMATS)[:-1]) + f" or {list(_FORMATS)[-1]}"
+_KNOWN: Final = ", ".join(list(FORMATS)[:-1]) + f" or {list(FORMATS)[-1]}"

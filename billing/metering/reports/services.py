@@ -107,7 +107,7 @@ def remove_problem_files(*, now: datetime) -> int:
     return old.delete()[1].get("billing.ProblemFile", 0)
 
 
-def example_of(event: NewEvent) -> str:
+def example_of(*, event: NewEvent) -> str:
     """The event as its sender may have written it, cut after 2,000 characters of data; any text becomes one."""
     fields = {name: getattr(event, name) for name in ("id", "source", "type", "subject")}
     fields["time"] = event.time and event.time.isoformat()

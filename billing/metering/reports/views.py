@@ -13,18 +13,27 @@ from billing.metering.reports.services import KEPT_DAYS
 
 
 @reading
-def problems(request: HttpRequest, *, file_id: UUID) -> HttpResponseBase:
+def problems(request: HttpRequest, *, file_id: str) -> HttpResponseBase:
     """The problems in the order of the lines, as NDJSON, sent part by part, to who sent the stream or may read.
 
     404 once they are removed.
     """
-    owner = ProblemFile.objects.filter(pk=file_id).values_list("key_id", flat=True).first()
+    pk = _uuid(file_id)
+    owner = ProblemFile.objects.filter(pk=pk).values_list("key_id", flat=True).first() if pk else None
     try:
         reader(request)
     except Refusal as refusal:
         if refusal.status != 403 or owner not in (None, reader(request, keys.INGEST).pk):
             raise
-    if owner is None:
-        detail = f"There are no problems under the id {file_id}; they are kept for {KEPT_DAYS} days."
+    if owner is None or pk is None:
+        detail = f"There are no problems under the id {file_id!r}; they are kept for {KEPT_DAYS} days."
         raise Refusal(404, "unknown_problems", detail)
-    return StreamingHttpResponse(lines_of(file_id), content_type="application/x-ndjson")
+    return StreamingHttpResponse(lines_of(pk), content_type="application/x-ndjson")
+
+
+def _uuid(text: str) -> UUID | None:
+    """The id that a text is, if it is one."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
