@@ -6,7 +6,6 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from django.db import connection
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 
@@ -16,17 +15,13 @@ from billing.metering.corrections.models import VoidedEvent
 from billing.metering.errors import Refusal
 from billing.metering.models import ApiKey, EventBatch, EventKey, EventSource, Meter
 from billing.metering.reports.models import EventConflict
+from billing.metering.reports.queries import located
 from billing.money import plain
 from billing.periods import Period
 from customers.models import UsageSubject
 
 SAME_INSTANT: Final = 10_000
 """Events of one subject and type within one microsecond among which one is found."""
-
-_STORED: Final = """
-    SELECT batch, n, data::text FROM metering_event
-    WHERE subject_id = %s AND type_id = %s AND ts = %s AND source_id = %s AND id = %s
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +72,8 @@ def _find(named: list[tuple[str, str]]) -> list[tuple[str, str, EventKey]]:
 def _known(source: str, id_: str, key: EventKey) -> _Known:
     """The event, with its data as it was written, so that its numbers stay exact."""
     source_id = EventSource.objects.values_list("pk", flat=True).get(name=source)
-    with connection.cursor() as cursor:
-        cursor.execute(_STORED, [key.subject_id, key.type_id, key.ts, source_id, id_])
-        row = cursor.fetchone() or (None, None, None)
-    return _Known(source, id_, key, *row)
+    stored = located(key, source_id=source_id, event_id=id_)
+    return _Known(source, id_, key, *((stored.batch, stored.n, stored.data) if stored else (None, None, None)))
 
 
 def _answer(event: _Known) -> dict[str, Any]:
