@@ -54,7 +54,7 @@ def test_a_conflict_shows_what_differs_exactly(sent: SimpleNamespace, sign_in: A
         "data.n": ("12345678901234567.123", "12345678901234567.124", True),
         "data.same": ("1.0", "1", False),
         "data.gone": ("x", "", True),
-        "data.new": ("", '["1", {"a": null}]', True),
+        "data.new": ("", '[1,{"a":null}]', True),
     }
     assert answer.content.decode().count("Differs") == 4
 

@@ -47,7 +47,7 @@ class EventConflictAdmin(RecordAdmin):
     @display(description="Times sent", ordering="count")
     def times_count(self, conflict: EventConflict) -> Any:
         """How often this content came."""
-        return format_html('<span class="mb-figure">{}</span>', f"{conflict.count:,}")
+        return format_html('<span class="mb-money">{}</span>', f"{conflict.count:,}")
 
     @display(description="First sent", ordering="first_seen")
     def first(self, conflict: EventConflict) -> Any:
@@ -96,7 +96,7 @@ class EventRejectAdmin(RecordAdmin):
     @display(description="Events", ordering="count")
     def events_count(self, reject: EventReject) -> Any:
         """How many."""
-        return format_html('<span class="mb-figure">{}</span>', f"{reject.count:,}")
+        return format_html('<span class="mb-money">{}</span>', f"{reject.count:,}")
 
     @display(description="Last at")
     def latest(self, reject: EventReject) -> Any:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from django.db import connection
 from django.db.models import TextField
 from django.db.models.functions import Cast
@@ -70,6 +71,7 @@ def differences(conflict: EventConflict, key: EventKey, stored: Located | None) 
 
 
 _NONE = object()
+_encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 def _time(key: EventKey, sent: str | None) -> Difference:
@@ -88,9 +90,7 @@ def _text(value: Any) -> str:
     """A value for people; nothing where there is none."""
     if value is _NONE:
         return ""
-    if isinstance(value, Decimal):
-        return str(value)
-    return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+    return value if isinstance(value, str) else _encoder.encode(value).decode()
 
 
 def _numbers(text: str) -> Any:
