@@ -22,6 +22,14 @@ class Interned:
         self.table = table
         self._known: dict[str, int] = {}
 
+    def numbers(self, names: list[str]) -> list[int]:
+        """The number of each name in its place, as `resolve` finds them."""
+        try:
+            return list(map(self._known.__getitem__, names))
+        except KeyError:
+            found = self.resolve(names)
+            return [found[name] for name in names]
+
     def resolve(self, names: Iterable[str]) -> dict[str, int]:
         """The number of each name, made where there is none yet: no query when all are remembered, else one to three.
 
@@ -40,6 +48,17 @@ class Interned:
             if missing:
                 self._insert(missing)
                 read |= self._read(missing)  # also what another connection inserted in between
+            transaction.on_commit(lambda: self._remember(read))
+        return found | read
+
+    def known(self, names: Iterable[str]) -> dict[str, int]:
+        """The numbers of those names that have one; none is made. At most one query."""
+        wanted = set(names)
+        found = {name: self._known[name] for name in wanted if name in self._known}
+        if len(found) == len(wanted):
+            return found
+        with transaction.atomic():
+            read = self._read(wanted - found.keys())
             transaction.on_commit(lambda: self._remember(read))
         return found | read
 

@@ -1,7 +1,7 @@
 """Month tables of the event table, made when the first event of a month (UTC) comes."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Final
 
 from django.db import connection, transaction
@@ -41,6 +41,16 @@ def _new(months: Sequence[str]) -> list[str]:
         cursor.execute("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'metering_event'::regclass")
         tables = {table for (table,) in cursor.fetchall()}
     return [month for month in months if table_of(month) not in tables]
+
+
+def of(times: Sequence[datetime]) -> set[str]:
+    """The months, as `ensure` takes them, of instants (aware)."""
+    if not times:
+        return set()
+    first, last = min(times).astimezone(UTC), max(times).astimezone(UTC)
+    if (first.year, first.month) == (last.year, last.month):  # as nearly always: no look at each
+        return {f"{first:%Y-%m}"}
+    return {f"{time.astimezone(UTC):%Y-%m}" for time in times}
 
 
 def forget() -> None:

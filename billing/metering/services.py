@@ -189,7 +189,7 @@ def _store(events: list[tuple[int, NewEvent]], sender: _Sender, now: datetime) -
             break
         try:
             rows = _rows(events, sender.default_source, now)
-            return replace(_append(events, rows, sender, now), rejected=rejected)
+            stored = _append(events, rows, sender, now)
         except DataError:
             bad = set(append.bad_data(rows))
             if not bad:
@@ -197,7 +197,7 @@ def _store(events: list[tuple[int, NewEvent]], sender: _Sender, now: datetime) -
             rejected += [Problem(i, event.id, "invalid_data", _UNSTORABLE) for i, event in events if i in bad]
             events = [(i, event) for i, event in events if i not in bad]
         except TooManyNewMonths as error:
-            early = {i for i, event in events if event.time and append.utc_text(event.time)[:7] in error.months}
+            early = {i for i, event in events if event.time and f"{event.time.astimezone(UTC):%Y-%m}" in error.months}
             rejected += [Problem(i, event.id, "too_many_new_months", _EARLY) for i, event in events if i in early]
             events = [(i, event) for i, event in events if i not in early]
         except (OperationalError, IntegrityError) as error:
@@ -205,6 +205,10 @@ def _store(events: list[tuple[int, NewEvent]], sender: _Sender, now: datetime) -
                 raise
             partitions.forget()
             time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - only to keep two rivals apart
+        else:
+            if stored.conflicts:
+                _record(rows, stored.conflicts, sender, now)
+            return replace(stored, rejected=rejected)
     return _Stored(rejected=rejected)
 
 
@@ -226,46 +230,37 @@ def _passing(error: Error) -> bool:
 
 def _rows(events: list[tuple[int, NewEvent]], default_source: str, now: datetime) -> append.Rows:
     """Events as rows, with their names interned and their months made."""
-    source_names = [event.source or default_source for _, event in events]
-    sources = names.sources.resolve(source_names)
-    types = names.types.resolve([event.type for _, event in events])
-    subjects = names.subjects.resolve([event.subject for _, event in events])
-    source_ids = [sources[name] for name in source_names]
-    ids = [event.id for _, event in events]
-    sent = [None if event.time is None else append.utc_text(event.time) for _, event in events]
-    partitions.ensure({text[:7] for text in sent if text} | ({append.utc_text(now)[:7]} if None in sent else set()))
+    given = [event for _, event in events]
+    sources = names.sources.numbers([event.source or default_source for event in given])
+    types = names.types.numbers([event.type for event in given])
+    subjects = names.subjects.numbers([event.subject for event in given])
+    ids = [event.id for event in given]
+    sent = [event.time for event in given]
+    partitions.ensure(partitions.of([time or now for time in sent]))
     return append.Rows(
         n=[index for index, _ in events],
-        digest=list(map(append.digest_of, source_ids, ids)),
-        source=source_ids,
-        type=[types[event.type] for _, event in events],
-        subject=[subjects[event.subject] for _, event in events],
+        digest=list(map(append.digest_of, sources, ids)),
+        source=sources,
+        type=types,
+        subject=subjects,
         sent=sent,
         id=ids,
-        data=[str(event.data, "utf-8") for _, event in events],
+        data=[event.data for event in given],
     )
 
 
 def _append(events: list[tuple[int, NewEvent]], rows: append.Rows, sender: _Sender, now: datetime) -> _Stored:
-    """One transaction: the rows whose keys are new, and the verdict on the others."""
-    with transaction.atomic():
-        waiting.limit()
+    """The rows whose keys are new, stored, and the verdict on the others; a savepoint where a transaction is open."""
+    with waiting.limited():
         done = append.append(rows, origin=sender.origin, key_id=sender.key_id, now=now, backfill_id=sender.backfill_id)
-        nothing_new = len(rows) == len(done.duplicates) + len(done.conflicts)
-        if nothing_new:
-            transaction.set_rollback(True)  # leave no empty batch behind
-        elif done.conflicts:
-            _record(rows, done.conflicts, sender, now)
-    if nothing_new and done.conflicts:
-        _record(rows, done.conflicts, sender, now)
     ids = {index: event.id for index, event in events} if done.conflicts else {}
     conflicts = [Problem(i, ids[i], CONFLICT, _CONFLICT.format(ids[i])) for i in done.conflicts]
-    return _Stored(None if nothing_new else done.batch, done.duplicates, conflicts)
+    return _Stored(done.batch, done.duplicates, conflicts)
 
 
-def _record(rows: append.Rows, conflicts: list[int], sender: _Sender, now: datetime) -> None:
-    """Keep what was sent and not stored, for those who look into it."""
-    at = set(conflicts)
+def _record(rows: append.Rows, conflicts: Sequence[Problem], sender: _Sender, now: datetime) -> None:
+    """Keep what was sent and not stored, before anybody is told of it."""
+    at = {problem.index for problem in conflicts}
     contrary = rows.pick([position for position, n in enumerate(rows.n) if n in at])
     unstored.record_conflicts(rows=contrary, origin=sender.origin, key_id=sender.key_id, now=now)
 

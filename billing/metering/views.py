@@ -33,6 +33,10 @@ RETRY_AFTER: Final = "5"
 _log = logging.getLogger(__name__)
 
 
+ASKED_AT_THE_DOOR: Final = "meterbook.door"
+"""By this key of the environ the front asks whether a request would come as far as the view; no sender can set it."""
+
+
 class _Sent(NamedTuple):
     """What a body holds, batch by batch, and how what became of its events is answered."""
 
@@ -58,6 +62,10 @@ def store_at_once(reading: Reading, key: KnownKey) -> services.IngestReport:
 @csrf_exempt  # no cookie counts here: the key in the header is the whole authority
 def events(request: HttpRequest) -> HttpResponse:
     """Store the events of the body and say what became of each (R1.2); see `answer`."""
+    if ASKED_AT_THE_DOOR in request.META:
+        response = HttpResponse(status=204)
+        del response["Content-Type"]
+        return response
     return answer(request)
 
 

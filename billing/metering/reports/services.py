@@ -69,11 +69,12 @@ _COUNT: Final = """
 def record_conflicts(*, rows: Rows, origin: str, key_id: int | None, now: datetime) -> None:
     """Keep what was sent under ids that are stored with another content (R1.1), each content once.
 
-    Belongs into the transaction in which the conflicts were found. One statement, however many.
+    One statement, however many. It comes before the answer, so that no conflict is reported that is not kept.
     """
     values: dict[str, Any] = {
         "now": now, "origin": origin, "key": key_id, "n": rows.n, "digest": rows.digest, "source": rows.source,
-        "type": rows.type, "subject": rows.subject, "time": rows.sent, "id": rows.id, "data": rows.data,
+        "type": rows.type, "subject": rows.subject, "time": rows.sent, "id": rows.id,
+        "data": [bytes(data).decode() for data in rows.data],
     }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(_RECORD, values)
