@@ -1,4 +1,4 @@
-"""Forms of API keys and claims."""
+"""The form of a claim."""
 
 from typing import Any
 
@@ -7,16 +7,7 @@ from django.contrib import admin
 from django.contrib.admin.widgets import AutocompleteSelect
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from billing.metering.models import ApiKey
 from customers.models import Customer, UsageSubject
-
-
-class ApiKeyForm(forms.ModelForm):
-    """A name and a source: the secret is made, and shown once."""
-
-    class Meta:
-        model = ApiKey
-        fields = ("name", "default_source")
 
 
 class ClaimForm(forms.Form):
