@@ -137,7 +137,7 @@ def test_a_preview_costs_the_same_queries_however_many_events_it_shows(events: i
     preview(engineer)
     with CaptureQueriesContext(connection) as queries:
         preview(engineer)
-    assert len(queries) == 14
+    assert len(queries) == 23
 
 
 def test_a_new_meter_may_be_made_from_a_type(sign_in: Any) -> None:

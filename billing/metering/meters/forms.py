@@ -86,9 +86,6 @@ class MeterForm(forms.ModelForm):
                     self.add_error(field if field in self.fields else None, text)
         return values
 
-    def validate_constraints(self) -> None:
-        """What the database would refuse is said above, at its field, without asking the database."""
-
     def definition(self) -> Meter:
         """The meter that the form describes, not saved."""
         given = self.cleaned_data

@@ -40,7 +40,11 @@ def latest_of(event_type: str, *, limit: int = LIMIT) -> list[SampledEvent]:
         if len(rows) >= limit or all(size <= pages for _, size in tables):
             break
     else:
-        rows = _by_activity(type_id, limit, event_type) or rows
+        try:
+            rows = _by_activity(type_id, limit, event_type) or rows
+        except PreviewTooSlow:
+            if not rows:
+                raise
     return [
         SampledEvent(source, id_, subject, time, batch, n, read_json(data), voided)
         for source, id_, subject, time, batch, n, data, voided in rows
