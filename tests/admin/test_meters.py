@@ -7,7 +7,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from billing.catalog.forms import ChargeForm
 from billing.catalog.models import Charge
+from billing.metering.meters.services import revise_meter
 from billing.metering.models import Meter
 from tests import factories
 
@@ -187,3 +189,13 @@ def test_new_prices_are_offered_current_versions(sign_in: Any, business: Any) ->
     offered = revops.get(reverse("admin:autocomplete"), asked).json()["results"]
     assert [each["text"] for each in offered] == ["Other", "Tokens v2"]
     assert set(Charge.objects.filter(meter__isnull=False).values_list("meter__version", flat=True)) == {1}
+
+
+def test_a_draft_may_keep_an_older_version_and_choose_only_the_current_one(business: Any) -> None:
+    newer = revise_meter(meter=business.meter, changes={"value": "words"}, now=factories.NOW)
+    kept = business.draft_version.charges.get(meter=business.meter)
+    assert "meter" not in ChargeForm({"kind": "usage", "meter": business.meter.pk}, instance=kept).errors
+    assert "meter" not in ChargeForm({"kind": "usage", "meter": newer.pk}).errors
+    assert ChargeForm({"kind": "usage", "meter": business.meter.pk}).errors["meter"] == [
+        "Tokens v1 was superseded by a newer version: choose that."
+    ]
