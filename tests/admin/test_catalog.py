@@ -254,7 +254,9 @@ def test_a_sold_meter_is_frozen_on_its_page(sign_in: Any, business: Any) -> None
 
 def test_a_key_shows_its_secret_once_and_is_revoked(sign_in: Any, db: None) -> None:
     engineer = sign_in("Engineer")
-    made = engineer.post(reverse("admin:billing_apikey_add"), {"name": "Gateway", "default_source": "gw"})
+    made = engineer.post(
+        reverse("admin:billing_apikey_add"), {"name": "Gateway", "default_source": "gw", "scopes": ["ingest"]}
+    )
     secret, key = made.context["secret"], ApiKey.objects.get()
     assert made.status_code == 200
     assert "no-store" in made["Cache-Control"]
