@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,6 @@ from config.embedded import cluster, programs
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROOT = Path(__file__).resolve().parents[3]
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def serve(environment: dict[str, str], *options: str) -> tuple[subprocess.Popen[bytes], int]:
@@ -60,19 +59,19 @@ def server(transactional_db: None) -> Iterator[tuple[subprocess.Popen[bytes], in
     started[0].wait(30)
 
 
-def post(port: int, secret: str, events: Any) -> tuple[int, dict[str, str], Any]:
+def post(port: int, secret: str, events: Any) -> tuple[int, Message, Any]:
     """Status, headers and JSON; OSError or HTTPException when the connection breaks."""
     client = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
         client.request("POST", "/api/v1/events", json.dumps(events), headers)
         answer = client.getresponse()
-        return answer.status, dict(answer.headers), json.loads(answer.read())
+        return answer.status, answer.headers, json.loads(answer.read())
     finally:
         client.close()
 
 
-def persistently(port: int, secret: str, events: Any, seen: list[tuple[int, dict[str, str]]] | None = None) -> Any:
+def persistently(port: int, secret: str, events: Any, seen: list[tuple[int, Message]] | None = None) -> Any:
     """Send until it is answered with 200, as a good sender does; what was answered before is put into `seen`."""
     for _ in range(600):
         try:
@@ -166,7 +165,7 @@ print(create_api_key(name="app", default_source="app", user=None, now=clock.now(
 def _through_restarts(port: int, secret: str, data: Path, account: Any) -> tuple[list[int], list[Any]]:
     """Send from four threads, single events and batches, while the database restarts twice: what was answered."""
     accepted: list[int] = []
-    seen: list[tuple[int, dict[str, str]]] = []
+    seen: list[tuple[int, Message]] = []
     done = threading.Event()
 
     def sender(place: int) -> None:

@@ -41,11 +41,11 @@ def reading(*numbers: int) -> Reading:
     return Reading([(place, call(number)) for place, number in enumerate(numbers)], [])
 
 
-def held(lane: Lane) -> Callable[[], None]:
-    """Keep the lane's thread busy until what is returned is called: what is handed meanwhile gathers."""
+def held(lane: Lane, last: Callable[[], Any]) -> Callable[[], None]:
+    """Keep the lane's thread busy until what is returned is called, which ends with `last`: what is handed gathers."""
     busy, go = Signal(), Signal()
     pool = ThreadPoolExecutor(1)
-    pool.submit(lane.hand, lambda: (busy.set(), go.wait(30)))
+    pool.submit(lane.hand, lambda: (busy.set(), go.wait(30), last()))
     assert busy.wait(30)
 
     def release() -> None:
@@ -55,8 +55,8 @@ def held(lane: Lane) -> Callable[[], None]:
     return release
 
 
-def gathered(lanes: Lanes, handed: list[tuple[Reading, KnownKey]]) -> list[Any]:
-    """Hand all in while the lane is busy; the report of each, or its error."""
+def gathered(lanes: Lanes, handed: list[tuple[Reading, KnownKey]], last: Callable[[], Any] = lambda: None) -> list[Any]:
+    """Hand all in while the lane is busy; the report of each, or its error. `last` is done just before them."""
 
     def store(one: tuple[Reading, KnownKey]) -> Any:
         try:
@@ -64,7 +64,7 @@ def gathered(lanes: Lanes, handed: list[tuple[Reading, KnownKey]]) -> list[Any]:
         except Exception as error:
             return error
 
-    release = held(lanes.small)
+    release = held(lanes.small, last)
     with ThreadPoolExecutor(len(handed)) as pool:
         answers = [pool.submit(store, one) for one in handed]
         while lanes.small._tickets.qsize() < len(handed):
@@ -76,7 +76,7 @@ def gathered(lanes: Lanes, handed: list[tuple[Reading, KnownKey]]) -> list[Any]:
 def test_it_works(lanes: Lanes, key: KnownKey) -> None:
     assert lanes.store(reading(1, 2, 1), key).duplicates == 1
     assert lanes.store(reading(*range(300)), key).accepted == 298
-    assert lanes.ask(Event.objects.count) == 300
+    assert lanes.ask(lambda: Event.objects.count()) == 300
 
 
 def test_what_gathers_while_a_commit_is_under_way_is_one_commit(lanes: Lanes, key: KnownKey) -> None:
@@ -106,9 +106,12 @@ def test_a_broken_connection_is_replaced_without_anybody_noticing(lanes: Lanes, 
 def test_a_database_that_is_away_fails_all_and_is_found_again(lanes: Lanes, key: KnownKey) -> None:
     lanes.store(reading(0), key)
     name = connection.settings_dict["NAME"]
-    lanes.ask(lambda: connection.settings_dict.update(NAME="a_database_that_is_away"))
-    lanes.ask(connection.close)
-    answers = gathered(lanes, [(reading(n), key) for n in range(10)])
+
+    def leave() -> None:
+        connection.settings_dict["NAME"] = "a_database_that_is_away"
+        connection.close()
+
+    answers = gathered(lanes, [(reading(n), key) for n in range(10)], leave)
     assert {type(answer) for answer in answers} == {OperationalError}
     connection.settings_dict["NAME"] = name
     assert lanes.store(reading(*range(10)), key).accepted == 9
@@ -125,10 +128,10 @@ def test_a_lane_that_was_ended_from_within_answers_and_goes_on(lanes: Lanes, key
 
 def test_a_process_that_was_forked_has_lanes_of_its_own(lanes: Lanes, key: KnownKey) -> None:
     lanes.store(reading(1), key)
-    before = list(lanes.small._threads)
+    before, queue = list(lanes.small._threads), lanes.small._tickets
     lanes.small._process = -1  # as if the lane had been begun by another process
     assert lanes.store(reading(2), key).accepted == 1
     assert not set(before) & set(lanes.small._threads)
-    lanes.ask(connection.close)
-    for thread in before:  # a fork would not have them
-        assert thread.is_alive()
+    for thread in before:  # a fork would not have it
+        queue.put(None)
+        thread.join()
