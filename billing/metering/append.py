@@ -71,7 +71,8 @@ _KNOWN: Final = f"""
     SELECT r.n FROM r JOIN metering_key k USING (digest) WHERE k.content = {_content("r", "r.sent")}
 """
 # The hash of jsonb may change with a major version of PostgreSQL, and then says nothing: the events decide. Only
-# whether the first one named its time cannot be read from it, so that its own hash is asked.
+# whether the first one named its time cannot be read from it, so that its own hash is asked. What a correction put in
+# an event's place was never sent.
 _EQUAL: Final = f"""
     WITH r AS MATERIALIZED ({_ROWS})
     SELECT r.n
@@ -79,6 +80,7 @@ _EQUAL: Final = f"""
     JOIN metering_event e ON e.subject_id = k.subject_id AND e.type_id = k.type_id AND e.ts = k.ts
          AND e.source_id = r.source_id AND e.id = r.id
     WHERE e.data = r.data AND e.type_id = r.type_id AND e.subject_id = r.subject_id
+      AND NOT EXISTS (SELECT 1 FROM billing_correction c WHERE c.batch = e.batch)
       AND CASE WHEN r.sent IS NULL THEN k.content <> {_content("e", "e.ts")} ELSE e.ts = r.sent END
 """
 
