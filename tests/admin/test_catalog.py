@@ -233,7 +233,9 @@ def test_the_usage_page_shows_the_month_by_day_with_the_events_as_they_came(sign
 
 def test_a_key_shows_its_secret_once_and_is_revoked(sign_in: Any, db: None) -> None:
     engineer = sign_in("Engineer")
-    made = engineer.post(reverse("admin:billing_apikey_add"), {"name": "Gateway", "default_source": "gw"})
+    made = engineer.post(
+        reverse("admin:billing_apikey_add"), {"name": "Gateway", "default_source": "gw", "scopes": ["ingest"]}
+    )
     secret, key = made.context["secret"], ApiKey.objects.get()
     assert made.status_code == 200
     assert "no-store" in made["Cache-Control"]
