@@ -19,6 +19,7 @@ from billing.metering.access import KnownKey
 from billing.metering.errors import KeyAlreadyRevoked, KeyEnded, TooManyEvents, TooManyNewMonths
 from billing.metering.models import ApiKey
 from billing.metering.reports import services as unstored
+from billing.metering.rollups import runner
 from billing.metering.validate import NewEvent, Problem, Reading
 
 CONFLICT: Final = "conflict"
@@ -149,6 +150,7 @@ def _ingest(readings: Sequence[Reading], sender: _Sender, now: datetime) -> list
         events = [(start + index, event) for start, reading in pairs for index, event in reading.events]
     good, refused = validate.check_all(events, latest, has_default_source=bool(sender.default_source))
     stored = _store(good, sender, now)
+    runner.wake()
     return _reports(readings, starts, stored, [*refused, *stored.rejected])
 
 

@@ -9,12 +9,11 @@ import msgspec
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 
-from billing.metering import append
+from billing.metering import append, listing
 from billing.metering.api.edge import asked, reader, reading
 from billing.metering.asking import Request
 from billing.metering.corrections.models import VoidedEvent
 from billing.metering.errors import Refusal
-from billing.metering.listing import events_of
 from billing.metering.models import ApiKey, EventBatch, EventKey, EventSource, Meter
 from billing.metering.reports.models import EventConflict
 from billing.metering.reports.queries import located
@@ -134,7 +133,7 @@ def _metered(meter: Meter, event: _Known, state: str) -> dict[str, Any]:
         at = event.key.ts
         instant = Period(at, at + timedelta(microseconds=1))
         asked = Request(0, ((event.key.subject.name, instant),), instant)
-        seen = events_of(meter, asked, limit=SAME_INSTANT)
+        seen = listing.events_of(meter, asked, limit=SAME_INSTANT)
         one = next((each for each in seen if (each.source, each.id) == (event.source, event.id)), None)
         if one is None:
             reason = "The meter’s filters leave the event out."
