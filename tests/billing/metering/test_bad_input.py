@@ -39,7 +39,7 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 
 @pytest.fixture
 def secret() -> str:
-    return create_api_key(name="app", default_source="app", user=None, now=NOW, scopes=["ingest", "read"])[1]
+    return create_api_key(name="app", default_source="app", user=None, now=NOW, scopes=["ingest", "read", "correct"])[1]
 
 
 def post(secret: str, body: Any, content_type: str = "application/json", path: str = "", **headers: str) -> Any:

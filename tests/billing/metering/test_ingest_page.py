@@ -26,7 +26,7 @@ PAGE = (Path(ROOT) / "docs/ingest.md").read_text()
 def server(transactional_db: None) -> Iterator[Server]:
     running = Server()
     running.secret = create_api_key(
-        name="all", default_source="gateway", user=None, now=clock.now(), scopes=["ingest", "read"]
+        name="all", default_source="gateway", user=None, now=clock.now(), scopes=["ingest", "read", "correct"]
     )[1]
     yield running
     running.process.terminate()
@@ -113,4 +113,6 @@ def test_the_examples_of_the_description_work(server: Server) -> None:
     assert answers["eventFate"]["id"] == answers["eventFateByName"]["id"] == "req-1"
     assert answers["usage"]["rows"][0]["quantity"] == "4808"
     assert answers["problems"]["code"] == "unknown_problems"
+    assert answers["correct"]["events"] == 1
+    assert answers["backfill"]["name"] == "Usage of 1 March"
     assert answers["health"]["status"] == "ok"
