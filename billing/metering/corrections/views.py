@@ -4,11 +4,11 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import DataError, InterfaceError, OperationalError, transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from billing.metering import access, bodies, keys
+from billing.metering import access, bodies, keys, validate
 from billing.metering.access import KnownKey
 from billing.metering.answers import problem
 from billing.metering.cases import read_json
@@ -50,6 +50,9 @@ def _posted(view: Callable[[Any, KnownKey], HttpResponse]) -> Callable[[HttpRequ
             return problem(404, "nothing_to_correct", str(error))
         except CorrectionError as error:
             return problem(409, "cannot_correct", str(error))
+        except DataError:
+            detail = "The changes hold a number that is too large to be stored; write it as a string, or shorten it."
+            return problem(400, "invalid_data", detail)
         except (OperationalError, InterfaceError):
             response = problem(503, "unavailable", "The database is away; ask again in a few seconds.")
             response["Retry-After"] = RETRY_AFTER
@@ -125,6 +128,8 @@ def _previewed(criteria: Criteria, changes: Changes | None) -> HttpResponse:
 
 def _object(body: bytes) -> dict[str, Any]:
     """The body as a JSON object, with exact numbers."""
+    if found := validate.unstorable(body):
+        raise UnreadableBody(*found)
     try:
         given = read_json(body.decode())
     except (ValueError, RecursionError):
