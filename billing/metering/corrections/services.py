@@ -4,22 +4,15 @@ One correction at a time, by a lock, so that a later one never commits before an
 the number of statements does not depend on how many they are.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
-from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import connection, transaction
 
 from billing.metering import names, partitions
 from billing.metering.corrections.criteria import Changes, Criteria
-from billing.metering.corrections.errors import (
-    CannotUndo,
-    CorrectionError,
-    CriteriaError,
-    NothingToCorrect,
-    SelectionChanged,
-)
+from billing.metering.corrections.errors import CannotUndo, CorrectionError, NothingToCorrect, SelectionChanged
 from billing.metering.corrections.models import Backfill, Correction
 from billing.metering.corrections.selecting import selection
 from billing.metering.exact_json import dumps
@@ -52,12 +45,7 @@ def replace(
     *, criteria: Criteria, changes: Changes, reason: str, user: AbstractBaseUser | None, now: datetime,
     expected: int | None = None, key_id: int | None = None,
 ) -> Correction:  # fmt: skip
-    """Let changed copies of the events that meet the criteria count instead of them; see void.
-
-    CriteriaError for a new time that lies in the future (R1.5).
-    """
-    if changes.time and changes.time > now + timedelta(seconds=settings.USAGE_FUTURE_LIMIT_SECONDS):
-        raise CriteriaError("time", f"The time {changes.time.isoformat()} lies in the future, which no usage does.")
+    """Let changed copies of the events that meet the criteria count instead of them; see void."""
     with transaction.atomic():
         _begin()
         _select(criteria)
