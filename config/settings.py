@@ -119,6 +119,7 @@ STATIC_ROOT = env.str("STATIC_ROOT", default=None)  # for collectstatic, where a
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True  # a checkout serves its own static files: no collectstatic needed
 MEDIA_ROOT = DATA_DIR / "documents"
+ARCHIVE_DIR = Path(env.str("METERBOOK_ARCHIVE", default=str(DATA_DIR / "archive")))  # months of events as files
 
 EMAIL_BACKEND = env.str("EMAIL_BACKEND", default="django.core.mail.backends.filebased.EmailBackend")
 EMAIL_FILE_PATH = DATA_DIR / "outbox"

@@ -37,8 +37,8 @@ def _content(table: str, sent: str) -> str:
 _APPEND: Final = f"""
     WITH r AS MATERIALIZED ({_ROWS}),
     b AS (
-        INSERT INTO metering_batch (recorded_at, origin, key_id, backfill_id)
-        VALUES (%(now)s, %(origin)s, %(key)s, %(backfill)s) RETURNING no
+        INSERT INTO metering_batch (recorded_at, origin, key_id, backfill_id, events)
+        SELECT %(now)s::timestamptz, %(origin)s::text, %(key)s::int, %(backfill)s::int, count(*) FROM k RETURNING no
     ),
     k AS (
         INSERT INTO metering_key (digest, content, ts, subject_id, type_id)

@@ -2,20 +2,19 @@
 
 It knows subjects and instants, never customers or time zones of contracts: who claims a subject, and when, is resolved
 by the caller (`queries.claims_of`). Whatever is committed counts, at once. One statement answers any number of
-requests; all numbers are exact decimals.
+requests; all numbers are exact decimals. MonthDetached when the events of a month that it needs lie in the archive.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from django.db import connection
-
 from billing.metering.meters import Counted, Fragment, counted, dimension, reason
 from billing.metering.models import Meter
+from billing.metering.months import queries as months
 from billing.periods import Period
 
 BEGINNING: Final = datetime(1, 1, 1, tzinfo=UTC)
@@ -161,21 +160,19 @@ def _query(
 ) -> list[tuple[Any, ...]]:
     """Run a statement over the meter's events `e`, their values `c.value` and, where claimed, the requests `r`."""
     bounds: list[Any]
+    periods: Iterable[months.Bounds]
     if isinstance(where, Period):
-        table, bounds = _ANYBODYS, [where.start, where.end or "infinity"]
+        table, bounds = _ANYBODYS, [*months.bounds(where)]
+        periods = [months.bounds(where)]
     elif where[0]:
         table, bounds = _CLAIMED, [*where, min(where[2]), max(where[3])]
+        periods = zip(where[2], where[3], strict=True)
     else:
         return []
     events = f"""{table} AND e.type_id = (SELECT id FROM metering_type WHERE name = %s) {count.filters.sql}
                  CROSS JOIN LATERAL (SELECT {count.value.sql} AS value OFFSET 0) c"""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            statement.replace("{events}", events),
-            [*values, *bounds, meter.event_type, *count.filters.values, *count.value.values],
-        )
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-    return rows
+    given = [*values, *bounds, meter.event_type, *count.filters.values, *count.value.values]
+    return months.read(statement.replace("{events}", events), given, periods)
 
 
 def _pieces(requests: Sequence[Request]) -> _Pieces:

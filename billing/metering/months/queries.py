@@ -1,0 +1,113 @@
+"""Which months of events are detached, so that nothing counts them as zero; how large the others are."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final
+
+from django.db import connection
+
+from billing.metering.months.errors import MonthDetached
+from billing.metering.partitions import table_of
+from billing.periods import Period
+
+LOCK: Final = 0x6D6F_6E74
+"""Advisory lock "mont": its second number is the month. Whoever exports, detaches or restores a month holds it."""
+
+SMALL: Final = 8_000_000
+"""Bytes of a table up to which its events are counted, and not estimated."""
+
+# One row always, and in the same statement, that is the same snapshot, as what is read: a month that is detached or
+# restored meanwhile is either read or refused, and never missing.
+_GONE: Final = """
+    SELECT array_agg(to_char(month, 'YYYY-MM') ORDER BY month) AS months FROM metering_month m
+    WHERE state = 'detached' AND EXISTS (
+        SELECT 1 FROM unnest(%s::timestamptz[], %s::timestamptz[]) AS p(lo, hi)
+        WHERE p.lo < (m.month::timestamp + interval '1 month') AT TIME ZONE 'UTC'
+          AND p.hi > m.month::timestamp AT TIME ZONE 'UTC'
+    )
+"""
+Bounds = tuple[datetime | str, datetime | str]
+"""From (inclusive) and to (exclusive): instants, or texts that PostgreSQL reads as such (“infinity”)."""
+
+
+def read(statement: str, values: Sequence[Any], periods: Iterable[Bounds]) -> list[tuple[Any, ...]]:
+    """The rows of a SELECT that reads events of these periods; MonthDetached when one of their months is detached.
+
+    Everything that reads events themselves goes through here, or asks `require` within its own snapshot.
+    """
+    asked = [list(column) for column in zip(*set(periods), strict=True)] or [[], []]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""SELECT gone.months, answer.* FROM ({_GONE}) gone
+                LEFT JOIN (SELECT true AS found, a.* FROM ({statement}) a) answer ON true""",
+            [*asked, *values],
+        )
+        rows = cursor.fetchall()
+    if rows[0][0]:
+        raise MonthDetached(rows[0][0])
+    return [row[2:] for row in rows if row[1]]
+
+
+def require(periods: Iterable[Period]) -> None:
+    """MonthDetached when a month that one of the periods touches is detached. One query.
+
+    For what reads events with statements of its own: call it again afterwards where a month may be detached
+    meanwhile, or use `read`.
+    """
+    read("SELECT true", [], [bounds(period) for period in periods])
+
+
+def bounds(period: Period) -> Bounds:
+    """A period for `read`."""
+    return period.start, period.end or "infinity"
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """The table of a month: its bytes with indexes, and its events, counted or estimated."""
+
+    bytes: int
+    events: int
+    exact: bool
+
+
+def sizes(months: Iterable[date]) -> dict[date, Size]:
+    """How large the tables of these months are; a month without a table has none. Two queries.
+
+    Tables of up to 8 MB are counted; of larger ones the database's statistics give the events.
+    """
+    tables = {table_of(f"{month:%Y-%m}"): month for month in months}
+    found: dict[date, Size] = {}
+    small: list[str] = []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT c.relname, pg_total_relation_size(c.oid), pg_relation_size(c.oid),
+                      CASE WHEN c.reltuples > 0 AND c.relpages > 0
+                           THEN (c.reltuples::numeric / c.relpages * pg_relation_size(c.oid) / 8192)::bigint
+                           ELSE pg_relation_size(c.oid) / 200 END
+               FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid
+               WHERE i.inhparent = 'metering_event'::regclass AND c.relname = ANY(%s)""",
+            [list(tables)],
+        )
+        for table, whole, heap, guess in cursor.fetchall():
+            found[tables[table]] = Size(whole, guess, exact=False)
+            if heap <= SMALL:
+                small.append(table)
+        if small:
+            cursor.execute(" UNION ALL ".join(f"SELECT '{table}', count(*) FROM {table}" for table in small))
+            for table, count in cursor.fetchall():
+                found[tables[table]] = Size(found[tables[table]].bytes, count, exact=True)
+    return found
+
+
+def busy() -> set[date]:
+    """Months that somebody exports, detaches or restores just now, in whatever process."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT DISTINCT objid::int FROM pg_locks
+               WHERE locktype = 'advisory' AND classid = %s AND objsubid = 2 AND granted
+                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())""",
+            [LOCK],
+        )
+        return {date((number - 1) // 12, (number - 1) % 12 + 1, 1) for (number,) in cursor.fetchall()}
