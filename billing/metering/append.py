@@ -36,14 +36,14 @@ def _content(table: str, sent: str) -> str:
 # Keys go in by order of digest: two batches with the same keys then wait for each other and do not deadlock.
 _APPEND: Final = f"""
     WITH r AS MATERIALIZED ({_ROWS}),
-    b AS (
-        INSERT INTO metering_batch (recorded_at, origin, key_id, backfill_id, events)
-        SELECT %(now)s::timestamptz, %(origin)s::text, %(key)s::int, %(backfill)s::int, count(*) FROM k RETURNING no
-    ),
     k AS (
         INSERT INTO metering_key (digest, content, ts, subject_id, type_id)
         SELECT digest, {_content("r", "r.sent")}, ts, subject_id, type_id FROM r ORDER BY digest
         ON CONFLICT DO NOTHING RETURNING digest
+    ),
+    b AS (
+        INSERT INTO metering_batch (recorded_at, origin, key_id, backfill_id, events)
+        SELECT %(now)s::timestamptz, %(origin)s::text, %(key)s::int, %(backfill)s::int, count(*) FROM k RETURNING no
     ),
     e AS (
         INSERT INTO metering_event (batch, n, source_id, type_id, subject_id, ts, id, data)

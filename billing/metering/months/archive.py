@@ -109,7 +109,7 @@ def write(month: str, *, made_at: datetime, made_by: str, report: Report) -> Man
     with part.open("wb") as file:
         hashed = _Hashed(file)
         # Neither name nor time in the file: the same events make the same bytes.
-        with gzip.GzipFile("", "wb", LEVEL, hashed, mtime=0) as packed:  # type: ignore[arg-type]  # all it needs
+        with gzip.GzipFile("", "wb", LEVEL, hashed, mtime=0) as packed:
             events, first, last = _copy_out(month, packed, report)
         file.flush()
         os.fsync(file.fileno())
