@@ -60,10 +60,9 @@ class Command(BaseCommand):
         )
 
     def _restore(self, month: str) -> str:
-        now = clock.now()
-        row = services.restore(month=month, now=now, report=self._tell)
-        if row.restored_at != now:
+        if not EventMonth.objects.filter(month=queries.first_day(month), state=MonthState.DETACHED).exists():
             return f"{month}: is not detached, nothing is to be restored."
+        row = services.restore(month=month, now=clock.now(), report=self._tell)
         return f"{month}: {row.events:,} events are back; the month is {row.state}."
 
     def _tell(self, count: int) -> None:

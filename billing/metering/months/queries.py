@@ -1,5 +1,6 @@
 """Which months of events are detached, so that nothing counts them as zero; how large the others are."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -7,7 +8,7 @@ from typing import Any, Final
 
 from django.db import connection
 
-from billing.metering.months.errors import MonthDetached
+from billing.metering.months.errors import MonthDetached, NoSuchMonth
 from billing.metering.partitions import table_of
 from billing.periods import Period
 
@@ -36,7 +37,7 @@ def read(statement: str, values: Sequence[Any], periods: Iterable[Bounds]) -> li
 
     Everything that reads events themselves goes through here, or asks `require` within its own snapshot.
     """
-    asked = [list(column) for column in zip(*set(periods), strict=True)] or [[], []]
+    asked = [list(map(str, column)) for column in zip(*set(periods), strict=True)] or [[], []]
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT gone.months, answer.* FROM ({_GONE}) gone
@@ -61,6 +62,13 @@ def require(periods: Iterable[Period]) -> None:
 def bounds(period: Period) -> Bounds:
     """A period for `read`."""
     return period.start, period.end or "infinity"
+
+
+def first_day(month: str) -> date:
+    """The first day of a month as people write it ("2023-11"). NoSuchMonth when it is none."""
+    if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month) or month.startswith("0000"):
+        raise NoSuchMonth(month)
+    return date.fromisoformat(f"{month}-01")
 
 
 @dataclass(frozen=True, slots=True)

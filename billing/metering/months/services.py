@@ -4,7 +4,6 @@ Export, detach and restore hold a lock on the month, so that two never work on i
 they are done: killed at any moment, they are simply started again.
 """
 
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from billing.metering.months import archive
 from billing.metering.months.archive import Report
 from billing.metering.months.errors import ArchiveDamaged, MonthBusy, MonthNotOver, MonthNotReady, NoSuchMonth
 from billing.metering.months.models import EventMonth
-from billing.metering.months.queries import LOCK
+from billing.metering.months.queries import LOCK, first_day
 from billing.metering.months.states import MOVES, MonthState
 from billing.metering.partitions import table_of
 
@@ -45,7 +44,7 @@ def make_ahead(*, now: datetime) -> list[str]:
 
 def make(*, month: str) -> None:
     """Make the table of a month ("2023-11") unless it is there. NoSuchMonth when that is no month."""
-    _first_day(month)
+    first_day(month)
     partitions.forget()
     partitions.ensure([month])
 
@@ -115,18 +114,18 @@ def restore(
 
 def queue(*, month: str, verb: str) -> None:
     """Note on the month what the worker is told to do with it."""
-    EventMonth.objects.filter(month=_first_day(month)).update(task=verb, trouble="", progress=0)
+    EventMonth.objects.filter(month=first_day(month)).update(task=verb, trouble="", progress=0)
 
 
 def give_up(*, month: str, reason: str) -> None:
     """Note on the month why the worker could not do it."""
-    EventMonth.objects.filter(month=_first_day(month)).update(task="", trouble=reason)
+    EventMonth.objects.filter(month=first_day(month)).update(task="", trouble=reason)
 
 
 @contextmanager
 def _held(month: str) -> Iterator[EventMonth]:
     """The month, under its lock: of the session, not of a transaction; it ends with the process at the latest."""
-    first = _first_day(month)
+    first = first_day(month)
     number = first.year * 12 + first.month
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK, number])
@@ -183,9 +182,11 @@ def _take_out(month: str, exported: int) -> None:
             raise MonthNotReady(f"{late:,} events of {month} came since it was exported: export it again first.")
         _detach_table(month)
         cursor.execute(
-            """SELECT EXISTS (SELECT 1 FROM metering_pending, unnest(hours) AS hour WHERE hour >= %s AND hour < %s)
-                   OR EXISTS (SELECT 1 FROM metering_pending_hour WHERE hour >= %s AND hour < %s)""",
-            [*_bounds(month), *_bounds(month)],
+            """SELECT EXISTS (SELECT 1 FROM (
+                   SELECT unnest(hours) AS hour FROM metering_pending
+                   UNION ALL SELECT hour FROM metering_pending JOIN metering_corrected_hour USING (batch)
+               ) h WHERE hour >= %s AND hour < %s)""",
+            _bounds(month),
         )
         if cursor.fetchone()[0]:
             raise MonthNotReady(
@@ -223,19 +224,13 @@ def _count(month: str) -> int:
     return count
 
 
-def _first_day(month: str) -> date:
-    if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month) or month.startswith("0000"):
-        raise NoSuchMonth(month)
-    return date.fromisoformat(f"{month}-01")
-
-
 def _later(first: date, months: int) -> date:
     place = first.year * 12 + first.month - 1 + months
     return date(place // 12, place % 12 + 1, 1)
 
 
 def _bounds(month: str) -> tuple[datetime, datetime]:
-    first = _first_day(month)
+    first = first_day(month)
     start, end = (datetime.combine(day, datetime.min.time(), UTC) for day in (first, _later(first, 1)))
     return start, end
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -110,14 +111,16 @@ def test_odd_data_comes_back_exactly(odd: list[Any]) -> None:
         f'"subject":{json.dumps(subject)},"time":"{event(minute)["time"]}","data":{as_json(data)}' + "}"
         for id_, source, type_, subject, data, minute in odd
     ]  # fmt: skip
-    report = take(f"[{','.join(body)}]".encode())
-    PendingBatch.objects.all().delete()
-    before = rows()
-    assert len(before) == report.accepted
-    away()
-    assert rows() == []
-    services.restore(month=MONTH, now=NOW)
-    assert rows() == before
+    with transaction.atomic():
+        report = take(f"[{','.join(body)}]".encode())
+        PendingBatch.objects.all().delete()
+        before = rows()
+        assert len(before) == report.accepted
+        away()
+        assert rows() == []
+        services.restore(month=MONTH, now=NOW)
+        assert rows() == before
+        transaction.set_rollback(True)
 
 
 def take(body: bytes) -> IngestReport:
