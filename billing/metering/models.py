@@ -65,7 +65,7 @@ class EventBatch(models.Model):
     class Meta:
         db_table = "metering_batch"
         indexes = [  # the rates of the last hours, from the index alone
-            models.Index(fields=["recorded_at"], include=["events"], name="metering_batch_recorded"),
+            models.Index(fields=["recorded_at"], include=["events", "key_id"], name="metering_batch_recorded"),
         ]
 
     def __str__(self) -> str:

@@ -67,7 +67,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='eventbatch',
-            index=models.Index(fields=['recorded_at'], include=('events',), name='metering_batch_recorded'),
+            index=models.Index(fields=['recorded_at'], include=('events', 'key_id'), name='metering_batch_recorded'),
         ),
         migrations.AddField(
             model_name='eventmonth',

@@ -80,7 +80,8 @@ def _waits() -> bool:
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT 1 FROM pg_stat_activity
-               WHERE wait_event_type = 'Lock' AND query ~ '(UPDATE "metering_month"|COPY)' AND datname = current_database()"""
+               WHERE wait_event_type = 'Lock' AND query ~ '(UPDATE "metering_month"|COPY)'
+                 AND datname = current_database()"""
         )
         return cursor.fetchone() is not None
 
