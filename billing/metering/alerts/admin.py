@@ -34,6 +34,14 @@ class AcknowledgeForm(BaseDialogForm):
     )
 
 
+DIALOG = {
+    "title": "Acknowledge this alert",
+    "description": "It leaves the queue on the home page. It still closes by itself when usage is as it was.",
+    "form_class": AcknowledgeForm,
+    "form_submit_text": "Acknowledge",
+}
+
+
 class StandingFilter(admin.SimpleListFilter):
     """Open, acknowledged or over."""
 
@@ -100,12 +108,13 @@ class UsageAlertAdmin(RecordAdmin):
         """The day it began."""
         return f"{alert.since:%Y-%m-%d}"
 
-    @action(description="Acknowledge", icon="check", variant=ActionVariant.PRIMARY, permissions=["acknowledge"], dialog={
-        "title": "Acknowledge this alert",
-        "description": "It leaves the queue on the home page. It still closes by itself when usage is as it was.",
-        "form_class": AcknowledgeForm,
-        "form_submit_text": "Acknowledge",
-    })  # fmt: skip
+    @action(
+        description="Acknowledge",
+        icon="check",
+        variant=ActionVariant.PRIMARY,
+        permissions=["acknowledge"],
+        dialog=DIALOG,
+    )
     def acknowledge(self, request: HttpRequest, form: AcknowledgeForm, object_id: str) -> HttpResponse:
         """Note who looked into it."""
         alert: Any = self.get_object(request, unquote(object_id))

@@ -8,6 +8,7 @@ deviations are used, because one outlier in the history must not move what is us
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 from typing import Final
 
 HISTORY: Final = 28
@@ -66,7 +67,7 @@ def _stop(history: Sequence[Day], day: Day) -> Finding | None:
     if len(active) < ACTIVE_DAYS:
         return None
     silent = HISTORY - active[-1]  # days without usage, the judged one included
-    longest = max(later - earlier for earlier, later in zip(active, active[1:], strict=False))
+    longest = max(later - earlier for earlier, later in pairwise(active))
     if silent < max(SHORTEST_STOP, PATIENCE * longest):
         return None
     usual = median([history[place].value for place in active])

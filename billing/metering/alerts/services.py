@@ -34,7 +34,10 @@ def evaluate(*, now: datetime) -> list[UsageAlert]:
     today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     meters = list(Meter.objects.order_by("pk"))
     opened: list[UsageAlert] = []
-    for customer_ids in _chunks(_claiming(today)):
+    claiming = _claiming(today)
+    gone = UsageAlert.objects.filter(closed_at=None, customer__isnull=False).exclude(customer__in=claiming)
+    gone.update(closed_at=now)  # nothing is expected of them any more
+    for customer_ids in _chunks(claiming):
         with transaction.atomic():
             _one_at_a_time()
             opened += _evaluate(customer_ids, meters, today, now)
@@ -127,6 +130,6 @@ def _alert(customer: int, meter: int, finding: Finding, today: datetime, now: da
 
 
 def _one_at_a_time() -> None:
-    """Whoever opens alerts waits for the others until the transaction ends, so that what is open stays what was read."""
+    """Whoever opens alerts waits for the others, until the transaction ends: what is open stays what was read."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])

@@ -117,7 +117,8 @@ def storage() -> list[tuple[str, int]]:
     """What is kept and how many bytes it takes, with indexes."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """SELECT coalesce(sum(pg_total_relation_size(inhrelid)), 0)::bigint, pg_total_relation_size('metering_key'),
+            """SELECT coalesce(sum(pg_total_relation_size(inhrelid)), 0)::bigint,
+                      pg_total_relation_size('metering_key'),
                       pg_total_relation_size('metering_hour') + pg_total_relation_size('metering_day')
                       + pg_total_relation_size('metering_hour_value') + pg_total_relation_size('metering_day_value')
                FROM pg_inherits WHERE inhparent = 'metering_event'::regclass"""

@@ -29,12 +29,27 @@ BADGES = {"Live": "success", "Exported": "info", "Detached": "warning"}
 AT_ONCE = 30_000_000
 """Bytes of a table up to which a month is worked on while the page waits; larger ones are the worker's."""
 
+WORK = "billing.metering.months.tasks.work"
 LONGEST = 12 * 3600
 """Seconds that the worker may take for a month."""
 
 
 def _dialog(title: str, text: str, button: str) -> dict[str, Any]:
     return {"title": title, "description": text, "form_class": BaseDialogForm, "form_submit_text": button}
+
+
+EXPORT = _dialog(
+    "Export this month?",
+    "Its events are written to a compressed file in the archive folder. Nothing changes here.",
+    "Export",
+)
+DETACH = _dialog(
+    "Detach this month?",
+    "Its table is dropped once the file is verified. Ids stay known and late events are kept, but what needs its"
+    " events says “restore first”. Keep a copy of the file elsewhere.",
+    "Detach",
+)
+RESTORE = _dialog("Restore this month?", "Its events are put back, beside those that came late.", "Restore")
 
 
 @admin.register(EventMonth)
@@ -48,8 +63,10 @@ class EventMonthAdmin(RecordAdmin):
         (None, {"fields": (("name", "state_badge"), ("here_count", "size_count"), "doing")}),
         (
             "In the archive",
-            {"fields": (("file", "file_size"), "sha256", ("exported_count", "first_at", "last_at"),
-                        ("exported_at", "exported_by"), ("detached_at", "detached_by"), ("restored_at", "restored_by"))},
+            {"fields": (
+                ("file", "file_size"), "sha256", ("exported_count", "first_at", "last_at"),
+                ("exported_at", "exported_by"), ("detached_at", "detached_by"), ("restored_at", "restored_by"),
+            )},
         ),
     )  # fmt: skip
     actions_detail = ("export", "detach", "restore")
@@ -71,7 +88,7 @@ class EventMonthAdmin(RecordAdmin):
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         """What the month's state allows, while nobody works on it."""
-        month = self.get_object(request, unquote(str(object_id)))
+        month: Any = self.get_object(request, unquote(str(object_id)))
         if month is None or month.is_busy:
             return []
         allowed = {verb for verb, states in MOVES.items() if MonthState(month.state) in states}
@@ -125,26 +142,21 @@ class EventMonthAdmin(RecordAdmin):
             return f"{month.task.capitalize()} waits for a worker (qcluster)"
         return format_html('<span class="mb-negative">{}</span>', month.trouble) if month.trouble else NONE
 
-    @action(description="Export", icon="archive", permissions=["archive"], dialog=_dialog(
-        "Export this month?",
-        "Its events are written to a compressed file in the archive folder. Nothing changes here.", "Export",
-    ))  # fmt: skip
+    @action(description="Export", icon="archive", permissions=["archive"], dialog=EXPORT)
     def export(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         """Write the file."""
         return self._do(request, object_id, "export", services.export)
 
-    @action(description="Detach", icon="inventory", variant=ActionVariant.DANGER, permissions=["archive"], dialog=_dialog(
-        "Detach this month?",
-        "Its table is dropped once the file is verified. Ids stay known and late events are kept, but pages and"
-        " invoices that need its events say “restore first”. Keep a copy of the file elsewhere.", "Detach",
-    ))  # fmt: skip
+    @action(
+        description="Detach", icon="inventory", variant=ActionVariant.DANGER, permissions=["archive"], dialog=DETACH
+    )
     def detach(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         """Drop the table."""
         return self._do(request, object_id, "detach", services.detach)
 
-    @action(description="Restore", icon="unarchive", variant=ActionVariant.PRIMARY, permissions=["archive"], dialog=_dialog(
-        "Restore this month?", "Its events are put back from the file, beside those that came late.", "Restore",
-    ))  # fmt: skip
+    @action(
+        description="Restore", icon="unarchive", variant=ActionVariant.PRIMARY, permissions=["archive"], dialog=RESTORE
+    )
     def restore(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         """Put the events back."""
         return self._do(request, object_id, "restore", services.restore)
@@ -156,9 +168,7 @@ class EventMonthAdmin(RecordAdmin):
         if bytes_ > AT_ONCE:
             with transaction.atomic():
                 services.queue(month=str(month), verb=verb)
-                async_task(
-                    "billing.metering.months.tasks.work", verb, str(month), request.user.pk, timeout=LONGEST
-                )  # fmt: skip
+                async_task(WORK, verb, str(month), request.user.pk, timeout=LONGEST)
             messages.success(request, f"{verb.capitalize()} of {month} is queued: this page says how far it is.")
             return leave_dialog(change_url(month))
         try:
