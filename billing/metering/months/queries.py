@@ -23,7 +23,11 @@ SMALL: Final = 8_000_000
 _GONE: Final = """
     SELECT array_agg(to_char(month, 'YYYY-MM') ORDER BY month) AS months FROM metering_month m
     WHERE state = 'detached' AND EXISTS (
-        SELECT 1 FROM unnest(%s::timestamptz[], %s::timestamptz[]) AS p(lo, hi)
+        SELECT 1 FROM (
+            SELECT * FROM unnest(%s::timestamptz[], %s::timestamptz[]) AS a(lo, hi)
+            UNION ALL
+            SELECT * FROM unnest(%s::timestamptz[], %s::timestamptz[]) AS b(lo, hi) WHERE {when}
+        ) p
         WHERE p.lo < (m.month::timestamp + interval '1 month') AT TIME ZONE 'UTC'
           AND p.hi > m.month::timestamp AT TIME ZONE 'UTC'
     )
@@ -32,17 +36,21 @@ Bounds = tuple[datetime | str, datetime | str]
 """From (inclusive) and to (exclusive): instants, or texts that PostgreSQL reads as such (“infinity”)."""
 
 
-def read(statement: str, values: Sequence[Any], periods: Iterable[Bounds]) -> list[tuple[Any, ...]]:
+def read(
+    statement: str, values: Sequence[Any], periods: Iterable[Bounds], *,
+    maybe: Iterable[Bounds] = (), when: str = "false", when_values: Sequence[Any] = (),
+) -> list[tuple[Any, ...]]:  # fmt: skip
     """The rows of a SELECT that reads events of these periods; MonthDetached when one of their months is detached.
 
-    Everything that reads events themselves goes through here, or asks `require` within its own snapshot.
+    It reads events of the periods `maybe` only when the SQL condition `when` holds. Everything that reads events
+    themselves goes through here, or asks `require` afterwards in the same transaction.
     """
-    asked = [list(map(str, column)) for column in zip(*set(periods), strict=True)] or [[], []]
+    gone = _GONE.replace("{when}", when)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""SELECT gone.months, answer.* FROM ({_GONE}) gone
+            f"""SELECT gone.months, answer.* FROM ({gone}) gone
                 LEFT JOIN (SELECT true AS found, a.* FROM ({statement}) a) answer ON true""",
-            [*asked, *values],
+            [*_columns(periods), *_columns(maybe), *when_values, *values],
         )
         rows = cursor.fetchall()
     if rows[0][0]:
@@ -53,10 +61,15 @@ def read(statement: str, values: Sequence[Any], periods: Iterable[Bounds]) -> li
 def require(periods: Iterable[Period]) -> None:
     """MonthDetached when a month that one of the periods touches is detached. One query.
 
-    For what reads events with statements of its own: call it again afterwards where a month may be detached
-    meanwhile, or use `read`.
+    For what reads events with statements of its own: ask after them, in their transaction, which keeps every month
+    that they read from being detached.
     """
     read("SELECT true", [], [bounds(period) for period in periods])
+
+
+def _columns(periods: Iterable[Bounds]) -> list[list[str]]:
+    """Bounds, each pair once, as two columns of texts."""
+    return [list(map(str, column)) for column in zip(*set(periods), strict=True)] or [[], []]
 
 
 def bounds(period: Period) -> Bounds:
@@ -69,6 +82,20 @@ def first_day(month: str) -> date:
     if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month) or month.startswith("0000"):
         raise NoSuchMonth(month)
     return date.fromisoformat(f"{month}-01")
+
+
+def detached_with(type_id: int) -> bool:
+    """Whether events of a type lie in detached months: a month is detached only once its activity is counted."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT EXISTS (
+                   SELECT 1 FROM metering_month m JOIN metering_activity a
+                       ON a.day >= m.month AND a.day < m.month + interval '1 month' AND a.type_id = %s
+                   WHERE m.state = 'detached')""",
+            [type_id],
+        )
+        found: bool = cursor.fetchone()[0]
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from billing.metering.months.models import EventMonth
 from billing.metering.months.queries import LOCK, first_day
 from billing.metering.months.states import MOVES, MonthState
 from billing.metering.partitions import table_of
+from billing.metering.rollups.services import BUILDING
 
 AHEAD: Final = 3
 """Months after the present one whose tables are made before their first event comes."""
@@ -172,6 +173,9 @@ def _take_out(month: str, exported: int) -> None:
     if not partitions.exists(month):
         raise NoSuchMonth(month)
     with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [BUILDING])
+        if not cursor.fetchone()[0]:
+            raise MonthBusy(f"The rollup of a meter is being built from all events, those of {month} too. Try again.")
         cursor.execute("SET LOCAL lock_timeout = '10s'")
         try:
             cursor.execute(f"LOCK TABLE {table} IN SHARE MODE")
