@@ -6,7 +6,7 @@ from typing import Any
 from django.db import connection
 
 from billing.metering import partitions
-from billing.metering.rollups.models import PendingBatch
+from billing.metering.rollups.services import catch_up
 from billing.periods import Period
 from tests import factories
 
@@ -27,7 +27,7 @@ def event(number: int, **fields: Any) -> dict[str, Any]:
 def send(*numbers: int, **fields: Any) -> Any:
     """Ingest events of these numbers, which are counted into rollups at once."""
     report = factories.send_events([event(number, **fields) for number in numbers], now=NOW)
-    PendingBatch.objects.all().delete()
+    catch_up()
     return report
 
 
