@@ -8,6 +8,7 @@ from django.contrib.admin.utils import unquote
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
@@ -106,7 +107,7 @@ class UsageAlertAdmin(RecordAdmin):
     @display(description="Since", ordering="since")
     def since_day(self, alert: UsageAlert) -> str:
         """The day it began."""
-        return f"{alert.since:%Y-%m-%d}"
+        return format_html('<span class="mb-figure-inline">{}</span>', f"{alert.since:%Y-%m-%d}")
 
     @action(
         description="Acknowledge",

@@ -140,6 +140,9 @@ class EventMonthAdmin(RecordAdmin):
             return f"{(month.task or 'work').capitalize()} is under way{done}"
         if month.task:
             return f"{month.task.capitalize()} waits for a worker (qcluster)"
+        late = month.table.events - (month.events or 0) if month.table and month.table.exact else 0
+        if month.state == MonthState.EXPORTED and late and not month.trouble:
+            return f"{quantity_text(late)} events came since the export"
         return format_html('<span class="mb-negative">{}</span>', month.trouble) if month.trouble else NONE
 
     @action(description="Export", icon="archive", permissions=["archive"], dialog=EXPORT)

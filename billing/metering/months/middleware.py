@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
@@ -25,5 +26,5 @@ class MonthDetachedMiddleware:
             return None
         if request.path.startswith("/api/"):
             return problem(409, "month_detached", str(error), months=list(error.months))
-        context = {"months": error.months, "title": "Restore first"}
+        context = {**admin.site.each_context(request), "months": error.months, "title": "Restore first"}
         return TemplateResponse(request, "billing/admin/month_detached.html", context, status=409).render()
