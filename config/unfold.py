@@ -83,6 +83,8 @@ NAVIGATION: list[dict[str, Any]] = [
             page("Ingest health", "monitor_heart", "billing_ingest_health", "billing.view_eventbatch"),
             entry("Usage alerts", "notifications", "billing_usagealert"),
             entry("Months of events", "inventory", "billing_eventmonth") | {"active": at_months},
+            entry("Conflicts", "call_split", "billing_eventconflict"),
+            entry("Rejections", "block", "billing_eventreject"),
             entry("Queued tasks", "pending_actions", "django_q_ormq"),
             entry("Failed tasks", "error", "django_q_failure"),
             entry("Schedules", "schedule", "django_q_schedule"),

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0004_rollups'),
+        ('billing', '0005_api_keys'),
     ]
 
     operations = [

@@ -71,8 +71,8 @@ def rates(now: datetime) -> Rates:
             [_full(now, "hour") - DAY, now],
         )
         rows = cursor.fetchall()
-    keys = ApiKey.objects.values_list("pk", "name", "revoked_at").order_by("name")
-    found.by_key = {pk: KeyUse(name, revoked=revoked is not None) for pk, name, revoked in keys}
+    keys = ApiKey.objects.values_list("pk", "name", "revoked_at", "use__last_used_at").order_by("name")
+    found.by_key = {pk: KeyUse(name, last=last, revoked=revoked is not None) for pk, name, revoked, last in keys}
     hours: dict[datetime, int] = defaultdict(int)
     for hour, key, events, last in rows:
         hours[hour] += int(events)

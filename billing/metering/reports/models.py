@@ -3,7 +3,6 @@
 None of them is a fact that bills: they say what a sender has to mend.
 """
 
-from typing import Final
 from uuid import uuid4
 
 from django.db import models
@@ -11,9 +10,6 @@ from django.db.models import Value
 from django.db.models.functions import Coalesce
 
 from billing.metering.models import ApiKey, EventSource
-
-MAX_EXAMPLE: Final = 2000
-"""Characters that are kept of a rejected event."""
 
 
 class EventConflict(models.Model):
