@@ -1,7 +1,7 @@
 """Which months of events are detached, so that nothing counts them as zero; how large the others are."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
@@ -32,13 +32,24 @@ _GONE: Final = """
           AND p.hi > m.month::timestamp AT TIME ZONE 'UTC'
     )
 """
+Run = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
+
+
+def run(statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Run a SELECT through Django's own cursor; `bound.ask` is the other way."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
+
+
 Bounds = tuple[datetime | str, datetime | str]
 """From (inclusive) and to (exclusive): instants, or texts that PostgreSQL reads as such (“infinity”)."""
 
 
 def read(
     statement: str, values: Sequence[Any], periods: Iterable[Bounds], *,
-    maybe: Iterable[Bounds] = (), when: str = "false", when_values: Sequence[Any] = (),
+    maybe: Iterable[Bounds] = (), when: str = "false", when_values: Sequence[Any] = (), run: Run = run,
 ) -> list[tuple[Any, ...]]:  # fmt: skip
     """The rows of a SELECT that reads events of these periods; MonthDetached when one of their months is detached.
 
@@ -46,13 +57,11 @@ def read(
     themselves goes through here, or asks `require` afterwards in the same transaction.
     """
     gone = _GONE.replace("{when}", when)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""SELECT gone.months, answer.* FROM ({gone}) gone
-                LEFT JOIN (SELECT true AS found, a.* FROM ({statement}) a) answer ON true""",
-            [*_columns(periods), *_columns(maybe), *when_values, *values],
-        )
-        rows = cursor.fetchall()
+    rows = run(
+        f"""SELECT gone.months, answer.* FROM ({gone}) gone
+            LEFT JOIN (SELECT true AS found, a.* FROM ({statement}) a) answer ON true""",
+        [*_columns(periods), *_columns(maybe), *when_values, *values],
+    )
     if rows[0][0]:
         raise MonthDetached(rows[0][0])
     return [row[2:] for row in rows if row[1]]
@@ -67,9 +76,10 @@ def require(periods: Iterable[Period]) -> None:
     read("SELECT true", [], [bounds(period) for period in periods])
 
 
-def _columns(periods: Iterable[Bounds]) -> list[list[str]]:
-    """Bounds, each pair once, as two columns of texts."""
-    return [list(map(str, column)) for column in zip(*set(periods), strict=True)] or [[], []]
+def _columns(periods: Iterable[Bounds]) -> list[str]:
+    """Bounds, each pair once, as two array literals."""
+    pairs = set(periods)
+    return ["{" + ",".join(str(pair[place]) for pair in pairs) + "}" for place in (0, 1)]
 
 
 def bounds(period: Period) -> Bounds:
