@@ -9,13 +9,11 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import connection, transaction
 from django.db.models import Q
 
-from billing.metering.alerts import rules
 from billing.metering.alerts.errors import AlreadyAcknowledged
 from billing.metering.alerts.models import UsageAlert
-from billing.metering.alerts.rules import Day, Finding, judge
+from billing.metering.alerts.queries import series
+from billing.metering.alerts.rules import Finding, judge
 from billing.metering.models import Meter
-from billing.metering.queries import quantities
-from billing.periods import Period
 from customers.models import Customer, UsageSubject
 
 CHUNK: Final = 500
@@ -32,7 +30,6 @@ def evaluate(*, now: datetime) -> list[UsageAlert]:
     (a jump). So a second evaluation of the same day does nothing.
     """
     today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    meters = list(Meter.objects.order_by("pk"))
     opened: list[UsageAlert] = []
     claiming = _claiming(today)
     gone = UsageAlert.objects.filter(closed_at=None, customer__isnull=False).exclude(customer__in=claiming)
@@ -40,7 +37,7 @@ def evaluate(*, now: datetime) -> list[UsageAlert]:
     for customer_ids in _chunks(claiming):
         with transaction.atomic():
             _one_at_a_time()
-            opened += _evaluate(customer_ids, meters, today, now)
+            opened += _evaluate(customer_ids, today, now)
     return opened
 
 
@@ -85,21 +82,21 @@ def _chunks(ids: list[int]) -> Iterator[list[int]]:
     return ([*ids[start : start + CHUNK]] for start in range(0, len(ids), CHUNK))
 
 
-def _evaluate(customer_ids: list[int], meters: list[Meter], today: datetime, now: datetime) -> list[UsageAlert]:
-    """See evaluate, for a chunk of customers: one statement a meter, and three to read and write the alerts."""
-    days = _days(customer_ids, meters, today)
+def _evaluate(customer_ids: list[int], today: datetime, now: datetime) -> list[UsageAlert]:
+    """See evaluate, for a chunk of customers: one statement reads their days, three read and write the alerts."""
+    days = series(customer_ids, today)
     open_now = {
         (alert.customer_id, alert.meter_id, alert.kind): alert
         for alert in UsageAlert.objects.filter(customer__in=customer_ids, closed_at=None)
     }
     new, over = [], []
-    for (customer, meter), series in days.items():
-        finding = judge(series[:-1], series[-1])
+    for (customer, meter), found in days.items():
+        finding = judge(found[:-1], found[-1])
         if finding and (customer, meter, finding.kind) not in open_now:
             new.append(_alert(customer, meter, finding, today, now))
         for kind in (Kind.STOP, Kind.JUMP):
             alert = open_now.pop((customer, meter, kind), None)
-            silent = kind == Kind.STOP and series[-1].events == 0  # a stop lasts until usage is back
+            silent = kind == Kind.STOP and found[-1].events == 0  # a stop lasts until usage is back
             if alert and not silent and (finding is None or finding.kind != kind):
                 over.append(alert.pk)
     # What is left has had no usage in all this time: a jump is over then, and a stop goes on.
@@ -107,19 +104,6 @@ def _evaluate(customer_ids: list[int], meters: list[Meter], today: datetime, now
     if over:
         UsageAlert.objects.filter(pk__in=over).update(closed_at=now)
     return UsageAlert.objects.bulk_create(new)
-
-
-def _days(customer_ids: list[int], meters: list[Meter], today: datetime) -> dict[tuple[int, int], list[Day]]:
-    """The last 29 days (UTC), oldest first, of each customer and meter that had usage in them."""
-    start = today - timedelta(days=rules.HISTORY + 1)
-    found: dict[tuple[int, int], list[Day]] = {}
-    rows = quantities(customer_ids=customer_ids, meters=meters, period=Period(start, today), window="day")
-    for row in rows:
-        if row.start is None or not row.quantity.events:
-            continue
-        series = found.setdefault((row.customer_id, row.meter_id), [Day()] * (rules.HISTORY + 1))
-        series[(row.start - start).days] = Day(row.quantity.events, row.quantity.value)
-    return found
 
 
 def _alert(customer: int, meter: int, finding: Finding, today: datetime, now: datetime) -> UsageAlert:

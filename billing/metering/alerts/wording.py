@@ -9,7 +9,8 @@ def what(alert: UsageAlert) -> str:
     if alert.meter is None or alert.expected is None or alert.seen is None:
         return ""
     places = alert.expected.quantize(1) if abs(alert.expected) >= 10 else alert.expected.normalize()
-    return f"{quantity_text(alert.seen)} instead of about {quantity_text(places)} {alert.meter.unit}s a day"
+    unit = alert.meter.unit if alert.meter.aggregation in ("sum", "count") else "event"
+    return f"{quantity_text(alert.seen)} instead of about {quantity_text(places)} {unit}s a day"
 
 
 def line(alert: UsageAlert) -> str:

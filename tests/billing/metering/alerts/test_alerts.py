@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from billing.metering.alerts import services, tasks
 from billing.metering.alerts.errors import AlreadyAcknowledged
 from billing.metering.alerts.models import UsageAlert
+from billing.metering.rollups.services import catch_up
 from config import clock
 from tests import factories
 
@@ -30,6 +31,7 @@ def use(subject: str, events: int, days_ago: int, times: int = 1) -> None:
         ],
         now=NOW,
     )  # fmt: skip
+    catch_up()
 
 
 def standing() -> list[tuple[str, str, bool]]:
@@ -74,6 +76,7 @@ def test_a_stop_lasts_until_usage_is_back() -> None:
         services.evaluate(now=NOW + timedelta(days=later))
     assert standing() == [("stop", "acme", True)]
     factories.send_events(subject="acme", time="2024-03-01T01:00:00Z", data={"tokens": 1}, now=NOW)
+    catch_up()
     services.evaluate(now=NOW + timedelta(days=1))
     assert standing() == [("stop", "acme", False)]
 

@@ -22,6 +22,7 @@ from billing.metering.months.errors import MonthBusy, MonthDetached, MonthNotRea
 from billing.metering.months.models import EventMonth
 from billing.metering.months.queries import busy
 from billing.metering.months.services import _held
+from billing.metering.months.tasks import _progress
 from tests import factories
 from tests.billing.metering.months.helpers import MONTH, NOVEMBER, NOW, drop_months, rows, send
 
@@ -208,3 +209,13 @@ def test_senders_of_late_events_lose_nothing_while_a_month_comes_and_goes() -> N
     odd, even = (each.result() for each in senders)
     stored = sorted(int(row[6][1:]) for row in rows())
     assert stored == sorted([0, *range(1, odd, 2), *range(2, even, 2)])
+
+
+def test_others_see_how_far_the_work_is_before_it_is_committed() -> None:
+    send(1)
+    with transaction.atomic(), _progress(MONTH) as note:
+        EventMonth.objects.get()
+        note(150_000)
+        assert aside(lambda: EventMonth.objects.get().progress) == 150_000
+    services.export(month=MONTH, now=NOW)
+    assert EventMonth.objects.get().progress == 0
