@@ -151,6 +151,15 @@ USAGE_BATCH_LIMIT = env.int("USAGE_BATCH_LIMIT", default=100_000)
 # One line of newline-delimited JSON, in bytes; their number is not limited.
 USAGE_LINE_LIMIT_BYTES = env.int("USAGE_LINE_LIMIT_BYTES", default=1_000_000)
 
+# Files of usage that are uploaded in the admin: bytes of one file, and days that files and errors files are kept.
+METERBOOK_UPLOAD_LIMIT_BYTES = env.int("METERBOOK_UPLOAD_LIMIT_BYTES", default=500_000_000)
+METERBOOK_UPLOAD_DAYS = env.int("METERBOOK_UPLOAD_DAYS", default=30)
+UPLOAD_ROOT = DATA_DIR / "uploads"
+# Pull sources: folders of this machine that may be read, kinds of addresses, seconds that one statement may take.
+METERBOOK_PULL_ROOTS = env.list("METERBOOK_PULL_ROOTS", default=[str(DATA_DIR / "incoming")])
+METERBOOK_PULL_SCHEMES = env.list("METERBOOK_PULL_SCHEMES", default=["file", "s3", "gs", "sftp"])
+METERBOOK_PULL_TIMEOUT_SECONDS = env.int("METERBOOK_PULL_TIMEOUT_SECONDS", default=300)
+
 if PRODUCTION:
     SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
     SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000)

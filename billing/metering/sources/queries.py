@@ -1,0 +1,143 @@
+"""Questions about uploads and pull sources, and what new rows would mean for bills."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from billing.metering.csv_import import Outcome
+from billing.metering.meters import counted
+from billing.metering.models import Meter
+from billing.metering.sources.models import PullRun, PullSource, Upload
+from billing.metering.sources.states import UploadState
+from customers.models import Customer
+
+FAILING_AFTER = 3
+"""Failed runs in a row from which on a source is called failing."""
+ADDING = (Meter.Aggregation.COUNT, Meter.Aggregation.SUM)
+
+
+@dataclass
+class Effects:
+    """What new rows would add, by meter and customer (None: nobody claims the subject), gathered batch by batch.
+
+    `quantities` holds what counts and sums would grow by; of other meters only the events are counted.
+    """
+
+    quantities: dict[tuple[str, int | None], Decimal] = field(default_factory=dict)
+    events: Counter[tuple[str, int | None]] = field(default_factory=Counter)
+    invalid: Counter[tuple[str, int | None]] = field(default_factory=Counter)
+
+    def add(self, outcome: Outcome) -> None:
+        """Read the batch as it stands in the current transaction: one statement per meter that counts its types."""
+        if outcome.batch is None:
+            return
+        for meter in Meter.objects.filter(event_type__in=outcome.types):
+            for customer, value, events, invalid in _effect(meter, outcome):
+                key = meter.code, customer
+                self.quantities[key] = self.quantities.get(key, Decimal(0)) + value
+                self.events[key] += events
+                self.invalid[key] += invalid
+
+    def as_json(self, limit: int = 200) -> list[dict[str, Any]]:
+        """For people: the largest first, at most `limit`, with the names of meter and customer."""
+        customers = Customer.objects.in_bulk([pk for _, pk in self.events if pk])
+        meters = {meter.code: meter for meter in Meter.objects.all()}
+        rows = [
+            {
+                "meter": meters[code].name,
+                "unit": meters[code].unit,
+                "customer": str(customers[pk]) if pk else "",
+                "customer_id": pk,
+                "quantity": str(self.quantities[code, pk]) if meters[code].aggregation in ADDING else "",
+                "events": events,
+                "invalid": self.invalid[code, pk],
+            }
+            for (code, pk), events in self.events.most_common(limit)
+        ]
+        return sorted(rows, key=lambda row: (row["meter"], row["customer"] == "", row["customer"]))
+
+
+def _effect(meter: Meter, outcome: Outcome) -> list[tuple[int | None, Decimal, int, int]]:
+    """Customer, sum or count, events and invalid events of one batch for one meter."""
+    count = counted(meter)
+    value = "sum(c.value)" if meter.aggregation == Meter.Aggregation.SUM else "count(*)"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""SELECT u.customer_id, coalesce({value} FILTER (WHERE {count.valid}), 0),
+                       count(*) FILTER (WHERE {count.valid}), count(*) FILTER (WHERE NOT ({count.valid}))
+                FROM metering_event e
+                JOIN metering_type t ON t.id = e.type_id
+                JOIN metering_subject s ON s.id = e.subject_id
+                LEFT JOIN customers_usagesubject u ON u.subject = s.name
+                     AND (u.valid_from IS NULL OR u.valid_from <= e.ts) AND (u.valid_to IS NULL OR e.ts < u.valid_to)
+                CROSS JOIN LATERAL (SELECT {count.value.sql} AS value OFFSET 0) c
+                WHERE e.batch = %s AND e.ts BETWEEN %s AND %s AND t.name = %s{count.filters.sql}
+                GROUP BY 1""",
+            [*count.value.values, outcome.batch, outcome.start, outcome.end, meter.event_type, *count.filters.values],
+        )
+        return cursor.fetchall()
+
+
+def path_of(upload: Upload) -> Path:
+    """Where the uploaded file lies."""
+    return settings.UPLOAD_ROOT / f"{upload.pk}{Path(upload.name).suffix.lower()}"
+
+
+def errors_of(record: Upload | PullRun) -> Path:
+    """Where the rows that did not count are written."""
+    kind = "upload" if isinstance(record, Upload) else "pull"
+    return settings.UPLOAD_ROOT / f"{kind}-{record.pk}.errors.csv"
+
+
+def same_file(upload: Upload) -> Upload | None:
+    """The last import of the very same file, if there is one."""
+    return (
+        Upload.objects.filter(sha256=upload.sha256, state=UploadState.DONE, pk__lt=upload.pk)
+        .exclude(pk=upload.pk)
+        .first()
+    )
+
+
+def earlier_mapping(upload: Upload) -> dict[str, Any] | None:
+    """How a file with the same columns was read before, the last time; None when none was."""
+    same = Upload.objects.filter(header=upload.header).exclude(pk=upload.pk).exclude(mapping={})
+    return same.order_by("-pk").values_list("mapping", flat=True).first()
+
+
+def with_running(sources: QuerySet[PullSource]) -> QuerySet[PullSource]:
+    """Sources, each with whether a run of it has begun and not ended."""
+    return sources.annotate(running=Exists(PullRun.objects.filter(source=OuterRef("pk"), finished_at=None)))
+
+
+def state_of(source: Any) -> str:
+    """In one word how a source (of `with_running`) stands; the most urgent first."""
+    if source.paused:
+        return "Paused"
+    if source.failures >= FAILING_AFTER:
+        return "Failing"
+    if source.silent_since:
+        return "Silent"
+    if not source.mapping:
+        return "Needs its columns"
+    if source.running:
+        return "Running"
+    return "Failed" if source.failures else "Waiting" if source.last_run_at else "New"
+
+
+def in_trouble() -> QuerySet[PullSource]:
+    """Sources that somebody should look at: silent, or failing again and again."""
+    return PullSource.objects.filter(Q(failures__gte=FAILING_AFTER) | Q(silent_since__isnull=False), paused=False)
+
+
+def next_run(source: PullSource, now: datetime) -> datetime:
+    """The first time behind `now` that lies whole intervals behind the one that is set."""
+    interval = timedelta(**{source.unit: source.every})
+    missed = max(0, (now - source.next_due_at) // interval + 1)
+    return source.next_due_at + missed * interval
