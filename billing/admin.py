@@ -5,4 +5,5 @@ from billing.catalog.contract_admin import *  # noqa: F403
 from billing.invoicing.admin import *  # noqa: F403
 from billing.invoicing.run_admin import *  # noqa: F403
 from billing.metering.admin import *  # noqa: F403
+from billing.metering.sources.admin import *  # noqa: F403
 from billing.payments.admin import *  # noqa: F403

@@ -53,6 +53,7 @@ NAVIGATION: list[dict[str, Any]] = [
             entry("Products", "inventory_2", "billing_product"),
             entry("Meters", "speed", "billing_meter") | {"active": at_meters},
             page("Unmatched usage", "help_center", "billing_unmatched", "billing.view_meter"),
+            entry("Uploads", "upload_file", "billing_upload"),
         ],
     },
     {
@@ -74,6 +75,7 @@ NAVIGATION: list[dict[str, Any]] = [
         "separator": True,
         "items": [
             entry("API keys", "key", "billing_apikey"),
+            entry("Pull sources", "cloud_download", "billing_pullsource"),
             entry("Queued tasks", "pending_actions", "django_q_ormq"),
             entry("Failed tasks", "error", "django_q_failure"),
             entry("Schedules", "schedule", "django_q_schedule"),

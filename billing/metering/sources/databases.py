@@ -1,7 +1,7 @@
-"""Rows of an SQL query, from PostgreSQL: read-only, with a time limit, row by row, each cell as the text it prints as."""
+"""Rows of an SQL query, from PostgreSQL: read-only, within a time limit, row by row, each cell as exact text."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -85,8 +85,8 @@ def opened(address: str, query: str, column: str, position: str, secrets: Secret
             raise unreachable(address, error, secrets) from None
         except psycopg.Error as error:
             raise SourceError(secrets.hide(f"The query does not work: {' '.join(str(error).split())}")) from None
-        yield Query(cursor, column, address, secrets)
-        connection.rollback()
+        with closing(cursor):
+            yield Query(cursor, column, address, secrets)
 
 
 def _ask(connection: psycopg.Connection[Any], query: str, position: str) -> Any:
@@ -97,7 +97,11 @@ def _ask(connection: psycopg.Connection[Any], query: str, position: str) -> Any:
     for name, value in (("statement_timeout", str(milliseconds)), ("TimeZone", "UTC"), ("DateStyle", "ISO")):
         connection.execute("SELECT set_config(%s, %s, true)", [name, value])
     cursor = connection.cursor(name="meterbook_pull")
-    cursor.execute(query.encode(), {"position": position})
+    try:
+        cursor.execute(query.encode(), {"position": position})
+    except BaseException:
+        cursor.close()
+        raise
     return cursor
 
 

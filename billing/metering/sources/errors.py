@@ -31,7 +31,7 @@ class UnsetVariable(SourceError):
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"The environment variable {name} is not set; set it for the web server and the worker, and start both again."
+            f"The environment variable {name} is not set; set it for the web server and the worker, and restart both."
         )
 
 

@@ -1,6 +1,6 @@
-"""The worker's part of a pull source: one run looks at what is new, and each batch commits with the position behind it."""
+"""The worker's part of a pull source: a run fetches what is new, and each batch commits with the position behind it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -61,7 +61,7 @@ class _Work:
             if not self.run.dry_run:
                 position(outcome)
 
-        step = {"after": record} if self.run.dry_run else {"within": record}
+        step: dict[str, Any] = {"after": record} if self.run.dry_run else {"within": record}
         importing = Importing(
             mapping=mapping, origin=f"pull {self.source.name}", now=self.clock, dry_run=self.run.dry_run,
             epoch=table.epoch, **step,
@@ -232,6 +232,6 @@ def sample(source: PullSource, environ: Mapping[str, str]) -> Iterator[Table]:
         yield table
 
 
-def _first(rows: Iterator[Row]) -> Sequence[Any]:
+def _first(rows: Iterator[Row]) -> list[Row]:
     """The first rows, as many as a page shows."""
     return [row for row, _ in zip(rows, range(HEAD), strict=False)]

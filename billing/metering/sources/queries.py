@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from billing.metering.csv_import import Outcome
 from billing.metering.meters import counted
@@ -82,7 +82,8 @@ def _effect(meter: Meter, outcome: Outcome) -> list[tuple[int | None, Decimal, i
                 GROUP BY 1""",
             [*count.value.values, outcome.batch, outcome.start, outcome.end, meter.event_type, *count.filters.values],
         )
-        return cursor.fetchall()
+        rows: list[tuple[int | None, Decimal, int, int]] = cursor.fetchall()
+    return rows
 
 
 def path_of(upload: Upload) -> Path:
@@ -131,9 +132,13 @@ def state_of(source: Any) -> str:
     return "Failed" if source.failures else "Waiting" if source.last_run_at else "New"
 
 
-def in_trouble() -> QuerySet[PullSource]:
-    """Sources that somebody should look at: silent, or failing again and again."""
-    return PullSource.objects.filter(Q(failures__gte=FAILING_AFTER) | Q(silent_since__isnull=False), paused=False)
+def troubles() -> tuple[int, int, int]:
+    """How many sources there are, how many fail again and again, and how many of the others are silent. One query."""
+    failing, silent = Q(failures__gte=FAILING_AFTER, paused=False), Q(silent_since__isnull=False, paused=False)
+    counts = PullSource.objects.aggregate(
+        total=Count("pk"), failing=Count("pk", failing), silent=Count("pk", silent & ~failing)
+    )
+    return counts["total"], counts["failing"], counts["silent"]
 
 
 def next_run(source: PullSource, now: datetime) -> datetime:

@@ -25,7 +25,7 @@ Queue = Callable[[int], None]
 """What hands a row's id to the worker once the transaction is committed."""
 
 
-def receive_upload(*, file: UploadedFile, user: AbstractBaseUser | None, now: datetime) -> Upload:
+def receive_upload(*, file: "UploadedFile[Any]", user: AbstractBaseUser | None, now: datetime) -> Upload:
     """Keep an uploaded file, and read its header. UnreadableFile, and nothing kept, when it holds no rows."""
     name = Path(file.name or "file").name[-255:]
     digest = sha256()
@@ -175,10 +175,16 @@ def _mark_silent(now: datetime) -> None:
         if source.since + timedelta(hours=source.silent_after_hours or 0) < now
     ]
     for source in silent:
-        source.silent_since = source.since  # type: ignore[attr-defined]  # annotated
+        source.silent_since = source.since
     PullSource.objects.bulk_update(silent, ["silent_since"])
 
 
 def count_up(report: Any) -> dict[str, Any]:
     """An ImportReport as changes to the columns of `Counts`."""
     return {name: F(name) + getattr(report, name) for name in type(report).__slots__}
+
+
+def map_source(*, source: PullSource, mapping: dict[str, Any]) -> None:
+    """Say what the columns of a source are, from its next run on."""
+    PullSource.objects.filter(pk=source.pk).update(mapping=mapping)
+    source.refresh_from_db()

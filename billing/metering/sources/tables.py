@@ -42,8 +42,8 @@ class Table:
     """Names of columns, and rows numbered from 1 below them. `head` holds the first rows, which `rows` yields too.
 
     `epoch` is the day 0 of dates as serial numbers, in workbooks only; `progress` says how much has been read, of
-    1,000; `sheets` are the workbook's; `long_numbers` counts cells with more digits than a workbook keeps; `held` says, at
-    the end, whether a last row was left for later.
+    1,000; `sheets` are the workbook's; `long_numbers` counts cells with more digits than a workbook keeps; `held`
+    says, at the end, whether a last row was left for later.
     """
 
     header: list[str]

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db import InterfaceError, OperationalError
 
-from billing.metering.csv_import import Importing, Outcome, Row, import_rows
+from billing.metering.csv_import import Importing, Outcome, Row, RowProblem, import_rows
 from billing.metering.csv_mapping import CsvMapping, from_mapping
 from billing.metering.errors import MeteringError
 from billing.metering.sources import leases, queries
@@ -30,13 +30,15 @@ class Pause:
 
     def rows(self, rows: Iterator[Row], first: int = 1) -> Iterator[Row]:
         """The rows from number `first` on; the time is looked at every hundred rows."""
+        given = 0
         for number, cells in rows:
             if number < first:
                 continue
-            if number % 100 == 0 and self.time_is_up():
+            yield number, cells
+            given += 1
+            if given % 100 == 0 and self.time_is_up():  # before a row is taken that would not be given
                 self.cut = True
                 return
-            yield number, cells
 
 
 def run_upload(*, upload_id: int, clock: Callable[[], datetime], time_is_up: Callable[[], bool]) -> bool:
@@ -87,7 +89,8 @@ def _check(upload: Upload, lease: UUID, clock: Callable[[], datetime], pause: Pa
     """Read the file and store nothing. It begins anew each time, and ends after one run: a check is an estimate."""
     zero = dict.fromkeys(("rows", "accepted", "duplicates", "conflicts", "rejected", "errors_bytes", "progress"), 0)
     leases.renew(Upload, upload.pk, lease, clock(), **zero)
-    errors, effects, problems = ErrorsFile(queries.errors_of(upload), 0), queries.Effects(), []
+    errors, effects = ErrorsFile(queries.errors_of(upload), 0), queries.Effects()
+    problems: list[RowProblem] = []
     with (
         queries.path_of(upload).open("rb") as binary,
         open_table(binary, upload.name, upload.size, Reading(**upload.reading)) as table,
