@@ -23,13 +23,13 @@ from billing.metering.sources.tables import ENDINGS
 
 ROLES = [
     ("time", "Time of the event"),
-    ("subject", "Subject: whose usage"),
+    ("subject", "Subject (whose)"),
     ("type", "Type of event"),
     ("id", "Id of the row"),
     ("property", "Property"),
     ("none", "Not used"),
 ]
-KINDS = [("auto", "As each cell looks"), ("number", "Number"), ("string", "Text")]
+KINDS = [("auto", "As written"), ("number", "Number"), ("string", "Text")]
 ONCE = ("time", "subject", "type", "id")
 DELIMITERS = [(",", "Comma"), (";", "Semicolon"), ("\t", "Tab"), ("|", "Bar |")]
 
@@ -215,22 +215,26 @@ class PullSourceForm(forms.ModelForm):
             "name", "kind", "address", "options", "query", "cursor_column", "position", "every", "unit", "next_due_at",
             "silent_after_hours",
         )  # fmt: skip
-        widgets = {"query": UnfoldAdminTextareaWidget(attrs={"rows": 4})}
+        widgets = {
+            "query": UnfoldAdminTextareaWidget(attrs={"rows": 4}),
+            "options": UnfoldAdminTextareaWidget(attrs={"rows": 2}),
+        }
 
     def clean(self) -> dict[str, Any]:
         """An address that may be used, without secrets in it; each problem at its field."""
         values = super().clean() or self.cleaned_data
-        if "address" not in values or "kind" not in values:
+        address = values.get("address")
+        if address is None:
             return values
         values["options"] = values.get("options") or {}
-        self._hold("address", check_secrets, values["address"], values["options"])
-        if values["kind"] == PullSource.Kind.FILES:
-            self._hold("address", check_folder, values["address"])
+        self._hold("address", check_secrets, address, values["options"])
+        if values.get("kind", self.instance.kind) == PullSource.Kind.FILES:  # it is no field once it stands
+            self._hold("address", check_folder, address)
             return values | {"query": "", "cursor_column": "", "position": ""}
         if not values.get("query"):
             self.add_error("query", "Write the query, e.g. SELECT … WHERE id > :position ORDER BY id.")
         else:
-            self._hold("query", check_query, values["address"], values["query"])
+            self._hold("query", check_query, address, values["query"])
         for field, why in (
             ("cursor_column", "Name the column that the query is ordered by."),
             ("position", "Say where to begin, e.g. 0 or 2026-01-01."),

@@ -116,8 +116,8 @@ class PullSource(Leased):
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, editable=False, related_name="+"
     )
     created_at = models.DateTimeField(editable=False)
-    last_run_at = models.DateTimeField(null=True, editable=False)
-    last_new_at = models.DateTimeField(null=True, editable=False, help_text="When a new row last came.")
+    last_run_at = models.DateTimeField("last run", null=True, editable=False)
+    last_new_at = models.DateTimeField("last new row", null=True, editable=False)
     silent_since = models.DateTimeField(null=True, editable=False)
     failures = models.IntegerField(default=0, editable=False, help_text="Failed runs since the last good one.")
     last_error = models.TextField(blank=True, editable=False)

@@ -32,10 +32,27 @@ SOURCE_BADGES = {
     "Silent": "danger",
     "Needs its columns": "warning",
 }
-PLACES = ("kind", "address", "options", "query", "cursor_column")
+PLACES = {
+    None: ("address", "options", "query", "cursor_column", "position"),  # not known yet: the page shows what is needed
+    PullSource.Kind.FILES: ("address", "options"),
+    PullSource.Kind.SQL: ("address", "query", "cursor_column", "position"),
+}
 
 
-class RunInline(RecordInline):
+def _figure(count: int) -> str:
+    """A count in a column of its own, aligned right."""
+    return format_html('<span class="mb-figure">{}</span>', quantity_text(count))
+
+
+class SourceInline(RecordInline):
+    """What belongs to a source, and is seen by those who may see it."""
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """See the source's."""
+        return bool(request.user.has_perm("billing.view_pullsource"))
+
+
+class RunInline(SourceInline):
     """What the last runs found."""
 
     model = PullRun
@@ -64,27 +81,27 @@ class RunInline(RecordInline):
     @display(description="Rows")
     def rows_count(self, run: PullRun) -> str:
         """Rows that were read."""
-        return quantity_text(run.rows)
+        return _figure(run.rows)
 
     @display(description="Accepted")
     def accepted_count(self, run: PullRun) -> str:
         """Rows that became events."""
-        return quantity_text(run.accepted)
+        return _figure(run.accepted)
 
     @display(description="Duplicates")
     def duplicates_count(self, run: PullRun) -> str:
         """Rows that were known."""
-        return quantity_text(run.duplicates)
+        return _figure(run.duplicates)
 
     @display(description="Conflicts")
     def conflicts_count(self, run: PullRun) -> str:
         """Rows that were known with another content."""
-        return quantity_text(run.conflicts)
+        return _figure(run.conflicts)
 
     @display(description="Rejected")
     def rejected_count(self, run: PullRun) -> str:
         """Rows that cannot be read."""
-        return quantity_text(run.rejected)
+        return _figure(run.rejected)
 
     @display(description="Errors file")
     def errors(self, run: PullRun) -> str:
@@ -96,7 +113,7 @@ class RunInline(RecordInline):
         )
 
 
-class FileInline(RecordInline):
+class FileInline(SourceInline):
     """How far each file has been read."""
 
     model = PullFile
@@ -108,7 +125,7 @@ class FileInline(RecordInline):
     @display(description="Rows read")
     def rows_count(self, file: PullFile) -> str:
         """The position."""
-        return quantity_text(file.rows)
+        return _figure(file.rows)
 
     @display(description="Last read")
     def read(self, file: PullFile) -> str:
@@ -127,21 +144,15 @@ class PullSourceAdmin(OfficeAdmin):
     empty_hint = "Usage can be fetched on a schedule: files of a folder or bucket, or rows of an SQL query."
     actions_detail = ("columns", "run_now", "dry_run", "pause", "go_on")
     has_steer_permission = granted("billing.change_pullsource")
-    conditional_fields = {
-        "query": "kind == 'sql'",
-        "cursor_column": "kind == 'sql'",
-        "position": "kind == 'sql'",
-        "options": "kind == 'files'",
-    }
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PullSource]:
         """With whether a run is under way."""
         return queries.with_running(super().get_queryset(request))
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """A source that exists shows how it stands, too."""
-        when = ("When", {"fields": (("every", "unit"), ("next_due_at", "silent_after_hours"))})
-        where = (None, {"fields": (("name", "kind"), *PLACES[1:], "position")})
+        """A source that exists shows how it stands, and what its kind needs."""
+        when = ("When", {"fields": (("every", "unit"), "next_due_at", "silent_after_hours")})
+        where = (None, {"fields": (("name", "kind"), *PLACES[obj and obj.kind])})
         stands = ("How it stands", {"fields": (("source_state", "last_run_at", "last_new_at"), "trouble")})
         return (stands, where, when) if obj else (where, when)
 

@@ -1,4 +1,4 @@
-"""Files of a folder are fetched once, grow, change and fail; a source keeps its position and tells when it is silent."""
+"""Files of a folder are fetched once, grow, change and fail; a source keeps its position and says when it is silent."""
 
 import os
 from datetime import timedelta
@@ -14,7 +14,17 @@ from billing.metering.sources import leases, queries, services
 from billing.metering.sources.models import PullFile, PullSource
 from billing.metering.sources.pulling import INTERRUPTED, run_pull
 from tests.billing.metering.sources.helpers import (
-    LINES, MAPPING, NOW, counts, make_source, never, nowhere, pull, tokens, workbook, write,
+    LINES,
+    MAPPING,
+    NOW,
+    counts,
+    make_source,
+    never,
+    nowhere,
+    pull,
+    tokens,
+    workbook,
+    write,
 )  # fmt: skip
 
 pytestmark = pytest.mark.django_db

@@ -15,12 +15,16 @@ from billing.metering.models import Event
 from billing.metering.sources import addresses, leases
 from billing.metering.sources.errors import RefusedAddress, UnsetVariable
 from billing.metering.sources.models import PullSource
-from tests.billing.metering.sources.helpers import MAPPING, NOW, counts, make_source, pull, tokens
+from tests.billing.metering.sources.helpers import MAPPING, counts, make_source, pull, tokens
 
 pytestmark = pytest.mark.django_db
 REST = "now() AS time, 'acme' AS customer, 1 AS tokens WHERE :position::text <> '' ORDER BY 1"
 QUERY = "SELECT id, at AS time, customer, tokens FROM calls WHERE id > :position ORDER BY id"
-SQL_MAPPING = MAPPING | {"columns": {"time": "time", "subject": "customer", "id": "id"}, "ids": "column", "source": "crm"}
+SQL_MAPPING = MAPPING | {
+    "columns": {"time": "time", "subject": "customer", "id": "id"},
+    "ids": "column",
+    "source": "crm",
+}
 
 
 @pytest.fixture
@@ -156,7 +160,10 @@ def test_a_dry_run_leaves_the_position(other: Any) -> None:
         ("SELEC :position ORDER BY 1", "The query does not work: syntax error"),
         ("SELECT id FROM calls WHERE id > :position ORDER BY id; DROP TABLE calls", "cannot insert multiple commands"),
         ("SELECT tokens FROM calls WHERE id > :position ORDER BY id", "returns no column 'id'"),
-        ("SELECT id, at AS time, customer, tokens FROM calls WHERE id > :position ORDER BY id DESC", "not come in order"),
+        (
+            "SELECT id, at AS time, customer, tokens FROM calls WHERE id > :position ORDER BY id DESC",
+            "not come in order",
+        ),
         ("SELECT id FROM calls ORDER BY id", "never says :position"),
         ("SELECT id FROM calls WHERE id > :position", "has no ORDER BY"),
     ],

@@ -18,7 +18,11 @@ from billing.metering.sources.tables import Reading, open_table
 from tests.billing.metering.sources.helpers import MAPPING, bring_in, check, counts, receive, workbook
 
 HEADER = ["time", "customer", "tokens"]
-ROW = [datetime(2026, 2, 1, 8), "acme", 1]
+ROW = [
+    datetime(2026, 2, 1, 8),  # noqa: DTZ001  as a workbook has it
+    "acme",
+    1,
+]
 
 
 def read(content: bytes, name: str = "usage.csv", **reading: Any) -> tuple[list[str], list[Any]]:
@@ -86,7 +90,19 @@ def test_a_row_that_is_being_written_waits() -> None:
 
 
 def test_cells_of_a_workbook_are_exact_text() -> None:
-    cells = [0.1, 1 / 3, 12, 1e20, True, None, datetime(2026, 2, 1, 8, 30, 15), date(2026, 2, 1), time(8, 30), "007", "x"]
+    cells = [
+        0.1,
+        1 / 3,
+        12,
+        1e20,
+        True,
+        None,
+        datetime(2026, 2, 1, 8, 30, 15),  # noqa: DTZ001
+        date(2026, 2, 1),
+        time(8, 30),
+        "007",
+        "x",
+    ]
     header = [f"c{place}" for place in range(len(cells))]
     assert read(workbook(header, cells), "u.xlsx")[1] == [
         (1, ["0.1", "0.3333333333333333", "12", "100000000000000000000", "true", "", "2026-02-01 08:30:15",
@@ -144,7 +160,9 @@ def test_texts_that_would_fill_the_memory_are_refused(monkeypatch: Any) -> None:
 
 @pytest.mark.django_db
 def test_dates_of_a_workbook_are_in_the_zone_of_the_mapping() -> None:
-    content = workbook(HEADER, ROW, [46054.25, "acme", 2], ["2026-02-01 10:00:00+00:00", "acme", 3], [time(8), "acme", 4])
+    content = workbook(
+        HEADER, ROW, [46054.25, "acme", 2], ["2026-02-01 10:00:00+00:00", "acme", 3], [time(8), "acme", 4]
+    )
     upload = bring_in(receive(content, "usage.xlsx"), MAPPING | {"zone": "Europe/Berlin"})
     assert counts(upload) == (4, 3, 0, 0, 1)
     assert list(Event.objects.order_by("n").values_list("ts__hour", flat=True)) == [7, 5, 10]

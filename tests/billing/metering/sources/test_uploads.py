@@ -15,7 +15,18 @@ from billing.metering.sources.models import Upload
 from billing.metering.sources.states import UploadState
 from tests import factories
 from tests.billing.metering.sources.helpers import (
-    LINES, MAPPING, NOW, bring_in, check, clock, counts, never, nowhere, receive, tokens, workbook,
+    LINES,
+    MAPPING,
+    NOW,
+    bring_in,
+    check,
+    clock,
+    counts,
+    never,
+    nowhere,
+    receive,
+    tokens,
+    workbook,
 )  # fmt: skip
 
 pytestmark = pytest.mark.django_db
