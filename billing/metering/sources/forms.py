@@ -218,6 +218,7 @@ class PullSourceForm(forms.ModelForm):
         widgets = {
             "query": UnfoldAdminTextareaWidget(attrs={"rows": 4}),
             "options": UnfoldAdminTextareaWidget(attrs={"rows": 2}),
+            "position": UnfoldAdminTextInputWidget,
         }
 
     def clean(self) -> dict[str, Any]:

@@ -109,8 +109,9 @@ class PullSource(Leased):
     unit = models.CharField(max_length=10, choices=Unit, default=Unit.HOURS)
     next_due_at = models.DateTimeField("next run", help_text="In UTC. Runs follow it at the interval above.")
     silent_after_hours = models.PositiveIntegerField(
-        null=True, blank=True, help_text="Report when no new row has come for so many hours. Empty: never."
-    )
+        "silent after (hours)", null=True, blank=True,
+        help_text="Report when no new row has come for so many hours. Empty: never.",
+    )  # fmt: skip
     paused = models.BooleanField(default=False, editable=False)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, editable=False, related_name="+"
