@@ -76,6 +76,8 @@ NAVIGATION: list[dict[str, Any]] = [
         "items": [
             entry("API keys", "key", "billing_apikey"),
             entry("Pull sources", "cloud_download", "billing_pullsource"),
+            entry("Conflicts", "call_split", "billing_eventconflict"),
+            entry("Rejections", "block", "billing_eventreject"),
             entry("Queued tasks", "pending_actions", "django_q_ormq"),
             entry("Failed tasks", "error", "django_q_failure"),
             entry("Schedules", "schedule", "django_q_schedule"),

@@ -21,7 +21,7 @@ from django.db import transaction
 from billing.metering import services
 from billing.metering.csv_mapping import CsvMapping, DataColumn
 from billing.metering.errors import ImportMappingError
-from billing.metering.validate import NewEvent
+from billing.metering.validate import MAX_EXAMPLE, NewEvent, Problem, Reading
 from billing.money import AmountError, parse_decimal, plain
 from billing.periods import zone
 
@@ -154,32 +154,38 @@ def import_rows(*, header: Sequence[str], rows: Iterator[Row], importing: Import
 
 def _import_batch(batch: list[Row], convert: "Converter", importing: Importing) -> Outcome:
     """Import some rows in one transaction."""
-    events: list[NewEvent] = []
-    places: list[tuple[int, str]] = []
-    problems: list[RowProblem] = []
-    for number, cells in batch:
+    reading = Reading([], [])
+    for place, (number, cells) in enumerate(batch):
         try:
-            events.append(convert(number, cells))
-            places.append((number, text_of(cells)))
+            reading.events.append((place, convert(number, cells)))
         except BadRow as bad:
-            problems.append(RowProblem(number, bad.code, bad.message, text_of(cells)))
+            reading.problems.append(Problem(place, None, bad.code, bad.message))
+            reading.examples[bad.code] = text_of(cells)[:MAX_EXAMPLE]
     with transaction.atomic():
         report = services.ingest(
-            events=events, origin=importing.origin, default_source=importing.mapping.source, now=importing.now(),
+            events=reading, origin=importing.origin, default_source=importing.mapping.source, now=importing.now(),
             backfill_id=importing.backfill_id,
         )  # fmt: skip
-        problems += [RowProblem(places[e.index][0], e.code, e.message, places[e.index][1])
-                     for e in (*report.rejected, *report.conflicts)]  # fmt: skip
-        rejected = len(problems) - len(report.conflicts)
-        counts = ImportReport(len(batch), report.accepted, report.duplicates, len(report.conflicts), rejected)
-        times = sorted(event.time for event in events if event.time) if report.batch else []
-        outcome = Outcome(
-            counts, sorted(problems, key=lambda each: each.row), batch[-1][0], report.batch,
-            times[0] if times else None, times[-1] if times else None, frozenset(event.type for event in events),
-        )  # fmt: skip
+        outcome = _outcome(batch, reading, report)
         importing.within(outcome)
         transaction.set_rollback(importing.dry_run)
     return outcome
+
+
+def _outcome(batch: list[Row], reading: Reading, report: services.IngestReport) -> Outcome:
+    """What became of the rows, by their numbers."""
+    refused = sorted((*report.rejected, *report.conflicts), key=lambda each: each.index)
+    problems = [
+        RowProblem(batch[each.index][0], each.code, each.message, text_of(batch[each.index][1])) for each in refused
+    ]
+    counts = ImportReport(
+        len(batch), report.accepted, report.duplicates, len(report.conflicts), len(report.rejected)
+    )  # fmt: skip
+    events = [event for _, event in reading.events] if report.batch else []
+    times = sorted(event.time for event in events if event.time)
+    start, end = (times[0], times[-1]) if times else (None, None)
+    types = frozenset(event.type for event in events)
+    return Outcome(counts, problems, batch[-1][0], report.batch, start, end, types)
 
 
 def numbered(reader: Iterator[list[str]]) -> Iterator[Row]:

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0004_rollups'),
+        ('billing', '0006_ingest_reports'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -11,8 +11,9 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
+from billing.metering import counting
 from billing.metering.csv_import import Outcome
-from billing.metering.meters import counted
+from billing.metering.meters.fragments import Fragment
 from billing.metering.models import Meter
 from billing.metering.sources.models import PullRun, PullSource, Upload
 from billing.metering.sources.states import UploadState
@@ -30,17 +31,17 @@ class Effects:
     `quantities` holds what counts and sums would grow by; of other meters only the events are counted.
     """
 
-    quantities: dict[tuple[str, int | None], Decimal] = field(default_factory=dict)
-    events: Counter[tuple[str, int | None]] = field(default_factory=Counter)
-    invalid: Counter[tuple[str, int | None]] = field(default_factory=Counter)
+    quantities: dict[tuple[int, int | None], Decimal] = field(default_factory=dict)
+    events: Counter[tuple[int, int | None]] = field(default_factory=Counter)
+    invalid: Counter[tuple[int, int | None]] = field(default_factory=Counter)
 
     def add(self, outcome: Outcome) -> None:
         """Read the batch as it stands in the current transaction: one statement per meter that counts its types."""
         if outcome.batch is None:
             return
-        for meter in Meter.objects.filter(event_type__in=outcome.types):
+        for meter in Meter.objects.filter(superseded_at=None, event_type__in=outcome.types):
             for customer, value, events, invalid in _effect(meter, outcome):
-                key = meter.code, customer
+                key = meter.pk, customer
                 self.quantities[key] = self.quantities.get(key, Decimal(0)) + value
                 self.events[key] += events
                 self.invalid[key] += invalid
@@ -48,39 +49,39 @@ class Effects:
     def as_json(self, limit: int = 200) -> list[dict[str, Any]]:
         """For people: the largest first, at most `limit`, with the names of meter and customer."""
         customers = Customer.objects.in_bulk([pk for _, pk in self.events if pk])
-        meters = {meter.code: meter for meter in Meter.objects.all()}
+        meters = Meter.objects.in_bulk({meter for meter, _ in self.events})
         rows = [
             {
-                "meter": meters[code].name,
-                "unit": meters[code].unit,
+                "meter": meters[meter].name,
+                "unit": meters[meter].unit,
                 "customer": str(customers[pk]) if pk else "",
                 "customer_id": pk,
-                "quantity": str(self.quantities[code, pk]) if meters[code].aggregation in ADDING else "",
+                "quantity": str(self.quantities[meter, pk]) if meters[meter].aggregation in ADDING else "",
                 "events": events,
-                "invalid": self.invalid[code, pk],
+                "invalid": self.invalid[meter, pk],
             }
-            for (code, pk), events in self.events.most_common(limit)
+            for (meter, pk), events in self.events.most_common(limit)
         ]
         return sorted(rows, key=lambda row: (row["meter"], row["customer"] == "", row["customer"]))
 
 
 def _effect(meter: Meter, outcome: Outcome) -> list[tuple[int | None, Decimal, int, int]]:
     """Customer, sum or count, events and invalid events of one batch for one meter."""
-    count = counted(meter)
-    value = "sum(c.value)" if meter.aggregation == Meter.Aggregation.SUM else "count(*)"
+    batch = Fragment(
+        """metering_event e
+           JOIN metering_type t ON t.id = e.type_id AND t.name = %s AND e.batch = %s AND e.ts BETWEEN %s AND %s
+           JOIN metering_subject s ON s.id = e.subject_id
+           LEFT JOIN customers_usagesubject u ON u.subject = s.name
+                AND (u.valid_from IS NULL OR u.valid_from <= e.ts) AND (u.valid_to IS NULL OR e.ts < u.valid_to)""",
+        (meter.event_type, outcome.batch, outcome.start, outcome.end),
+    )
+    found = counting.events(meter, counting.Source(batch, "true", "u.customer_id"))
+    value = "coalesce(sum(value) FILTER (WHERE valid), 0)" if meter.aggregation == Meter.Aggregation.SUM else "count(*)"
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""SELECT u.customer_id, coalesce({value} FILTER (WHERE {count.valid}), 0),
-                       count(*) FILTER (WHERE {count.valid}), count(*) FILTER (WHERE NOT ({count.valid}))
-                FROM metering_event e
-                JOIN metering_type t ON t.id = e.type_id
-                JOIN metering_subject s ON s.id = e.subject_id
-                LEFT JOIN customers_usagesubject u ON u.subject = s.name
-                     AND (u.valid_from IS NULL OR u.valid_from <= e.ts) AND (u.valid_to IS NULL OR e.ts < u.valid_to)
-                CROSS JOIN LATERAL (SELECT {count.value.sql} AS value OFFSET 0) c
-                WHERE e.batch = %s AND e.ts BETWEEN %s AND %s AND t.name = %s{count.filters.sql}
-                GROUP BY 1""",
-            [*count.value.values, outcome.batch, outcome.start, outcome.end, meter.event_type, *count.filters.values],
+            f"""SELECT key, {value}, count(*) FILTER (WHERE valid), count(*) FILTER (WHERE NOT valid)
+                FROM ({found.sql}) x GROUP BY key""",
+            found.values,
         )
         rows: list[tuple[int | None, Decimal, int, int]] = cursor.fetchall()
     return rows
