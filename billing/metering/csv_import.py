@@ -287,12 +287,12 @@ def _json(cell: str, column: DataColumn) -> bytes:
 
 
 def text_of(cells: list[str] | str) -> str:
-    """A row as it stands in a CSV file."""
+    """A row as it stands in a CSV file; what is no character is written as an escape, so that it can be stored."""
     if isinstance(cells, str):
         return ""
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(cells)
-    return line.getvalue()
+    return line.getvalue().replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
 
 
 def serial_time(text: str, epoch: datetime) -> datetime:

@@ -1,10 +1,13 @@
 """Files that people upload, and places that usage is fetched from, each with the position that it stands at."""
 
+from typing import Any
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
 from billing.metering.corrections.models import Backfill
+from billing.metering.csv_import import ImportReport
 from billing.metering.sources.states import UploadState
 
 
@@ -23,6 +26,11 @@ class Counts(models.Model):
 
     def __str__(self) -> str:
         return f"{self.rows:,} rows"
+
+    @staticmethod
+    def plus(report: ImportReport) -> dict[str, Any]:
+        """The changes that add a report to what stands in the database."""
+        return {name: models.F(name) + getattr(report, name) for name in ImportReport.__slots__}
 
 
 class Leased(models.Model):

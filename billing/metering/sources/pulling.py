@@ -18,8 +18,7 @@ from billing.metering.sources.addresses import Secrets
 from billing.metering.sources.errors import LeaseLost, NotNow
 from billing.metering.sources.errors_file import ErrorsFile
 from billing.metering.sources.folders import Folder, Found
-from billing.metering.sources.models import PullFile, PullRun, PullSource
-from billing.metering.sources.services import count_up
+from billing.metering.sources.models import Counts, PullFile, PullRun, PullSource
 from billing.metering.sources.tables import HEAD, Reading, Table, open_table
 from billing.metering.sources.uploading import Pause
 
@@ -49,7 +48,7 @@ class _Work:
         if outcome.report.accepted and not self.run.dry_run:
             changes = {"last_new_at": now, "silent_since": None}
         leases.renew(PullSource, self.source.pk, self.lease, now, **changes)
-        PullRun.objects.filter(pk=self.run.pk).update(**count_up(outcome.report), errors_bytes=position)
+        PullRun.objects.filter(pk=self.run.pk).update(**Counts.plus(outcome.report), errors_bytes=position)
 
     def take_in(
         self, table: Table, rows: Iterator[Row], mapping: CsvMapping, file: str, position: Callable[[Outcome], None]

@@ -10,10 +10,10 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Q
 from django.db.models.functions import Coalesce
 
-from billing.metering.corrections.models import Backfill
+from billing.metering.corrections.services import make_backfill
 from billing.metering.sources import queries
 from billing.metering.sources.errors import NotNow, SourceError
 from billing.metering.sources.leases import PATIENCE
@@ -76,12 +76,8 @@ def import_upload(*, upload: Upload, user: AbstractBaseUser | None, queue: Queue
     """Have the worker import the file as it was checked, as one backfill that can be taken back as a whole."""
     fresh = {"rows": 0, "accepted": 0, "duplicates": 0, "conflicts": 0, "rejected": 0, "errors_bytes": 0, "progress": 0}
     with transaction.atomic():
-        backfill = upload.backfill or Backfill.objects.create(
-            name=f"Upload {upload.pk}: {upload.name}"[:200],
-            reason=f"The file {upload.name}, uploaded in the admin.",
-            created_by_id=user.pk if user else None,
-            created_at=now,
-        )
+        name, reason = f"Upload {upload.pk}: {upload.name}"[:200], f"The file {upload.name}, uploaded in the admin."
+        backfill = upload.backfill or make_backfill(name=name, reason=reason, user=user, now=now)
         _move(upload, UploadState.IMPORTING, queue, now, backfill=backfill, **fresh)
 
 
@@ -177,11 +173,6 @@ def _mark_silent(now: datetime) -> None:
     for source in silent:
         source.silent_since = source.since
     PullSource.objects.bulk_update(silent, ["silent_since"])
-
-
-def count_up(report: Any) -> dict[str, Any]:
-    """An ImportReport as changes to the columns of `Counts`."""
-    return {name: F(name) + getattr(report, name) for name in type(report).__slots__}
 
 
 def map_source(*, source: PullSource, mapping: dict[str, Any]) -> None:

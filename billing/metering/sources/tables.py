@@ -21,6 +21,7 @@ HEAD: Final = 10
 """Rows that are looked at ahead: to show them, and to see whether the first line names the columns."""
 LINE_LIMIT: Final = 1_000_000
 """Characters of one line of a CSV file."""
+MOST_COLUMNS: Final = 200
 _SAMPLE: Final = 65_536
 ENDINGS: Final = (".csv", ".tsv", ".txt", ".xlsx")
 
@@ -95,7 +96,10 @@ def _csv(binary: BinaryIO, name: str, size: int, reading: Reading, start: bytes)
     stream = io.TextIOWrapper(binary, encoding="utf-8-sig", errors="surrogateescape", newline="")
     source = _Lines(stream, name)
     reader = csv.reader(source, delimiter=delimiter)
-    header = [cell.strip() for cell in next(reader, [])]
+    try:
+        header = [cell.strip() for cell in next(reader, [])]
+    except csv.Error as error:
+        raise UnreadableFile(f"The first line of {name} cannot be read as CSV ({error}); check its quotes.") from None
     rows = numbered(reader)
     if not reading.whole:
         rows = _ended(rows, source)
@@ -143,6 +147,10 @@ def _ended(rows: Iterator[Row], lines: _Lines) -> Iterator[Row]:
 
 def _checked(name: str, header: list[str], rows: Iterator[Row], table: Table) -> Table:
     """The table with its header and rows, unless the header cannot be one."""
+    if len(header) > MOST_COLUMNS:
+        raise UnreadableFile(
+            f"{name} has {len(header):,} columns; at most {MOST_COLUMNS} can be named. Leave some out."
+        )
     head = list(islice(rows, HEAD))
     wide = [len(cells) for _, cells in head if isinstance(cells, list)]
     if wide and min(wide) > len(header):

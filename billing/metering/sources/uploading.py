@@ -13,8 +13,7 @@ from billing.metering.errors import MeteringError
 from billing.metering.sources import leases, queries
 from billing.metering.sources.errors import LeaseLost
 from billing.metering.sources.errors_file import ErrorsFile
-from billing.metering.sources.models import Upload
-from billing.metering.sources.services import count_up
+from billing.metering.sources.models import Counts, Upload
 from billing.metering.sources.states import UploadState
 from billing.metering.sources.tables import Reading, Table, open_table
 
@@ -99,7 +98,7 @@ def _check(upload: Upload, lease: UUID, clock: Callable[[], datetime], pause: Pa
         def after(outcome: Outcome) -> None:
             problems.extend(outcome.problems[: SHOWN - len(problems)])
             position = errors.add(upload.name, outcome.problems)
-            changes = count_up(outcome.report) | {"errors_bytes": position, "progress": table.progress()}
+            changes = Counts.plus(outcome.report) | {"errors_bytes": position, "progress": table.progress()}
             leases.renew(Upload, upload.pk, lease, clock(), **changes)
 
         _read(upload, errors, table, pause.rows(table.rows), clock, dry_run=True, within=effects.add, after=after)
@@ -124,7 +123,7 @@ def _import(upload: Upload, lease: UUID, clock: Callable[[], datetime], pause: P
 
         def within(outcome: Outcome) -> None:
             position = errors.add(upload.name, outcome.problems)
-            changes = count_up(outcome.report) | {"errors_bytes": position, "progress": table.progress()}
+            changes = Counts.plus(outcome.report) | {"errors_bytes": position, "progress": table.progress()}
             leases.renew(Upload, upload.pk, lease, clock(), **changes)
 
         rows = pause.rows(table.rows, upload.rows + 1)

@@ -68,6 +68,8 @@ def test_a_byte_order_mark_is_no_part_of_the_first_name() -> None:
         ("a,b\n1,2\n".encode("utf-16"), "usage.csv", "no text in UTF-8; save it as “CSV UTF-8”"),
         ("größe,b\n1,2\n".encode("latin-1"), "usage.csv", "not in UTF-8"),
         (b"Usage of February\na,b,c\n1,2,3\n", "usage.csv", "it seems to be a title. Delete the lines above"),
+        (b'"' + b"a" * 200_000, "usage.csv", "cannot be read as CSV"),
+        (b"a," * 300, "usage.csv", "has 301 columns; at most 200 can be named"),
         (b"a,,c\n1,2,3\n", "usage.csv", "Column 2 of usage.csv has no name"),
         (b"a,b,a\n1,2,3\n", "usage.csv", "names the column 'a' twice"),
     ],

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from billing.metering import csv_import
+from billing.metering.corrections.models import VoidedEvent
+from billing.metering.corrections.services import revert
 from billing.metering.models import Event, EventBatch, EventSource
 from billing.metering.sources import leases, queries, services, uploading
 from billing.metering.sources.errors import LeaseLost, NotNow, SourceError
@@ -53,12 +55,14 @@ def test_a_check_says_what_would_happen_and_stores_nothing() -> None:
     assert not EventSource.objects.exists()
 
 
-def test_an_import_is_a_backfill_of_its_own() -> None:
+def test_an_import_is_a_backfill_that_can_be_taken_back_as_a_whole() -> None:
     upload = bring_in(receive(LINES))
     batch = EventBatch.objects.get()
     assert batch.origin == "upload usage.csv"
     assert upload.backfill is not None
     assert batch.backfill_id == upload.backfill.pk
+    revert(backfill=upload.backfill, reason="The wrong month.", user=None, now=NOW)
+    assert VoidedEvent.objects.count() == 5
 
 
 def test_the_same_file_again_adds_nothing_and_a_longer_one_its_new_rows() -> None:
@@ -190,3 +194,16 @@ def test_what_holds_no_rows_is_not_kept() -> None:
         receive(["time,customer"])
     assert not Upload.objects.exists()
     assert not list(queries.settings.UPLOAD_ROOT.glob("*"))
+
+
+def test_rows_that_are_no_text_are_named_and_the_others_kept() -> None:
+    good = [f"2026-02-01 00:00:00,acme,{n}" for n in range(3000)]
+    text = "\n".join(
+        [LINES[0], *good, "2026-02-01 00:00:00,acm\u00e9,1", "2026-02-01 00:00:00,ac\0me,1", "x" * 200_000]
+    )
+    upload = receive(text.encode("latin-1"))
+    found = check(upload)
+    assert [(row, code) for row, code, *_ in found["problems"]] == [
+        (3001, "not_utf8"), (3002, "nul_character"), (3003, "invalid_csv"),
+    ]  # fmt: skip
+    assert counts(bring_in(receive(text.encode("latin-1")))) == (3003, 3000, 0, 0, 3)
