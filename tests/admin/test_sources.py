@@ -66,6 +66,11 @@ def step(client: Client, upload: Upload, name: str) -> Any:
     return client.post(reverse("admin:billing_upload_step", args=[upload.pk]), {name: "1"})
 
 
+def press(client: Client, button: str, source: PullSource) -> Any:
+    """Send a button's dialog off."""
+    return client.post(reverse(f"admin:billing_pullsource_{button}", args=[source.pk]), {"_form_submitted": "True"})
+
+
 def columns(client: Client, upload: Upload, **changes: str) -> Any:
     return client.post(reverse("admin:billing_upload_columns", args=[upload.pk]), COLUMNS | {"go": "1"} | changes)
 
@@ -171,8 +176,7 @@ def test_who_may_only_look_can_neither_upload_nor_steer(clerk: Callable[..., Cli
     refused = [
         send(client), step(client, upload, "import"), columns(client, upload),
         client.get(reverse("admin:billing_pull_columns", args=[source.pk])),
-        client.get(reverse("admin:billing_pullsource_run_now", args=[source.pk])),
-        client.get(reverse("admin:billing_pullsource_pause", args=[source.pk])),
+        press(client, "run_now", source), press(client, "pause", source),
     ]  # fmt: skip
     assert [answer.status_code for answer in refused] == [403] * 6
 
@@ -205,7 +209,7 @@ def test_a_source_is_made_mapped_tried_and_run(engineer: Client, tmp_path: Path)
     assert answer["Location"] == reverse("admin:billing_pull_columns", args=[source.pk])
     assert "yesterday" in engineer.get(answer["Location"]).content.decode()
     engineer.post(answer["Location"], COLUMNS | {"go": "1"})
-    engineer.get(reverse("admin:billing_pullsource_dry_run", args=[source.pk]))
+    assert press(engineer, "dry_run", source)["HX-Redirect"] == change_url(source)
     tasks.pull(source.pk, None, True)
     assert not Event.objects.exists()
     tasks.pull(source.pk)
@@ -220,9 +224,9 @@ def test_a_source_is_made_mapped_tried_and_run(engineer: Client, tmp_path: Path)
 
 def test_a_source_is_paused_and_resumed(engineer: Client) -> None:
     source = PullSource.objects.create(name="s", address="/x", next_due_at=NOW, created_at=NOW, mapping={"columns": {}})
-    engineer.get(reverse("admin:billing_pullsource_pause", args=[source.pk]))
+    press(engineer, "pause", source)
     assert "Paused" in engineer.get(change_url(source)).content.decode()
-    engineer.get(reverse("admin:billing_pullsource_go_on", args=[source.pk]))
+    press(engineer, "go_on", source)
     source.refresh_from_db()
     assert not source.paused
 

@@ -15,6 +15,7 @@ from django.utils.html import format_html
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
+from unfold.forms import BaseDialogForm
 
 from billing.metering.errors import MeteringError
 from billing.metering.sources import columns_page, pulling, queries, services, tasks
@@ -22,7 +23,16 @@ from billing.metering.sources.forms import PullSourceForm
 from billing.metering.sources.models import PullFile, PullRun, PullSource
 from billing.metering.sources.upload_admin import errors_file
 from config import clock
-from customers.backoffice import NONE, OfficeAdmin, RecordInline, badge, change_url, granted, quantity_text
+from customers.backoffice import (
+    NONE,
+    OfficeAdmin,
+    RecordInline,
+    badge,
+    change_url,
+    granted,
+    leave_dialog,
+    quantity_text,
+)
 
 SOURCE_BADGES = {
     "Waiting": "success",
@@ -236,13 +246,23 @@ class PullSourceAdmin(OfficeAdmin):
         """To the page of columns."""
         return HttpResponseRedirect(reverse("admin:billing_pull_columns", args=[unquote(object_id)]))
 
-    @action(description="Run now", icon="play_arrow", variant=ActionVariant.PRIMARY, permissions=["steer"])
-    def run_now(self, request: HttpRequest, object_id: str) -> HttpResponse:
+    @action(description="Run now", icon="play_arrow", variant=ActionVariant.PRIMARY, permissions=["steer"], dialog={
+        "title": "Run now?",
+        "description": "The worker fetches what is new, besides the runs that are due.",
+        "form_class": BaseDialogForm,
+        "form_submit_text": "Run now",
+    })  # fmt: skip
+    def run_now(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         """Fetch at once."""
         return self._queue(request, object_id, dry_run=False)
 
-    @action(description="Dry run", icon="science", permissions=["steer"])
-    def dry_run(self, request: HttpRequest, object_id: str) -> HttpResponse:
+    @action(description="Dry run", icon="science", permissions=["steer"], dialog={
+        "title": "Dry run?",
+        "description": "The worker reads what is new and stores nothing; you see what would have come of it.",
+        "form_class": BaseDialogForm,
+        "form_submit_text": "Dry run",
+    })  # fmt: skip
+    def dry_run(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         """See what a run would find."""
         return self._queue(request, object_id, dry_run=True)
 
@@ -252,15 +272,25 @@ class PullSourceAdmin(OfficeAdmin):
         self.log_change(request, source, "Dry run." if dry_run else "Run.")
         kind = "dry run, which stores nothing," if dry_run else "run"
         messages.success(request, f"A {kind} of {source} is queued; it shows below as soon as the worker has begun.")
-        return HttpResponseRedirect(change_url(source))
+        return leave_dialog(change_url(source))
 
-    @action(description="Pause", icon="pause", permissions=["steer"])
-    def pause(self, request: HttpRequest, object_id: str) -> HttpResponse:
+    @action(description="Pause", icon="pause", permissions=["steer"], dialog={
+        "title": "Pause this source?",
+        "description": "Nothing is fetched until you resume it; a run that is under way ends by itself.",
+        "form_class": BaseDialogForm,
+        "form_submit_text": "Pause",
+    })  # fmt: skip
+    def pause(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         """Fetch nothing any more."""
         return self._pause(request, object_id, paused=True)
 
-    @action(description="Resume", icon="resume", variant=ActionVariant.PRIMARY, permissions=["steer"])
-    def go_on(self, request: HttpRequest, object_id: str) -> HttpResponse:
+    @action(description="Resume", icon="resume", variant=ActionVariant.PRIMARY, permissions=["steer"], dialog={
+        "title": "Resume this source?",
+        "description": "It runs again at its interval; silence is counted from now on.",
+        "form_class": BaseDialogForm,
+        "form_submit_text": "Resume",
+    })  # fmt: skip
+    def go_on(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         """Fetch again."""
         return self._pause(request, object_id, paused=False)
 
@@ -270,7 +300,7 @@ class PullSourceAdmin(OfficeAdmin):
             services.pause_source(source=source, paused=paused, now=clock.now())
             self.log_change(request, source, "Paused." if paused else "Resumed.")
         messages.success(request, f"{source} is paused." if paused else f"{source} runs again.")
-        return HttpResponseRedirect(change_url(source))
+        return leave_dialog(change_url(source))
 
     @display(description="State")
     def source_state(self, source: Any) -> str:
