@@ -21,6 +21,8 @@ from billing.invoicing.states import InvoiceState
 from billing.metering import queries as usage
 from billing.metering.alerts.models import UsageAlert
 from billing.metering.models import Meter
+from billing.metering.sources import queries as sources
+from billing.metering.sources.models import PullSource
 from billing.payments.queries import with_standing
 from billing.periods import Period
 from config import clock
@@ -44,6 +46,8 @@ def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         context["queues"] += _troubles()
     if may("billing.view_usagealert"):
         context["queues"] += _alerts()
+    if may("billing.view_pullsource"):
+        context["queues"] += _pull_sources()
     if may("billing.view_meter"):
         context["queues"] += _unmatched(now)
         context["charts"].insert(0, _events_by_day(now))
@@ -107,6 +111,15 @@ def _unmatched(now: datetime) -> list[dict[str, Any]]:
     rows = usage.unmatched_subjects(Period(now - timedelta(days=DAYS), now + timedelta(days=1)))
     lines = [f"from {len(rows)} subject{'' if len(rows) == 1 else 's'} in {DAYS} days"]
     return [_queue("Unmatched events", sum(row.events for row in rows), reverse("admin:billing_unmatched"), lines)]
+
+
+def _pull_sources() -> list[dict[str, Any]]:
+    """Places that usage is fetched from and that need a look; nothing while there is no such place."""
+    total, failing, silent = sources.troubles()
+    if not total:
+        return []
+    lines = [f"{failing} failing", f"{silent} silent"] if failing or silent else [f"{total} in all"]
+    return [_queue("Pull sources in trouble", failing + silent, list_url(PullSource), lines, "urgent")]
 
 
 def _issued(today: date) -> list[dict[str, Any]]:

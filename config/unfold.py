@@ -59,6 +59,7 @@ NAVIGATION: list[dict[str, Any]] = [
             entry("Products", "inventory_2", "billing_product"),
             entry("Meters", "speed", "billing_meter") | {"active": at_meters},
             page("Unmatched usage", "help_center", "billing_unmatched", "billing.view_meter"),
+            entry("Uploads", "upload_file", "billing_upload"),
         ],
     },
     {
@@ -83,6 +84,7 @@ NAVIGATION: list[dict[str, Any]] = [
             page("Ingest health", "monitor_heart", "billing_ingest_health", "billing.view_eventbatch"),
             entry("Usage alerts", "notifications", "billing_usagealert"),
             entry("Months of events", "inventory", "billing_eventmonth") | {"active": at_months},
+            entry("Pull sources", "cloud_download", "billing_pullsource"),
             entry("Conflicts", "call_split", "billing_eventconflict"),
             entry("Rejections", "block", "billing_eventreject"),
             entry("Queued tasks", "pending_actions", "django_q_ormq"),
