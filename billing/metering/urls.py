@@ -1,6 +1,7 @@
 """Addresses of metering's API, below `/api/v1/`."""
 
-from django.urls import path
+from django.urls import path, register_converter
+from django.urls.converters import PathConverter
 
 from billing.metering import views
 from billing.metering.api.fate import fate
@@ -9,6 +10,15 @@ from billing.metering.api.views import events, nothing, openapi, page
 from billing.metering.corrections.views import backfills, corrections
 from billing.metering.reports.views import problems
 
+
+class Anything(PathConverter):
+    """The rest of an address, whatever it holds; Django's own converter stops at the end of a line."""
+
+    regex = "(?s:.+)"
+
+
+register_converter(Anything, "any")
+
 urlpatterns = [
     path("", page, name="api"),
     path("openapi.json", openapi, name="openapi"),
@@ -16,8 +26,8 @@ urlpatterns = [
     path("corrections", corrections, name="corrections"),
     path("events", events, name="events"),
     path("events/batch", views.lago_batch),
-    path("events/<path:address>", fate, name="event_fate"),
+    path("events/<any:address>", fate, name="event_fate"),
     path("problems/<str:file_id>", problems, name="problems"),
     path("usage", usage, name="usage"),
-    path("<path:address>", nothing),
+    path("<any:address>", nothing),
 ]

@@ -185,7 +185,7 @@ def _usage(server: str) -> dict[str, Any]:
             | {"style": "form", "explode": False, "description": "Properties of the events, divided by commas."},
             _in("query", "timezone", text("IANA name; the customer’s unless given."), required=False),
         ],
-        _answer("The quantities.", ref("Usage")), (400, 401, 403, 404, 429, 503),
+        _answer("The quantities.", ref("Usage")), (400, 401, 403, 404, 409, 429, 503),
         _READ.format(server=server, path=_MARCH),
     )  # fmt: skip
 
@@ -274,7 +274,7 @@ _REFUSED: Final = {
     403: "The key has not the scope that is needed.",
     404: "There is no such thing.",
     405: "Another method is needed.",
-    409: "The address can mean several events.",
+    409: "The address can mean several events, a month is detached, or a correction is out of date; see the code.",
     411: "The length of the body is needed.",
     413: "Too large; or gzip that unpacks to far more than it is.",
     415: "Another content type, charset or encoding is needed.",

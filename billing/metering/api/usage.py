@@ -13,6 +13,7 @@ from billing.metering import queries
 from billing.metering.api.edge import asked, reader, reading
 from billing.metering.errors import Refusal
 from billing.metering.models import Meter
+from billing.metering.months.errors import MonthDetached
 from billing.metering.properties import path_problem
 from billing.metering.queries import UsageRow
 from billing.metering.validate import instant
@@ -64,6 +65,8 @@ def usage(request: HttpRequest) -> HttpResponse:
         )
     except TooManyWindows as error:
         raise Refusal(400, "too_many_windows", str(error)) from None
+    except MonthDetached as error:
+        raise Refusal(409, "month_detached", str(error)) from None
     if len(rows) > MOST_ROWS:
         detail = f"The answer has {len(rows):,} rows; at most {MOST_ROWS:,} are sent. Ask for a shorter period."
         raise Refusal(400, "too_many_rows", detail)

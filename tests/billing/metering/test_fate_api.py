@@ -111,7 +111,7 @@ def test_an_event_whose_month_was_taken_out_says_so(secret: str) -> None:
 
 
 @pytest.mark.parametrize("source", ["/gateway", "https://a.example/x", "a/b", "a b", "é%2F", "a?b&c=d"])
-@pytest.mark.parametrize("id", ["1", "x/y", "/", "ü", "%", "batch"])
+@pytest.mark.parametrize("id", ["1", "x/y", "/", "ü", "%", "batch", "a\nb\n"])
 def test_sources_and_ids_of_any_kind_are_found(secret: str, source: str, id: str) -> None:
     record(id, source)
     wanted = (200, source, id)

@@ -65,7 +65,7 @@ def test_it_works(server: Server) -> None:
     factories.make_customer("acme", subject="org_8213")
     lines = [json.dumps({"id": f"line-{n}", "type": "t", "subject": "s"}) for n in range(50_000)]
     commands = consoles()
-    assert len(commands) == 5
+    assert len(commands) == 6
     for command, printed in commands:
         if "usage.ndjson" in command:
             file = Path(os.environ.get("TMPDIR", "/tmp")) / f"usage-{server.port}.ndjson"
@@ -78,8 +78,10 @@ def test_it_works(server: Server) -> None:
             assert json.loads(found) == json.loads(printed)
         elif printed:
             assert found.splitlines()[0] == printed
-        else:
+        elif "/events/" in command:
             assert json.loads(found)["data"] == {"tokens": 4808, "model": "large-2"}
+        else:
+            assert json.loads(found)["events"] == 1
 
 
 @pytest.mark.parametrize("number", range(4))
