@@ -41,6 +41,12 @@ def at_meters(request: HttpRequest) -> bool:
     return request.path.startswith(here) and not request.path.startswith((f"{here}usage/", f"{here}unmatched/"))
 
 
+def at_months(request: HttpRequest) -> bool:
+    """The page of ingest hangs on the months' address, and is not a month."""
+    here = str(reverse_lazy("admin:billing_eventmonth_changelist"))
+    return request.path.startswith(here) and not request.path.startswith(f"{here}health/")
+
+
 NAVIGATION: list[dict[str, Any]] = [
     {"items": [{"title": "Home", "icon": "home", "link": reverse_lazy("admin:index")}]},
     {
@@ -74,6 +80,9 @@ NAVIGATION: list[dict[str, Any]] = [
         "separator": True,
         "items": [
             entry("API keys", "key", "billing_apikey"),
+            page("Ingest health", "monitor_heart", "billing_ingest_health", "billing.view_eventbatch"),
+            entry("Usage alerts", "notifications", "billing_usagealert"),
+            entry("Months of events", "inventory", "billing_eventmonth") | {"active": at_months},
             entry("Conflicts", "call_split", "billing_eventconflict"),
             entry("Rejections", "block", "billing_eventreject"),
             entry("Queued tasks", "pending_actions", "django_q_ormq"),

@@ -1,17 +1,16 @@
 """Events one by one, as a meter sees them: the latest, and those that it cannot read."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
-
-from django.db import connection
 
 from billing.metering.asking import Request, StoredEvent
 from billing.metering.counting import NOT_VOIDED
 from billing.metering.meters.counting import Counted, counted, reason
 from billing.metering.models import Meter
+from billing.metering.months import queries as months
 from billing.periods import Period
 
 
@@ -44,6 +43,9 @@ def invalid(meter: Meter, request: Request | None, period: Period) -> list[tuple
     return _query(statement, problem.values, count, meter, _pieces([request]) if request else period)
 
 
+LONG: Final = 4000
+"""Digits of a whole number up to which Python reads it; no meter counts any longer than 40."""
+
 # The pieces of time of each subject, joined to the events by the look-up index. The last two bounds are those of all
 # pieces together: constants, by which the planner leaves out the months that none of them touches.
 _CLAIMED: Final = """
@@ -62,22 +64,21 @@ def _query(
 ) -> list[tuple[Any, ...]]:
     """Run a statement over the meter's events `e`, their values `c.value` and, where claimed, the requests `r`."""
     bounds: list[Any]
+    periods: Iterable[months.Bounds]
     if isinstance(where, Period):
-        table, bounds = _ANYBODYS, [where.start, where.end or "infinity"]
+        table, bounds = _ANYBODYS, [*months.bounds(where)]
+        periods = [months.bounds(where)]
     elif where[0]:
         table, bounds = _CLAIMED, [*where, min(where[2]), max(where[3])]
+        periods = zip(where[2], where[3], strict=True)
     else:
         return []
     events = f"""{table} AND e.type_id = (SELECT id FROM metering_type WHERE name = %s) {count.filters.sql}
                  AND {NOT_VOIDED}
                  CROSS JOIN LATERAL (SELECT {count.value.sql} AS value, {count.adds.sql} AS adds OFFSET 0) c"""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            statement.replace("{events}", events),
-            [*values, *bounds, meter.event_type, *count.filters.values, *count.value.values, *count.adds.values],
-        )
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-    return rows
+    read = [*count.filters.values, *count.value.values, *count.adds.values]
+    given = [*values, *bounds, meter.event_type, *read]
+    return months.read(statement.replace("{events}", events), given, periods)
 
 
 def _pieces(requests: Sequence[Request]) -> _Pieces:
@@ -100,4 +101,9 @@ def _pieces(requests: Sequence[Request]) -> _Pieces:
 
 def _json(data: Any) -> dict[str, Any]:
     """Event data with its numbers as exact decimals; Django hands JSON over as text."""
-    return json.loads(data, parse_float=Decimal) if isinstance(data, str) else data  # type: ignore[no-any-return]
+    return json.loads(data, parse_float=Decimal, parse_int=_integer) if isinstance(data, str) else data  # type: ignore[no-any-return]
+
+
+def _integer(text: str) -> int | Decimal:
+    """A whole number of any length: beyond what Python reads as one, a decimal."""
+    return int(text) if len(text) <= LONG else Decimal(text)

@@ -1,17 +1,17 @@
 """Questions about events that need customers or meters: claims, usage by day, and what counts for nobody.
 
-Periods bound every question, because the event table has no end.
+Periods bound every question, because the event table has no end. MonthDetached when events of a detached month are
+needed.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-
-from django.db import connection
+from datetime import date, datetime
 
 from billing.metering import listing, store
 from billing.metering.asking import BEGINNING, Claim, Quantity, Request, StoredEvent
 from billing.metering.models import Meter
+from billing.metering.months import queries as months
 from billing.metering.windows import Window, split
 from billing.periods import Period
 from customers.models import Customer, UsageSubject
@@ -104,14 +104,13 @@ def events_of(meter: Meter, customer: Customer, period: Period, limit: int = 100
 
 def usage_by_day(since: datetime, until: datetime, timezone: str = "UTC") -> list[tuple[date, int]]:
     """How many events happened on each local day of `[since, until)`, of all customers; days without are left out."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """SELECT (ts AT TIME ZONE %s)::date, count(*) FROM metering_event
-               WHERE ts >= %s AND ts < %s GROUP BY 1 ORDER BY 1""",
-            [timezone, since, until],
-        )
-        days: list[tuple[date, int]] = cursor.fetchall()
-    return days
+    rows = months.read(
+        """SELECT (ts AT TIME ZONE %s)::date, count(*) FROM metering_event
+           WHERE ts >= %s AND ts < %s GROUP BY 1 ORDER BY 1""",
+        [timezone, since, until],
+        [(since, until)],
+    )
+    return [(day, count) for day, count in rows]
 
 
 def unmatched_subjects(period: Period, limit: int = 100) -> list[Unmatched]:
@@ -134,15 +133,16 @@ def unmatched_types(period: Period, limit: int = 100) -> list[Unmatched]:
 
 def _unmatched(table: str, column: str, period: Period, limit: int, rest: str) -> list[Unmatched]:
     """Names of a kind whose events in the period satisfy `rest`."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""SELECT x.name, count(*), min(e.ts), max(e.ts)
-                FROM (SELECT {column} AS name_id, ts FROM metering_event WHERE ts >= %s AND ts < %s) e
-                JOIN {table} x ON x.id = e.name_id {rest}
-                GROUP BY x.name ORDER BY count(*) DESC, x.name LIMIT %s""",
-            [period.start, period.end or datetime.max.replace(tzinfo=UTC), limit],
-        )
-        return [Unmatched(*row) for row in cursor.fetchall()]
+    between = months.bounds(period)
+    rows = months.read(
+        f"""SELECT x.name, count(*), min(e.ts), max(e.ts)
+            FROM (SELECT {column} AS name_id, ts FROM metering_event WHERE ts >= %s AND ts < %s) e
+            JOIN {table} x ON x.id = e.name_id {rest}
+            GROUP BY x.name ORDER BY count(*) DESC, x.name LIMIT %s""",
+        [*between, limit],
+        [between],
+    )
+    return [Unmatched(*row) for row in rows]
 
 
 def invalid_for(meter: Meter, period: Period, customer: Customer | None = None) -> list[Invalid]:
