@@ -4,7 +4,7 @@ The key table takes each `(source, id)` once, and only what it took goes into th
 Values travel as ready-made text, not as lists of Python objects, which psycopg would adapt one by one.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 import psycopg
-from django.db import connection
+from django.db import connection, transaction
 
 from billing.metering.validate import SEPARATOR
 
@@ -133,11 +133,18 @@ def append(rows: Rows, *, origin: str, key_id: int | None, now: datetime, backfi
     first: dict[str, int] = {}
     for position, digest in enumerate(rows.digest):
         first.setdefault(digest, position)
-    repeated = len(first) < len(rows)
-    fresh = rows.pick(list(first.values())) if repeated else rows
-    values = _parameters(fresh, now) | {"origin": origin, "key": key_id, "backfill": backfill_id}
+    values = {"now": now, "origin": origin, "key": key_id, "backfill": backfill_id}
+    if len(first) == len(rows):
+        return _append(rows, rows, first, values)
+    with transaction.atomic():  # what repeats is read after the first is stored: should it fail, that must not stand
+        return _append(rows, rows.pick(list(first.values())), first, values)
+
+
+def _append(rows: Rows, fresh: Rows, first: Mapping[str, int], values: dict[str, Any]) -> Appended:
+    """Store the fresh ones of the rows, whose positions are in `first` by digest, and hold the others against them."""
+    values |= _parameters(fresh, values["now"])
     ((batch, left),) = _execute(_APPEND, values, prepare=len(fresh) <= FEW)
-    if not left and not repeated:
+    if not left and len(fresh) == len(rows):
         return Appended(batch)
     places = set(left)
     again = [
@@ -145,7 +152,7 @@ def append(rows: Rows, *, origin: str, key_id: int | None, now: datetime, backfi
         for position, (n, digest) in enumerate(zip(rows.n, rows.digest, strict=True))
         if n in places or first[digest] != position
     ]
-    return Appended(batch, *_settle(rows.pick(again), now))
+    return Appended(batch, *_settle(rows.pick(again), values["now"]))
 
 
 def _settle(rows: Rows, now: datetime) -> tuple[list[int], list[int]]:

@@ -60,7 +60,7 @@ CASES = {
     "brotli": Case(event(), HTTP_CONTENT_ENCODING="br"),
     "too large": Case([event(n, data={"text": "x" * 1000}) for n in range(60)]),
     "too many": Case([event(n) for n in range(301)]),
-    "lines": Case(b"\n".join(json.dumps(event(n)).encode() for n in range(1200)) + b"\noops", NDJSON),
+    "lines": Case(b"\n".join(json.dumps(event(n)).encode() for n in range(1200)), NDJSON),
     "a CloudEvent": Case(event(specversion="1.0", source="/s"), CLOUD),
     "a bad CloudEvent": Case(event(specversion="0.3", source="/s"), CLOUD),
     "a binary CloudEvent": Case({"n": 1}, HTTP_CE_SPECVERSION="1.0", HTTP_CE_ID="1", HTTP_CE_TYPE="t",
