@@ -7,10 +7,16 @@ from django.db import migrations
 GRANTS = {
     "RevOps": [
         (("view", "add"), ("correction", "backfill")),
+        (("view", "add", "change"), ("upload", "pullsource")),
+        (("view", "change"), ("usagealert",)),
+        (("view",), ("eventmonth", "eventconflict", "eventreject")),
     ],
     "Finance": [],
     "Engineer": [
         (("view", "add"), ("correction", "backfill")),
+        (("view", "add", "change"), ("upload", "pullsource")),
+        (("view", "change"), ("usagealert", "eventmonth")),
+        (("view",), ("eventconflict", "eventreject")),
     ],
 }
 VIEW_ALL = ("Finance", "Auditor")
@@ -19,6 +25,11 @@ VIEW_ALL = ("Finance", "Auditor")
 SCHEDULES = [
     ("Roll up usage", "billing.metering.rollups.tasks.catch_up", 1),
     ("Clear rollups that no meter uses", "billing.metering.rollups.tasks.clear_unused", 1440),
+    ("Make tables for the months ahead", "billing.metering.months.tasks.make_ahead", 1440),
+    ("Look for usage that stops or jumps", "billing.metering.alerts.tasks.evaluate", 360),
+    ("Fetch from pull sources", "billing.metering.sources.tasks.pull_due", 1),
+    ("Clear files of uploads", "billing.metering.sources.tasks.tidy_up", 1440),
+    ("Clear files of problems", "billing.metering.reports.tasks.remove_problem_files", 1440),
 ]
 
 
@@ -51,5 +62,5 @@ def unseed(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("config", "0001_roles"), ("billing", "0004_rollups"), ("django_q", "0018_task_success_index")]
+    dependencies = [("config", "0001_roles"), ("billing", "0008_sources"), ("django_q", "0018_task_success_index")]
     operations = [migrations.RunPython(seed, unseed)]

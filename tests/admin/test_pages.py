@@ -23,6 +23,12 @@ VIEWERS: dict[str, tuple[str, ...]] = {
     "billing.apikey": ("Finance", "Engineer", "Auditor"),
     "billing.upload": ROLES,
     "billing.pullsource": ROLES,
+    "billing.correction": ROLES,
+    "billing.backfill": ROLES,
+    "billing.eventconflict": ROLES,
+    "billing.eventreject": ROLES,
+    "billing.eventmonth": ROLES,
+    "billing.usagealert": ROLES,
     "billing.billingrun": ("RevOps", "Finance", "Auditor"),
     "billing.invoice": ("RevOps", "Finance", "Auditor"),
     "billing.payment": ("Finance", "Auditor"),
@@ -38,8 +44,11 @@ ADDERS: dict[str, tuple[str, ...]] = {
     "billing.apikey": ("Engineer",),
     "billing.upload": ("RevOps", "Engineer"),
     "billing.pullsource": ("RevOps", "Engineer"),
+    "billing.correction": ("RevOps", "Engineer"),
 }
 NEVER_ADDED = {"billing.planversion", "billing.billingrun", "billing.invoice", "billing.payment", *BOOKS,
+               "billing.backfill", "billing.eventconflict", "billing.eventreject", "billing.eventmonth",
+               "billing.usagealert",
                "django_q.ormq", "django_q.failure", "django_q.success"}  # fmt: skip
 EVERYBODY = (*ROLES, "admin", "nobody")
 
