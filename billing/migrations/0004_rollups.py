@@ -67,6 +67,19 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='CorrectedHour',
+            fields=[
+                ('pk', models.CompositePrimaryKey('batch', 'type', 'subject', 'hour', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('batch', models.BigIntegerField(help_text="The correction's.")),
+                ('hour', models.DateTimeField()),
+                ('subject', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='billing.eventsubject')),
+                ('type', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='billing.eventtype')),
+            ],
+            options={
+                'db_table': 'metering_corrected_hour',
+            },
+        ),
+        migrations.CreateModel(
             name='Correction',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
@@ -181,19 +194,6 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name='PendingHour',
-            fields=[
-                ('pk', models.CompositePrimaryKey('subject', 'type', 'hour', 'batch', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('batch', models.BigIntegerField()),
-                ('hour', models.DateTimeField()),
-                ('subject', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='billing.eventsubject')),
-                ('type', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='billing.eventtype')),
-            ],
-            options={
-                'db_table': 'metering_pending_hour',
-            },
-        ),
-        migrations.CreateModel(
             name='VoidedEvent',
             fields=[
                 ('pk', models.CompositePrimaryKey('batch', 'n', blank=True, editable=False, primary_key=True, serialize=False)),
@@ -204,6 +204,10 @@ class Migration(migrations.Migration):
             options={
                 'db_table': 'metering_voided',
             },
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name='correctedhour',
+            trigger=pgtrigger.compiler.Trigger(name='corrected_hour_kept', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='f0a60db9e6435980475105cc9c68b8c39bfc952e', operation='UPDATE OR DELETE', pgid='pgtrigger_corrected_hour_kept_e6ead', table='metering_corrected_hour', when='BEFORE')),
         ),
         migrations.AddConstraint(
             model_name='correction',
@@ -228,8 +232,6 @@ class Migration(migrations.Migration):
             ALTER TABLE metering_day SET (fillfactor = 70);
             ALTER TABLE metering_activity SET (fillfactor = 70);
             ALTER TABLE metering_pending
-                SET (autovacuum_vacuum_threshold = 200, autovacuum_vacuum_scale_factor = 0.0);
-            ALTER TABLE metering_pending_hour
                 SET (autovacuum_vacuum_threshold = 200, autovacuum_vacuum_scale_factor = 0.0);
             CREATE SEQUENCE metering_rollup_no
             """,

@@ -5,6 +5,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from billing.metering.models import EventSubject, EventType
+
 
 class Backfill(models.Model):
     """A named batch of usage that can be taken back as a whole."""
@@ -81,6 +83,23 @@ class CorrectedEvent(models.Model):
 
     def __str__(self) -> str:
         return f"event {self.batch}/{self.n}"
+
+
+class CorrectedHour(models.Model):
+    """An hour (UTC) of a subject that a correction touched: what is counted of it comes from its events anew."""
+
+    pk = models.CompositePrimaryKey("batch", "type", "subject", "hour")
+    batch = models.BigIntegerField(help_text="The correction's.")
+    type = models.ForeignKey(EventType, models.PROTECT, db_constraint=False, db_index=False, related_name="+")
+    subject = models.ForeignKey(EventSubject, models.PROTECT, db_constraint=False, db_index=False, related_name="+")
+    hour = models.DateTimeField()
+
+    class Meta:
+        db_table = "metering_corrected_hour"
+        triggers = [pgtrigger.Protect(name="corrected_hour_kept", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return f"{self.hour:%Y-%m-%d %H}h of subject {self.subject_id}"
 
 
 class VoidedEvent(models.Model):

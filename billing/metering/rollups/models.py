@@ -24,22 +24,6 @@ class PendingBatch(models.Model):
         return f"batch {self.batch} is pending"
 
 
-class PendingHour(models.Model):
-    """An hour (UTC) of a subject that a correction touched: to be counted anew from its events."""
-
-    pk = models.CompositePrimaryKey("subject", "type", "hour", "batch")
-    batch = models.BigIntegerField()
-    type = models.ForeignKey(EventType, models.PROTECT, db_constraint=False, db_index=False, related_name="+")
-    subject = models.ForeignKey(EventSubject, models.PROTECT, db_constraint=False, db_index=False, related_name="+")
-    hour = models.DateTimeField()
-
-    class Meta:
-        db_table = "metering_pending_hour"
-
-    def __str__(self) -> str:
-        return f"{self.hour:%Y-%m-%d %H}h of subject {self.subject_id}"
-
-
 class Dimensions(models.Model):
     """The values of a meter's dimensions, under a digest of them that rollups carry; NULL where events have none."""
 
