@@ -14,9 +14,10 @@ from billing.invoicing.errors import InvoicingError
 from billing.invoicing.fees import FeeLine, fee_lines
 from billing.invoicing.terms import ContractTerms
 from billing.invoicing.usage import Rated, SlotLine, Wanted, rated, slot_lines, wanted_usage
+from billing.metering.asking import Request
 from billing.metering.models import Meter
 from billing.metering.queries import claims_of
-from billing.metering.store import Request, quantities
+from billing.metering.store import quantities
 from customers.models import Contract
 
 ENGINE = "1"
@@ -92,7 +93,10 @@ def rate_usage(wanted: Sequence[tuple[ContractTerms, list[Wanted]]]) -> list[lis
                 meter_id = part.charge.meter_id
                 assert meter_id is not None  # usage has a meter
                 keys[row, column, place] = len(keys)
-                asked[meter_id].append(Request(len(keys) - 1, claims[contract.customer_id], part.period))
+                request = Request(
+                    len(keys) - 1, claims[contract.customer_id], part.period, slot.cycle, contract.calendar.timezone
+                )
+                asked[meter_id].append(request)
     meters = Meter.objects.in_bulk(asked)
     answers = {}
     for meter_id, requests in asked.items():

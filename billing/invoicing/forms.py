@@ -42,3 +42,9 @@ class SendBackForm(BaseDialogForm):
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
         help_text="Kept with the invoice, e.g. “Seats of March are wrong”.",
     )
+
+
+class ReasonForm(BaseDialogForm):
+    """Why something that stood is taken back."""
+
+    reason = forms.CharField(widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}), help_text="Kept with it.")

@@ -40,6 +40,17 @@ class Interned:
             transaction.on_commit(lambda: self._remember(read))
         return found | read
 
+    def known(self, names: Iterable[str]) -> dict[str, int]:
+        """The numbers of those names that have one; none is made. At most one query."""
+        wanted = set(names)
+        found = {name: self._known[name] for name in wanted if name in self._known}
+        if len(found) == len(wanted):
+            return found
+        with transaction.atomic():
+            read = self._read(wanted - found.keys())
+            transaction.on_commit(lambda: self._remember(read))
+        return found | read
+
     def forget(self) -> None:
         """Forget all numbers: for when the table was emptied."""
         self._known = {}

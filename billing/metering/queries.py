@@ -9,9 +9,9 @@ from datetime import UTC, date, datetime
 
 from django.db import connection
 
-from billing.metering import store
+from billing.metering import listing, store
+from billing.metering.asking import BEGINNING, Claim, Quantity, Request, StoredEvent
 from billing.metering.models import Meter
-from billing.metering.store import BEGINNING, Claim, Quantity, Request, StoredEvent
 from billing.metering.windows import Window, split
 from billing.periods import Period
 from customers.models import Customer, UsageSubject
@@ -99,7 +99,7 @@ def by_day(meter: Meter, customer: Customer, period: Period, timezone: str) -> l
 
 def events_of(meter: Meter, customer: Customer, period: Period, limit: int = 100) -> list[StoredEvent]:
     """The latest of a customer's events that the meter sees, newest first."""
-    return store.events_of(meter, request_for(customer, period), limit=limit)
+    return listing.events_of(meter, request_for(customer, period), limit=limit)
 
 
 def usage_by_day(since: datetime, until: datetime, timezone: str = "UTC") -> list[tuple[date, int]]:
@@ -151,4 +151,4 @@ def invalid_for(meter: Meter, period: Period, customer: Customer | None = None) 
     Of every subject, claimed or not, unless `customer` narrows it to what it claims.
     """
     request = request_for(customer, period) if customer else None
-    return [Invalid(*row) for row in store.invalid(meter, request, period)]
+    return [Invalid(*row) for row in listing.invalid(meter, request, period)]

@@ -1,4 +1,4 @@
-"""Reading events: the storage interface behind which a meter's quantities are computed (docs/architecture.md, Usage).
+"""Reading usage: the storage interface behind which a meter's quantities are computed (docs/architecture.md, Usage).
 
 It knows subjects and instants, never customers or time zones of contracts: who claims a subject, and when, is resolved
 by the caller (`queries.claims_of`). Whatever is committed counts, at once. One statement answers any number of
@@ -6,61 +6,25 @@ requests; all numbers are exact decimals.
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from decimal import Decimal
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from datetime import date
+from fractions import Fraction
+from typing import Any
 
 from django.db import connection
 
-from billing.metering.meters import Counted, Fragment, counted, dimension, reason
+from billing.metering import names
+from billing.metering.aggregations import Counted as Occurrence
+from billing.metering.aggregations import Window, aggregate
+from billing.metering.asking import BEGINNING, Quantity, Request
+from billing.metering.counting import Question, claimed, events
+from billing.metering.measuring import round_quantity
+from billing.metering.meters.counting import dimension
 from billing.metering.models import Meter
-from billing.periods import Period
-
-BEGINNING: Final = datetime(1, 1, 1, tzinfo=UTC)
-"""The start of a claim since ever."""
-
-Claim = tuple[str, Period]
-"""A subject, as events carry it, and the time in which it is claimed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is asked: the events of these claims within the period. `key` names the answer.
-
-    Claims may reach beyond the period; they are cut to it. Claims on the same subject must not overlap, else its
-    events count twice (the database keeps customers' claims apart).
-    """
-
-    key: int
-    claims: tuple[Claim, ...]
-    period: Period
-    full: Period | None = None
-    timezone: str = "UTC"
-
-
-@dataclass(frozen=True, slots=True)
-class Quantity:
-    """What a meter counted: its value, from how many events, and how many were invalid for it (R1.3)."""
-
-    value: Decimal = Decimal(0)
-    events: int = 0
-    invalid: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
-    """An event as it is kept; `value` is what a meter reads from it, None for a count or where it is invalid."""
-
-    source: str
-    id: str
-    subject: str
-    time: datetime
-    data: dict[str, Any]
-    recorded_at: datetime
-    value: Decimal | str | None
-    problem: str
+from billing.metering.parts import Parts, columns, finish
+from billing.metering.segments import Segments
+from billing.metering.windows import split
+from billing.periods import Period, local_date
 
 
 def quantities(meter: Meter, requests: Sequence[Request]) -> dict[int, Quantity]:
@@ -69,133 +33,118 @@ def quantities(meter: Meter, requests: Sequence[Request]) -> dict[int, Quantity]
     No events give 0. `unique_count` counts a value once per request, over all its subjects. ValueError when two
     requests carry the same key.
     """
-    if len({request.key for request in requests}) != len(requests):
-        raise ValueError("Two requests carry the same key: give each its own.")
     answers = {request.key: Quantity() for request in requests}
-    for key, *numbers in _aggregate(meter, requests, []):
-        answers[key] = Quantity(*numbers)
+    answers |= {key: quantity for key, _, quantity in breakdown(meter, requests, [])}
     return answers
 
 
 def breakdown(
     meter: Meter, requests: Sequence[Request], dimensions: Sequence[str]
 ) -> list[tuple[int, tuple[str | None, ...], Quantity]]:
-    """Key, values of these properties (as text; None where an event has none) and quantity, in order of both."""
-    rows = _aggregate(meter, requests, [dimension(path) for path in dimensions])
-    found = [(row[0], tuple(row[1 : 1 + len(dimensions)]), Quantity(*row[1 + len(dimensions) :])) for row in rows]
-    return sorted(found, key=lambda each: (each[0], [(value is not None, value or "") for value in each[1]]))
+    """Key, values of these properties (as text; None where an event has none) and quantity, in order of both.
+
+    Without dimensions, a quantity for each request that has events. Quick where the meter groups by the dimensions;
+    others are read from the events.
+    """
+    if len({request.key for request in requests}) != len(requests):
+        raise ValueError("Two requests carry the same key: give each its own.")
+    type_id = names.types.known([meter.event_type]).get(meter.event_type)
+    subjects = names.subjects.known({subject for request in requests for subject, _ in request.claims})
+    if type_id is None or not subjects:
+        return []
+    asked = _Asked(meter, type_id, requests, subjects, dimensions)
+    rows = asked.prorated() if meter.prorate else asked.merged()
+    return sorted(rows, key=lambda each: (each[0], [(value is not None, value or "") for value in each[1]]))
 
 
 def by_day(meter: Meter, request: Request, timezone: str) -> list[tuple[date, Quantity]]:
     """The quantity of each local day that has events, in order; only `count` and `sum` add up to the whole (R2.3)."""
-    rows = _aggregate(meter, [request], [Fragment("(e.ts AT TIME ZONE %s)::date", (timezone,))])
-    return sorted((row[1], Quantity(*row[2:])) for row in rows)
+    days = split(request.period, "day", timezone)
+    asked = [Request(place, request.claims, day, timezone=timezone) for place, day in enumerate(days)]
+    return [(local_date(days[key].start, timezone), quantity) for key, _, quantity in breakdown(meter, asked, [])]
 
 
-def events_of(meter: Meter, request: Request, *, limit: int = 100) -> list[StoredEvent]:
-    """The latest events that the meter sees in the request, newest first, at most `limit`."""
-    count, problem = counted(meter), reason(meter)
-    statement = f"""
-        SELECT source.name, e.id, s.name, e.ts, e.data, b.recorded_at, c.value, {problem.sql}
-        FROM {{events}}
-        JOIN metering_source source ON source.id = e.source_id JOIN metering_batch b ON b.no = e.batch
-        ORDER BY e.ts DESC, e.batch DESC, e.n DESC LIMIT {int(limit)}
-    """
-    rows = _query(statement, problem.values, count, meter, _pieces([request]))
-    return [
-        StoredEvent(source, id_, subject, ts, _json(data), recorded, value, why or "")
-        for source, id_, subject, ts, data, recorded, value, why in rows
-    ]
+class _Asked:
+    """Requests to one meter, cut into stretches; a stretch's key is twice its request's place, plus one for what a
+    recurring weighted sum has before the period (R2.4)."""
 
+    def __init__(
+        self, meter: Meter, type_id: int, requests: Sequence[Request], subjects: dict[str, int],
+        dimensions: Sequence[str],
+    ) -> None:  # fmt: skip
+        self.meter, self.type_id, self.requests, self.names = meter, type_id, requests, dimensions
+        self.dimensions = [dimension(path) for path in dimensions]
+        self.segments = Segments()
+        for place, request in enumerate(requests):
+            for subject, period in request.claims:
+                if subject in subjects:
+                    self._cut(place, subjects[subject], period, request.period)
 
-def invalid(meter: Meter, request: Request | None, period: Period) -> list[tuple[str, int, datetime, datetime]]:
-    """Events that the meter cannot read, by reason: how many, the first and the last; most first.
+    def _cut(self, place: int, subject: int, claim: Period, period: Period) -> None:
+        """The part of a claim that counts: within the period and, for a recurring meter, since ever."""
+        if self.meter.recurring and not self._apart:
+            period = Period(BEGINNING, period.end)
+        elif self.meter.recurring and (before := claim.intersect(Period(BEGINNING, period.start))):
+            self.segments.add(2 * place + 1, subject, before)
+        if within := claim.intersect(period):
+            self.segments.add(2 * place, subject, within)
 
-    Of the request's claims, or of every subject in `period` when there is none.
-    """
-    count, problem = counted(meter), reason(meter)
-    statement = f"""
-        SELECT {problem.sql}, count(*), min(e.ts), max(e.ts)
-        FROM {{events}} WHERE NOT ({count.valid}) GROUP BY 1 ORDER BY 2 DESC, 1
-    """
-    return _query(statement, problem.values, count, meter, _pieces([request]) if request else period)
+    @property
+    def _apart(self) -> bool:
+        """Whether what happened before the period weighs in another way than what happens in it."""
+        return self.meter.aggregation == "weighted_sum"
 
+    def merged(self) -> Iterable[tuple[int, tuple[str | None, ...], Quantity]]:
+        """Answers from parts, which one statement puts together."""
+        if not self.segments.whole.keys:
+            return
+        group_by = list(self.meter.group_by)
+        usable = self.meter.rollup_ready and set(self.names) <= set(group_by)
+        places = [group_by.index(name) for name in self.names] if usable else None
+        question = Question(self.meter, self.type_id, self.segments, self.dimensions)
+        distinct = ["distinct"] if self.meter.aggregation == "unique_count" else []
+        titles = [column.name for column in columns(self.meter.aggregation)] + distinct
+        found: dict[tuple[int, tuple[str | None, ...]], dict[int, Parts]] = {}
+        for key, *row in question.ask(places):
+            values = tuple(row[: len(self.names)])
+            place, before = divmod(key, 2)
+            found.setdefault((place, values), {})[before] = Parts.of(titles, tuple(row[len(self.names) :]))
+        for (place, values), parts in found.items():
+            yield self.requests[place].key, values, self._finished(place, parts)
 
-# The pieces of time of each subject, joined to the events by the look-up index. The last two bounds are those of all
-# pieces together: constants, by which the planner leaves out the months that none of them touches.
-_CLAIMED: Final = """
-    unnest(%s::bigint[], %s::text[], %s::timestamptz[], %s::timestamptz[]) AS r(key, subject, lo, hi)
-    JOIN metering_subject s ON s.name = r.subject
-    JOIN metering_event e ON e.subject_id = s.id AND e.ts >= r.lo AND e.ts < r.hi AND e.ts >= %s AND e.ts < %s
-"""
-_ANYBODYS: Final = """
-    metering_event e JOIN metering_subject s ON s.id = e.subject_id AND e.ts >= %s AND e.ts < %s
-"""
-_AGGREGATES: Final = {
-    Meter.Aggregation.COUNT: "count(*)",
-    Meter.Aggregation.SUM: "coalesce(sum(c.value), 0)",
-    Meter.Aggregation.MAX: "coalesce(max(c.value), 0)",
-    Meter.Aggregation.UNIQUE_COUNT: "count(DISTINCT c.value)",
-}
+    def _finished(self, place: int, parts: dict[int, Parts]) -> Quantity:
+        """The quantity of a request's parts, within the period and before it."""
+        request, within, before = self.requests[place], parts.get(0, Parts()), parts.get(1, Parts())
+        value = finish(
+            self.meter.aggregation, within, before=before, period=request.period,
+            full=request.full or request.period, rounding=self.meter.definition().rounding,
+        )  # fmt: skip
+        return Quantity(value, within.n + before.n, within.invalid + before.invalid)
 
-_Pieces = tuple[list[int], list[str], list[str], list[str]]
+    def prorated(self) -> Iterable[tuple[int, tuple[str | None, ...], Quantity]]:
+        """Answers from the events one by one, whose days of presence weigh (R2.4)."""
+        if not self.segments.whole.keys:
+            return
+        read = events(self.meter, claimed(self.segments.whole, self.type_id, "true"), self.dimensions)
+        with connection.cursor() as cursor:
+            cursor.execute(f"WITH ev AS ({read.sql}) SELECT * FROM ev ORDER BY ts, batch, n", read.values)
+            rows = cursor.fetchall()
+        groups: dict[tuple[int, tuple[str | None, ...]], list[tuple[Any, ...]]] = {}
+        for row in rows:
+            groups.setdefault((row[0] // 2, tuple(row[8:])), []).append(row)
+        for (place, values), group in groups.items():
+            yield self.requests[place].key, values, self._weighed(self.requests[place], group)
 
-
-def _aggregate(meter: Meter, requests: Sequence[Request], groups: Sequence[Fragment]) -> list[tuple[Any, ...]]:
-    """Key, groups, value, events and invalid events of every request and group that has events."""
-    count = counted(meter)
-    columns = "".join(f", {group.sql}" for group in groups)
-    ordinals = ", ".join(str(place) for place in range(1, 2 + len(groups)))
-    aggregate = _AGGREGATES[Meter.Aggregation(meter.aggregation)]
-    statement = f"""
-        SELECT r.key{columns}, ({aggregate})::numeric,
-               count(*) FILTER (WHERE {count.valid}), count(*) FILTER (WHERE NOT ({count.valid}))
-        FROM {{events}} GROUP BY {ordinals}
-    """
-    values = tuple(value for group in groups for value in group.values)
-    return _query(statement, values, count, meter, _pieces(requests))
-
-
-def _query(
-    statement: str, values: tuple[Any, ...], count: Counted, meter: Meter, where: _Pieces | Period
-) -> list[tuple[Any, ...]]:
-    """Run a statement over the meter's events `e`, their values `c.value` and, where claimed, the requests `r`."""
-    bounds: list[Any]
-    if isinstance(where, Period):
-        table, bounds = _ANYBODYS, [where.start, where.end or "infinity"]
-    elif where[0]:
-        table, bounds = _CLAIMED, [*where, min(where[2]), max(where[3])]
-    else:
-        return []
-    events = f"""{table} AND e.type_id = (SELECT id FROM metering_type WHERE name = %s) {count.filters.sql}
-                 CROSS JOIN LATERAL (SELECT {count.value.sql} AS value OFFSET 0) c"""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            statement.replace("{events}", events),
-            [*values, *bounds, meter.event_type, *count.filters.values, *count.value.values],
-        )
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-    return rows
-
-
-def _pieces(requests: Sequence[Request]) -> _Pieces:
-    """Keys, subjects and bounds of every claim within its request's period, as columns."""
-    keys: list[int] = []
-    subjects: list[str] = []
-    starts: list[str] = []
-    ends: list[str] = []
-    for request in requests:
-        for subject, claimed in request.claims:
-            common = claimed.intersect(request.period)
-            if common is None or common.is_empty:
-                continue
-            keys.append(request.key)
-            subjects.append(subject)
-            starts.append(common.start.isoformat())
-            ends.append("infinity" if common.end is None else common.end.isoformat())
-    return keys, subjects, starts, ends
-
-
-def _json(data: Any) -> dict[str, Any]:
-    """Event data with its numbers as exact decimals; Django hands JSON over as text."""
-    return json.loads(data, parse_float=Decimal) if isinstance(data, str) else data  # type: ignore[no-any-return]
+    def _weighed(self, request: Request, rows: Sequence[tuple[Any, ...]]) -> Quantity:
+        """The quantity of events in their order, by the reference's own rule."""
+        definition = self.meter.definition()
+        window = Window.of(request.period, request.full or request.period, request.timezone)
+        counting = [row for row in rows if row[7]]
+        unique = self.meter.aggregation == "unique_count"
+        read = [
+            Occurrence(ts, place, key=("", json.dumps(value, default=str)) if unique else None,
+                       number=None if unique else Fraction(value), adds=adds)
+            for place, (_, _, ts, _, _, value, adds, *_) in enumerate(counting)
+        ]  # fmt: skip
+        number = aggregate(definition, read, window)
+        return Quantity(round_quantity(number, definition.rounding), len(counting), len(rows) - len(counting))

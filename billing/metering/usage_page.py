@@ -12,7 +12,8 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from billing.charts import bars
-from billing.metering import queries, store
+from billing.metering import listing, queries, store
+from billing.metering.asking import Quantity, Request
 from billing.metering.forms import ClaimForm
 from billing.metering.models import Meter
 from billing.periods import Period, local_date, local_midnight
@@ -66,11 +67,11 @@ def customer_usage(request: HttpRequest, customer_id: int, model_admin: Any) -> 
     return TemplateResponse(request, "billing/admin/usage.html", context)
 
 
-def _detail(meter: Meter, asked: store.Request, month: date, after: date, timezone: str) -> dict[str, Any]:
+def _detail(meter: Meter, asked: Request, month: date, after: date, timezone: str) -> dict[str, Any]:
     """One meter: chart and table by day, and a sample of the raw events."""
     found = dict(store.by_day(meter, asked, timezone))
     days = [month + timedelta(days=place) for place in range((after - month).days)]
-    values = [found.get(day, store.Quantity()).value for day in days]
+    values = [found.get(day, Quantity()).value for day in days]
     return {
         "meter": meter,
         "adds_up": meter.aggregation in (Meter.Aggregation.COUNT, Meter.Aggregation.SUM),
@@ -92,7 +93,7 @@ def _detail(meter: Meter, asked: store.Request, month: date, after: date, timezo
                 else event.value,
                 "data": json.dumps(event.data, indent=1, default=str, ensure_ascii=False),
             }
-            for event in store.events_of(meter, asked, limit=SAMPLE)
+            for event in listing.events_of(meter, asked, limit=SAMPLE)
         ],
     }
 

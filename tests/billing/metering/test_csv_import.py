@@ -11,8 +11,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from billing.metering import csv_import
+from billing.metering.asking import BEGINNING, Request
 from billing.metering.models import Event, EventBatch, Meter
-from billing.metering.store import BEGINNING, Request, quantities
+from billing.metering.store import quantities
 from billing.periods import Period
 
 pytestmark = pytest.mark.django_db

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from billing.metering import store
+from billing.metering import listing, store
+from billing.metering.asking import BEGINNING, Request
 from billing.metering.definitions import parse_meter
 from billing.metering.measuring import MeasuredEvent, measure
 from billing.metering.models import Meter
 from billing.metering.services import ingest
-from billing.metering.store import BEGINNING, Request
 from billing.metering.validate import new_event
 from billing.periods import Period
 
@@ -61,7 +61,7 @@ def by_sql(definition: dict[str, Any]) -> tuple[Decimal, int, dict[str, str]]:
     meter = Meter(code="m", name="m", event_type="call", **definition)
     request = Request(1, (("acme", Period(BEGINNING, None)),), MARCH)
     found = store.quantities(meter, [request])[1]
-    problems = {each.id: each.problem for each in store.events_of(meter, request, limit=1000) if each.problem}
+    problems = {each.id: each.problem for each in listing.events_of(meter, request, limit=1000) if each.problem}
     assert len(problems) == found.invalid
     return found.value, found.events, problems
 

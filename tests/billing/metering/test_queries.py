@@ -9,12 +9,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from billing.metering import queries
+from billing.metering.asking import BEGINNING, Quantity
 from billing.metering.errors import MeterError
 from billing.metering.meters import check_meter
 from billing.metering.models import Meter
 from billing.metering.queries import Invalid, Unmatched
 from billing.metering.services import ingest
-from billing.metering.store import BEGINNING, Quantity
 from billing.metering.validate import new_event
 from billing.periods import Period
 from customers.models import Customer, UsageSubject

@@ -9,10 +9,10 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from billing.metering import store
+from billing.metering import listing, store
+from billing.metering.asking import BEGINNING, Quantity, Request
 from billing.metering.models import Meter
 from billing.metering.services import ingest
-from billing.metering.store import BEGINNING, Quantity, Request
 from billing.metering.validate import NewEvent, new_event
 from billing.periods import Period
 
@@ -190,7 +190,7 @@ def test_names_and_values_are_never_read_as_sql(nasty: str) -> None:
     asked = meter(value=nasty, filters={"f": [nasty, "other"], nasty: 3})
     assert store.quantities(asked, [subject]) == {1: Quantity(Decimal(3), 1, 0)}
     assert store.breakdown(asked, [subject], [nasty]) == [(1, ("3",), Quantity(Decimal(3), 1, 0))]
-    assert [event.value for event in store.events_of(asked, subject)] == [3]
+    assert [event.value for event in listing.events_of(asked, subject)] == [3]
 
 
 def test_a_breakdown_names_each_combination_and_those_without() -> None:
@@ -212,7 +212,7 @@ def test_days_are_local() -> None:
 
 def test_events_are_shown_newest_first_with_what_is_wrong_with_them() -> None:
     record(*calls({"n": "7"}, {}, {"n": "x"}, {"n": [1]}), *calls({"n": Decimal("0.10")}, time=at(6)))
-    shown = store.events_of(meter(), march(), limit=4)
+    shown = listing.events_of(meter(), march(), limit=4)
     assert [(event.value, event.problem) for event in shown] == [
         (Decimal("0.10"), ""),
         (None, "The property n is not a single value."),

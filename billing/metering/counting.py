@@ -1,0 +1,179 @@
+"""The statements that count: events as a meter reads them, put together with what rollups hold of them.
+
+One statement is one snapshot, so that an answer holds every committed event once: as part of an hour or a day, or as
+one that is still pending. A subject with a correction that no rollup holds yet is counted from its events alone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.db import connection
+
+from billing.metering.meters.counting import counted
+from billing.metering.meters.fragments import Fragment
+from billing.metering.models import Meter
+from billing.metering.parts import NO_DIMENSIONS, Column, columns
+from billing.metering.segments import Columns, Segments
+
+NOT_VOIDED: Final = "NOT EXISTS (SELECT 1 FROM metering_voided v WHERE v.batch = e.batch AND v.n = e.n)"
+DIRTY: Final = """
+    dirty AS MATERIALIZED (
+        SELECT DISTINCT h.subject_id FROM metering_corrected_hour h JOIN metering_pending USING (batch)
+        WHERE h.type_id = %s)"""
+_CLEAN: Final = "NOT EXISTS (SELECT 1 FROM dirty WHERE dirty.subject_id = r.subject_id)"
+_SEGMENTS: Final = "unnest(%s::bigint[], %s::int[], %s::timestamptz[], %s::timestamptz[]) AS r(key, subject_id, lo, hi)"
+VALUE_DIGEST: Final = "encode(substr(sha256(convert_to(ev.value::text, 'UTF8')), 1, 16), 'hex')::uuid"
+"""128 bits that stand for a distinct value of any length."""
+
+
+def joined(fragments: Sequence[Fragment], separator: str) -> Fragment:
+    """Fragments one after the other, with their values."""
+    return Fragment(
+        separator.join(each.sql for each in fragments), tuple(value for each in fragments for value in each.values)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where events `e` come from: a FROM item, conditions, and the column that tells their stretches apart."""
+
+    table: Fragment
+    where: str
+    key: str = "r.key"
+
+
+def events(meter: Meter, source: Source, extra: Sequence[Fragment] = ()) -> Fragment:
+    """Events of the source that pass the meter's filters: key, subject, place in time, value, `adds`, `valid`, extras.
+
+    The extra columns are named x0, x1 and so on. Events that a correction took back are left out (R1.4).
+    """
+    count = counted(meter)
+    more = joined([Fragment(f", {each.sql} AS x{place}", each.values) for place, each in enumerate(extra)], "")
+    sql = f"""
+        SELECT {source.key} AS key, e.subject_id, e.ts, e.batch, e.n, c.value, c.adds,
+               ({count.valid}) AS valid{more.sql}
+        FROM {source.table.sql}
+        CROSS JOIN LATERAL (SELECT {count.value.sql} AS value, {count.adds.sql} AS adds OFFSET 0) c
+        WHERE {source.where} AND {NOT_VOIDED} {count.filters.sql}"""
+    values = (*more.values, *source.table.values, *count.value.values, *count.adds.values, *count.filters.values)
+    return Fragment(sql, values)
+
+
+def claimed(segments: Columns, type_id: int, where: str) -> Source:
+    """Events in stretches of subjects' time; the bounds of all together let the planner leave out months."""
+    sql = f"""{_SEGMENTS}
+        JOIN metering_event e ON e.subject_id = r.subject_id AND e.type_id = %s AND e.ts >= r.lo AND e.ts < r.hi
+             AND e.ts >= %s AND e.ts < %s"""
+    return Source(Fragment(sql, (*segments.literals(), type_id, min(segments.starts), max(segments.ends))), where)
+
+
+def _pending(segments: Columns, type_id: int) -> Source:
+    """Events in batches that no rollup holds yet, found by the hours that they touch."""
+    sql = f"""{_SEGMENTS}
+        JOIN (SELECT DISTINCT unnest(hours) AS hour FROM metering_pending) h ON h.hour >= r.lo AND h.hour < r.hi
+        JOIN metering_event e ON e.subject_id = r.subject_id AND e.type_id = %s
+             AND e.ts >= h.hour AND e.ts < h.hour + interval '1 hour' AND e.ts >= %s AND e.ts < %s"""
+    table = Fragment(sql, (*segments.literals(), type_id, min(segments.starts), max(segments.ends)))
+    return Source(table, f"e.batch IN (SELECT batch FROM metering_pending) AND {_CLEAN}")
+
+
+def _stored(meter: Meter, table: str, segments: Columns, names: Sequence[str], dims: Fragment) -> Fragment:
+    """Rows of a rollup in stretches of subjects' time."""
+    labels = "LEFT JOIN metering_dimensions l ON l.digest = d.dims" if dims.sql else ""
+    sql = f"""
+        SELECT r.key, {", ".join(f"d.{name}" for name in names)}{dims.sql}
+        FROM {_SEGMENTS} JOIN {table} d
+             ON d.rollup = %s AND d.subject_id = r.subject_id AND d.bucket >= r.lo AND d.bucket < r.hi
+        {labels} WHERE {_CLEAN}"""
+    return Fragment(sql, (*dims.values, *segments.literals(), meter.rollup))
+
+
+class Question:
+    """One meter, many stretches: the statement that answers from rollups what they hold, and the rest from events."""
+
+    def __init__(self, meter: Meter, type_id: int, segments: Segments, dimensions: Sequence[Fragment]) -> None:
+        self.meter, self.type_id, self.segments, self.dimensions = meter, type_id, segments, dimensions
+        self.columns: tuple[Column, ...] = columns(meter.aggregation)
+
+    def ask(self, places: Sequence[int] | None) -> list[tuple[Any, ...]]:
+        """Key, dimensions and merged parts of every key and combination that has events.
+
+        `places` are those of the dimensions within the meter's own, by which its rollup can answer; None when it
+        cannot, or there is none.
+        """
+        branches = self._from_events() if places is None else self._from_rollup(places)
+        groups = "".join(f", x{place}" for place in range(len(self.dimensions)))
+        names = ", ".join(f"{column.merged} AS {column.name}" for column in self.columns)
+        statement = joined(
+            [
+                Fragment("WITH"),
+                Fragment(DIRTY, (self.type_id,)),
+                *(Fragment(f", {name} AS ({each.sql})", each.values) for name, each in branches.items()),
+                self._parts(branches, groups),
+            ],
+            " ",
+        )
+        unique = self.meter.aggregation == "unique_count"
+        answer = f"SELECT p.key{groups}, {names} FROM p GROUP BY p.key{groups}"
+        sql = f"{statement.sql} {_with_distinct(answer, groups) if unique else answer}"
+        with connection.cursor() as cursor:
+            cursor.execute(sql, statement.values)
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
+
+    def _from_events(self) -> dict[str, Fragment]:
+        """Everything from the events."""
+        return {"ev": events(self.meter, claimed(self.segments.whole, self.type_id, "true"), self.dimensions)}
+
+    def _from_rollup(self, places: Sequence[int]) -> dict[str, Fragment]:
+        """Days, hours, and single events: at the edges, pending, and all of a subject under correction."""
+        sources = [claimed(self.segments.whole, self.type_id, "r.subject_id IN (SELECT subject_id FROM dirty)")]
+        if self.segments.edges.keys:
+            sources.append(claimed(self.segments.edges, self.type_id, _CLEAN))
+        if self.segments.inner.keys:
+            sources.append(_pending(self.segments.inner, self.type_id))
+        branches = {"ev": joined([events(self.meter, each, self.dimensions) for each in sources], " UNION ALL ")}
+        dims = joined([Fragment(f", l.values[{place + 1}] AS x{i}") for i, place in enumerate(places)], "")
+        names = [column.name for column in self.columns]
+        values = ["value", "adds", "at", "at_batch", "at_n"]
+        for name, table, segments in (("d", "day", self.segments.days), ("h", "hour", self.segments.hours)):
+            if segments.keys:
+                branches[name] = _stored(self.meter, f"metering_{table}", segments, names, dims)
+                if self.meter.aggregation == "unique_count":
+                    branches[f"{name}v"] = _stored(self.meter, f"metering_{table}_value", segments, values, dims)
+        return branches
+
+    def _parts(self, branches: dict[str, Fragment], groups: str) -> Fragment:
+        """The CTEs `p`, of parts, and `u`, of distinct values, over all branches."""
+        parts = [f"SELECT ev.key, {', '.join(f'{c.of_event} AS {c.name}' for c in self.columns)}{groups} FROM ev"]
+        parts += [f"SELECT * FROM {name}" for name in branches if name in ("d", "h")]
+        sql = f", p AS ({' UNION ALL '.join(parts)})"
+        if self.meter.aggregation == "unique_count":
+            digests = f"SELECT ev.key, {VALUE_DIGEST}, ev.adds, ev.ts, ev.batch, ev.n{groups} FROM ev WHERE ev.valid"
+            values = [f"SELECT * FROM {name}" for name in branches if name in ("dv", "hv")]
+            head = f"u(key, value, adds, at, at_batch, at_n{groups})"
+            sql += f", {head} AS ({' UNION ALL '.join([digests, *values])})"
+        return Fragment(sql)
+
+
+def _with_distinct(answer: str, groups: str) -> str:
+    """The answer with the number of values that are there in the end: the last operation on each decides (R2.4)."""
+    by = "".join(f" AND a.x{place} IS NOT DISTINCT FROM b.x{place}" for place in range(groups.count("x")))
+    return f"""
+        SELECT a.*, coalesce(b.distinct_values, 0) FROM ({answer}) a LEFT JOIN (
+            SELECT key{groups}, count(*) FILTER (WHERE adds) AS distinct_values FROM (
+                SELECT DISTINCT ON (key{groups}, value) key{groups}, adds FROM u
+                ORDER BY key{groups}, value, at DESC, at_batch DESC, at_n DESC
+            ) last GROUP BY key{groups}
+        ) b ON b.key = a.key{by}"""
+
+
+def dims_digest(dimensions: Sequence[Fragment]) -> tuple[Fragment, Fragment]:
+    """SQL of an event's dimensions as an array of text, and of the digest under which a rollup keeps them."""
+    if not dimensions:
+        return Fragment("NULL::text[]"), Fragment(NO_DIMENSIONS)
+    array = joined(dimensions, ", ")
+    values = Fragment(f"ARRAY[{array.sql}]::text[]", array.values)
+    digest = f"encode(substr(sha256(convert_to(to_jsonb({values.sql})::text, 'UTF8')), 1, 16), 'hex')::uuid"
+    return values, Fragment(digest, values.values)
