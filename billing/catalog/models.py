@@ -279,8 +279,10 @@ class SubscriptionInterval(models.Model):
                         JOIN billing_subscription s ON s.id = i.subscription_id
                         JOIN customers_contract k ON k.id = s.contract_id
                         JOIN billing_charge theirs ON theirs.version_id = i.version_id
-                        JOIN billing_charge ours ON ours.meter_id = theirs.meter_id AND ours.version_id = NEW.version_id
-                        JOIN billing_meter m ON m.id = ours.meter_id
+                        JOIN billing_meter m ON m.id = theirs.meter_id
+                        -- Any two versions of a meter count the same usage.
+                        JOIN billing_meter mine ON mine.code = m.code
+                        JOIN billing_charge ours ON ours.meter_id = mine.id AND ours.version_id = NEW.version_id
                         WHERE k.customer_id = buyer AND i.superseded_at IS NULL AND s.id <> NEW.subscription_id
                           AND tstzrange(i.start, i."end") && tstzrange(NEW.start, NEW."end") LIMIT 1;
                     IF clash IS NOT NULL THEN

@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path
@@ -17,12 +17,12 @@ from unfold.forms import BaseDialogForm
 from billing.metering import services
 from billing.metering.errors import MeteringError
 from billing.metering.forms import ApiKeyForm, MeterForm
-from billing.metering.models import ApiKey, Meter
+from billing.metering.models import METER_DEFINITION, ApiKey, Meter
 from billing.metering.usage_page import customer_usage, unmatched
 from config import clock
 from customers.backoffice import OfficeAdmin, badge, change_url, granted, leave_dialog
 
-FROZEN_WHEN_SOLD = ("code", "event_type", "aggregation", "value", "filters")  # as the trigger meter_frozen has them
+FROZEN_WHEN_SOLD = ("code", *METER_DEFINITION)  # as the trigger meter_frozen has them
 
 
 @admin.register(Meter)
@@ -37,13 +37,12 @@ class MeterAdmin(OfficeAdmin):
     fieldsets = (
         (None, {"fields": (("name", "code"), ("event_type", "unit"))}),
         ("What counts", {"fields": (("aggregation", "value"), "filters", "group_by")}),
+        ("How the quantity is made", {"fields": (("recurring", "prorate"), "operation", "rounding")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Meter]:
         """With whether a published price counts with it."""
-        charges = Meter._meta.get_field("charges").related_model._default_manager.filter(meter=OuterRef("pk"))
-        sold = charges.exclude(version__state="draft")
-        return super().get_queryset(request).annotate(sold=Exists(sold))
+        return super().get_queryset(request).with_use()
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """What the database freezes is shown, not edited."""

@@ -8,7 +8,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from billing.metering.definitions import DefinitionError, parse_meter
+from billing.metering.definitions import parse_meter
+from billing.metering.errors import DefinitionError
 from billing.metering.measuring import MeasuredEvent, Measurement, measure
 from billing.metering.validate import EARLIEST, instant
 from billing.money import plain

@@ -3,44 +3,26 @@
 Pure: no Django, no database, no clock.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Literal, get_args
 
 from billing.metering import expressions
+from billing.metering.errors import DefinitionError
 from billing.metering.expressions import ExpressionError, Node
-from billing.metering.properties import path_of, path_problem
+from billing.metering.filters import Filter, check_path, read_filters
 from billing.money import plain
 from billing.pricing.errors import PriceError
 from billing.pricing.fields import Fields
 
 Aggregation = Literal["count", "sum", "max", "min", "unique_count", "latest", "average", "weighted_sum"]
 Mode = Literal["half_up", "up", "down"]
-Option = str | bool | Decimal
 
 KEYS: Final = ("aggregation", "value", "filters", "group_by", "operation", "recurring", "prorate", "rounding")
 MAX_DIMENSIONS: Final = 5
 MAX_PLACES: Final = 12
 PRORATED: Final = ("sum", "unique_count")
-
-
-class DefinitionError(ValueError):
-    """Input that cannot be measured: `code` for programs, `message` with the way out, `path` to the place.
-
-    Codes: not_an_object, not_a_list, missing_key, unknown_key, invalid_choice, invalid_number, out_of_range,
-    invalid_expression, invalid_path, invalid_filter, invalid_id, invalid_text, invalid_time, time_without_zone,
-    invalid_period, unknown_timezone, not_allowed.
-    """
-
-    def __init__(self, code: str, message: str, path: str) -> None:
-        self.code = code
-        self.message = message
-        self.path = path
-        super().__init__(f"{path}: {message}")
-
-    def to_json(self) -> dict[str, str]:
-        """The error as commands answer it."""
-        return {"code": self.code, "message": self.message, "path": self.path}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +34,6 @@ class Rounding:
 
     mode: Mode
     places: int
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """A property, and the values of which it must equal one, as JSON does: 1.0 is 1, and "1" is not."""
-
-    names: tuple[str, ...]
-    options: tuple[Option, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,23 +53,69 @@ class MeterDefinition:
 def parse_meter(obj: object, path: str = "meter") -> MeterDefinition:
     """Read a meter's definition; DefinitionError names the first thing that is wrong with it, and where."""
     try:
-        fields = Fields(obj, path)
-        fields.only(KEYS, "a meter")
-        fields.required("aggregation")
-        aggregation: Any = fields.choice("aggregation", get_args(Aggregation), "")
-        recurring = fields.flag("recurring", False)
+        fields = _fields(obj, path)
+        aggregation = _aggregation(fields)
         return MeterDefinition(
             aggregation=aggregation,
             value=_value(fields, aggregation),
             filters=_filters(fields),
             group_by=_group_by(fields),
             operation=_operation(fields, aggregation),
-            recurring=recurring,
-            prorate=_prorate(fields, aggregation, recurring),
+            recurring=_recurring(fields),
+            prorate=_prorate(fields, aggregation),
             rounding=_rounding(fields),
         )
     except PriceError as error:
         raise DefinitionError(error.code, error.message, error.path) from None
+
+
+def meter_problems(obj: object) -> dict[str, str]:
+    """What is wrong with a meter's definition: a sentence for each of its keys that must be corrected."""
+    fields = Fields(obj, "meter")
+    aggregation: Any = fields.obj.get("aggregation")
+    readers: dict[str, Callable[[], object]] = {
+        "aggregation": lambda: _aggregation(fields),
+        "filters": lambda: _filters(fields),
+        "group_by": lambda: _group_by(fields),
+        "recurring": lambda: _recurring(fields),
+        "rounding": lambda: _rounding(fields),
+    }
+    if aggregation in get_args(Aggregation):
+        readers["value"] = lambda: _value(fields, aggregation)
+        readers["operation"] = lambda: _operation(fields, aggregation)
+        readers["prorate"] = lambda: _prorate(fields, aggregation)
+    problems = {}
+    for key, read in readers.items():
+        try:
+            read()
+        except (PriceError, DefinitionError) as error:
+            place = error.path.removeprefix(fields.at(key)).lstrip(".")
+            problems[key] = f"{place}: {error.message}" if place else error.message
+    return problems
+
+
+def _fields(obj: object, path: str) -> Fields:
+    """The keys of a meter; an aggregation is always among them."""
+    fields = Fields(obj, path)
+    fields.only(KEYS, "a meter")
+    fields.required("aggregation")
+    return fields
+
+
+def _aggregation(fields: Fields) -> Aggregation:
+    """How values become a quantity."""
+    choice: Any = fields.choice("aggregation", get_args(Aggregation), "")
+    return choice  # type: ignore[no-any-return]  # one of the words
+
+
+def _recurring(fields: Fields) -> bool:
+    """Whether what happened before the period is carried in (R2.4)."""
+    return fields.flag("recurring", False)
+
+
+def _filters(fields: Fields) -> tuple[Filter, ...]:
+    """What an event must be like to count."""
+    return read_filters(fields.obj.get("filters", {}), fields.at("filters"))
 
 
 def _value(fields: Fields, aggregation: str) -> Node | None:
@@ -117,33 +137,6 @@ def _value(fields: Fields, aggregation: str) -> Node | None:
         raise DefinitionError("invalid_expression", error.message, path) from None
 
 
-def _filters(fields: Fields) -> tuple[Filter, ...]:
-    """The filters: between properties all must hold, within one any value."""
-    inner = Fields(fields.obj.get("filters", {}), fields.at("filters"))
-    found = []
-    for property_, wanted in inner.obj.items():
-        path = inner.at(property_)
-        _check_path(property_, path)
-        options = wanted if isinstance(wanted, list) else [wanted]
-        if not options:
-            message = "No values are listed, so that nothing would count; name one, or drop the filter."
-            raise DefinitionError("invalid_filter", message, path)
-        found.append(Filter(tuple(path_of(property_)), tuple(_option(option, path) for option in options)))
-    return tuple(found)
-
-
-def _option(value: object, path: str) -> Option:
-    """A value to compare with."""
-    if isinstance(value, str | bool):
-        return value
-    if isinstance(value, int):
-        return Decimal(value)
-    if isinstance(value, Decimal) and value.is_finite():
-        return value
-    message = f"A filter cannot compare with {value!r}; use texts, numbers, true or false."
-    raise DefinitionError("invalid_filter", message, path)
-
-
 def _group_by(fields: Fields) -> tuple[str, ...]:
     """The properties by which quantities are kept apart."""
     value, path = fields.obj.get("group_by", []), fields.at("group_by")
@@ -153,7 +146,7 @@ def _group_by(fields: Fields) -> tuple[str, ...]:
         message = f"{len(value)} dimensions are named; at most {MAX_DIMENSIONS} are kept apart."
         raise DefinitionError("out_of_range", message, path)
     for index, property_ in enumerate(value):
-        _check_path(property_, f"{path}[{index}]")
+        check_path(property_, f"{path}[{index}]")
         if property_ in value[:index]:
             message = f"The dimension {property_} is named twice; name it once."
             raise DefinitionError("not_allowed", message, f"{path}[{index}]")
@@ -168,14 +161,14 @@ def _operation(fields: Fields, aggregation: str) -> str | None:
     if aggregation != "unique_count":
         message = f"Only a unique_count adds and removes; leave the operation out of this {aggregation}."
         raise DefinitionError("not_allowed", message, path)
-    _check_path(value, path)
+    check_path(value, path)
     return str(value)
 
 
-def _prorate(fields: Fields, aggregation: str, recurring: bool) -> bool:
+def _prorate(fields: Fields, aggregation: str) -> bool:
     """Whether days of presence weigh (R2.4): only a recurring sum or unique_count stays present."""
     prorate = fields.flag("prorate", False)
-    if prorate and (aggregation not in PRORATED or not recurring):
+    if prorate and (aggregation not in PRORATED or not _recurring(fields)):
         message = (
             "Only a recurring sum or unique_count is prorated; add recurring: true to one of them, or drop prorate."
         )
@@ -197,9 +190,3 @@ def _rounding(fields: Fields) -> Rounding | None:
     if places != int(places):
         raise DefinitionError("invalid_number", f"{plain(places)} is no whole number of places.", inner.at("places"))
     return Rounding(mode, int(places))
-
-
-def _check_path(property_: object, path: str) -> None:
-    """Refuse what is no path to a property."""
-    if problem := path_problem(property_):
-        raise DefinitionError("invalid_path", problem, path)

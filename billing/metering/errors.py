@@ -37,3 +37,22 @@ class MeterError(MeteringError):
 
 class ImportMappingError(MeteringError):
     """A file and a mapping that do not fit together; the message names the column and what exists instead."""
+
+
+class DefinitionError(MeteringError, ValueError):
+    """Input that cannot be measured: `code` for programs, `message` with the way out, `path` to the place.
+
+    Codes: not_an_object, not_a_list, missing_key, unknown_key, invalid_choice, invalid_number, out_of_range,
+    invalid_expression, invalid_path, invalid_filter, invalid_id, invalid_text, invalid_time, time_without_zone,
+    invalid_period, unknown_timezone, not_allowed.
+    """
+
+    def __init__(self, code: str, message: str, path: str) -> None:
+        self.code = code
+        self.message = message
+        self.path = path
+        super().__init__(f"{path}: {message}")
+
+    def to_json(self) -> dict[str, str]:
+        """The error as commands answer it."""
+        return {"code": self.code, "message": self.message, "path": self.path}

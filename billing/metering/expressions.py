@@ -1,12 +1,13 @@
 """Value expressions: what a meter computes from the properties of one event, such as `input + 4 * output`.
 
 A property is a name or a path (`tokens`, `usage.output`); a name with other characters stands in double quotes
-(`"input-tokens"`). There are decimal literals, + - * / with the usual precedence, unary minus, parentheses, and
+(`"input-tokens"`; a double quote within it is written twice). There are decimal literals, + - * / with the usual precedence, unary minus, parentheses, and
 `min`, `max`, `coalesce` (the first argument that is not missing), `ceil` and `floor`. Computed exactly, and never by
 running the text as code. Pure: no Django, no database, no clock.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor
@@ -22,12 +23,16 @@ FUNCTIONS: Final = {"min": None, "max": None, "coalesce": None, "ceil": 1, "floo
 
 _TOKEN: Final = re.compile(
     r"""\s*(?:(?P<number>[0-9]+(?:\.[0-9]+)?)
-          |(?P<name>(?:[^\W\d]\w*|"[^"\0]+")(?:\.(?:\w+|"[^"\0]+"))*)
+          |(?P<name>(?:[^\W\d]\w*|"(?:[^"\0]|"")+")(?:\.(?:\w+|"(?:[^"\0]|"")+"))*)
           |(?P<sign>[-+*/(),])
           |(?P<end>$))""",
     re.VERBOSE,
 )
-_SEGMENT: Final = re.compile(r'"([^"]+)"|(\w+)')
+_PLAIN: Final = re.compile(r"[^\W\d]\w*")
+_SEGMENT: Final = re.compile(r'"((?:[^"]|"")+)"|(\w+)')
+
+DIVIDED_BY_ZERO: Final = "A division is by zero."
+TOO_LARGE: Final = f"The value has more than {MAX_DIGITS} digits before the point."
 
 
 class ExpressionError(ValueError):
@@ -89,6 +94,11 @@ def parse(text: str) -> Node:
     return node
 
 
+def quoted(names: Sequence[str]) -> str:
+    """The way to a property as an expression has it; names are quoted where they must be."""
+    return ".".join(name if _PLAIN.fullmatch(name) else '"' + name.replace('"', '""') + '"' for name in names)
+
+
 def evaluate(node: Node, data: dict[str, Any]) -> Fraction:
     """The value of the expression for an event's data, exactly.
 
@@ -97,19 +107,19 @@ def evaluate(node: Node, data: dict[str, Any]) -> Fraction:
     """
     value = _evaluate(node, data)
     if abs(value) >= 10**MAX_DIGITS:
-        raise NoValue(f"The value has more than {MAX_DIGITS} digits before the point.")
+        raise NoValue(TOO_LARGE)
     return value
 
 
 def _evaluate(node: Node, data: dict[str, Any]) -> Fraction:
-    """The value of a part of an expression; arguments are computed from left to right."""
+    """The value of a part of an expression."""
     if isinstance(node, Literal):
         return node.value
     if isinstance(node, Property):
         return _property(node, data)
     if node.function == "coalesce":
         return _first_present(node, data)
-    values = [_evaluate(argument, data) for argument in node.arguments]
+    values = _values(node.arguments, data)
     match node.function, values:
         case "-", [one]:
             return -one
@@ -121,7 +131,7 @@ def _evaluate(node: Node, data: dict[str, Any]) -> Fraction:
             return left * right
         case "/", [left, right]:
             if right == 0:
-                raise NoValue("A division is by zero.")
+                raise NoValue(DIVIDED_BY_ZERO)
             return left / right
         case "min", _:
             return min(values)
@@ -132,16 +142,40 @@ def _evaluate(node: Node, data: dict[str, Any]) -> Fraction:
     return Fraction(floor(values[0]))
 
 
+def complaints(node: Property) -> tuple[str, str, str]:
+    """What is said of a property that is missing, of one that is not a single value, and of one that is no number."""
+    return (
+        f"The property {node} is missing.",
+        f"The property {node} is not a single value.",
+        f"The property {node} is not a number of at most {MAX_DIGITS} digits.",
+    )
+
+
+def _values(arguments: tuple[Node, ...], data: dict[str, Any]) -> list[Fraction]:
+    """The values of all arguments; that a property is missing is said before anything else that is wrong."""
+    values: list[Fraction] = []
+    problems: list[NoValue] = []
+    for argument in arguments:
+        try:
+            values.append(_evaluate(argument, data))
+        except NoValue as problem:
+            problems.append(problem)
+    if problems:
+        raise next((each for each in problems if isinstance(each, MissingProperty)), problems[0])
+    return values
+
+
 def _property(node: Property, data: dict[str, Any]) -> Fraction:
     """The number that a property holds."""
     value = read(data, node.names)
+    missing, compound, other = complaints(node)
     if value is None:
-        raise MissingProperty(f"The property {node} is missing.")
+        raise MissingProperty(missing)
     if isinstance(value, dict | list):
-        raise NoValue(f"The property {node} is not a single value.")
+        raise NoValue(compound)
     number = number_of(value)
     if number is None:
-        raise NoValue(f"The property {node} is not a number of at most {MAX_DIGITS} digits.")
+        raise NoValue(other)
     return number
 
 
@@ -252,7 +286,7 @@ class _Parser:
             return self._literal(token)
         if self.take("("):
             return self._call(token)
-        names = tuple(quoted or bare for quoted, bare in _SEGMENT.findall(token.text))
+        names = tuple(quoted.replace('""', '"') or bare for quoted, bare in _SEGMENT.findall(token.text))
         if len(names) > MAX_DEPTH:
             message = f"the path {token.text} goes {len(names)} levels deep; at most {MAX_DEPTH} are read."
             raise ExpressionError(message, token.position)

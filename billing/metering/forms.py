@@ -9,7 +9,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from billing.metering.errors import MeterError
 from billing.metering.meters import check_meter
-from billing.metering.models import ApiKey, Meter
+from billing.metering.models import METER_DEFINITION, ApiKey, Meter
 from customers.models import Customer, UsageSubject
 
 
@@ -23,18 +23,17 @@ class MeterForm(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         """Each problem at its field."""
         values = super().clean() or self.cleaned_data
-        names = ("event_type", "aggregation", "value", "filters", "group_by")
-        given = {name: values.get(name, getattr(self.instance, name)) for name in names}
         empty: dict[str, Any] = {"filters": {}, "group_by": []}
-        given |= {name: blank for name, blank in empty.items() if given[name] is None}
+        values |= {name: blank for name, blank in empty.items() if name in values and values[name] is None}
         if "event_type" in self.errors or "aggregation" in self.errors:
             return values
+        given = Meter(**{name: values.get(name, getattr(self.instance, name)) for name in METER_DEFINITION})
         try:
-            check_meter(**given)
+            check_meter(given)
         except MeterError as error:
             for field, text in error.problems.items():
                 self.add_error(field if field in self.fields else None, text)
-        return values | {name: given[name] for name in empty if name in values}
+        return values
 
 
 class ApiKeyForm(forms.ModelForm):

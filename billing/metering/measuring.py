@@ -14,8 +14,9 @@ from typing import Any, Final
 
 from billing.metering import expressions
 from billing.metering.aggregations import Counted, Key, Window, aggregate
-from billing.metering.definitions import Filter, MeterDefinition, Option, Rounding
+from billing.metering.definitions import MeterDefinition, Rounding
 from billing.metering.expressions import NoValue, Property
+from billing.metering.filters import matches
 from billing.metering.properties import number_of, path_of, read
 from billing.money import plain
 from billing.periods import Period, as_utc
@@ -140,7 +141,7 @@ def _counted(meter: MeterDefinition, event: MeasuredEvent, period: Period, seen:
     seen.add(event.id)
     if time >= period.until or (time < period.start and not meter.recurring):
         raise _Unfit(OUTSIDE)
-    if not all(_matches(each, event.data) for each in meter.filters):
+    if not all(matches(each, event.data) for each in meter.filters):
         raise _Unfit(FILTERED)
     if meter.aggregation == "count":
         return Counted(time, place)
@@ -151,19 +152,6 @@ def _counted(meter: MeterDefinition, event: MeasuredEvent, period: Period, seen:
         return Counted(time, place, number=expressions.evaluate(meter.value, event.data))
     except NoValue as missing:
         raise _Unfit(f"invalid: {missing.reason}") from None
-
-
-def _matches(filter_: Filter, data: dict[str, Any]) -> bool:
-    """Whether the property equals one of the values, as JSON does."""
-    value = read(data, filter_.names)
-    return any(_equal(value, option) for option in filter_.options)
-
-
-def _equal(value: object, option: Option) -> bool:
-    """Equality as JSON has it, where true is not 1."""
-    if isinstance(value, bool) or isinstance(option, bool):
-        return value is option
-    return isinstance(value, str) == isinstance(option, str) and value == option
 
 
 def _key(meter: MeterDefinition, data: dict[str, Any]) -> Key:

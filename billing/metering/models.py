@@ -5,11 +5,17 @@ interned into small tables. The event table is partitioned by month of event tim
 there: `EventKey` knows each key once, for ever, whatever happens to the months.
 """
 
+from typing import Any, Final, Self
+
 import pgtrigger
 from django.conf import settings
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
+
+from billing.metering.definitions import MeterDefinition, parse_meter
+from billing.metering.exact_json import ExactDecoder, ExactEncoder
+from billing.metering.expressions import MAX_LENGTH
 
 
 class EventSource(models.Model):
@@ -140,63 +146,180 @@ class ApiKey(models.Model):
         return f"{self.name} ({self.prefix}…)"
 
 
+# What a version of a meter counts, and with it whatever was billed and rolled up; its name and unit are only shown.
+METER_DEFINITION: Final = (
+    "event_type", "aggregation", "value", "filters", "group_by", "operation", "recurring", "prorate", "rounding",
+)  # fmt: skip
+
+
+def _changes(*columns: str) -> str:
+    """SQL: whether an update changes any of these columns."""
+    old, new = (", ".join(f"{row}.{column}" for column in columns) for row in ("OLD", "NEW"))
+    return f"({old}) IS DISTINCT FROM ({new})"
+
+
+class MeterQuerySet(models.QuerySet["Meter"]):
+    """Questions about meters, in words of the business."""
+
+    def current(self) -> Self:
+        """The latest version of each: what new prices may count with."""
+        return self.filter(superseded_at=None)
+
+    def with_use(self) -> Self:
+        """With `sold`: whether a published price counts with the version, so that it stays as it is."""
+        charges = Meter._meta.get_field("charges").related_model._default_manager.filter(meter=OuterRef("pk"))
+        return self.annotate(sold=Exists(charges.exclude(version__state="draft")))
+
+
 class Meter(models.Model):
-    """How events become a quantity: an event type, filters, and an aggregation (R2)."""
+    """How events become a quantity: an event type, filters, a value and an aggregation (R2).
+
+    A row is a version: once a published price counts with it, it stays as it is, and a new definition is the next
+    version under the same code. Prices keep the version that they were published with.
+    """
 
     class Aggregation(models.TextChoices):
         COUNT = "count", "Count events"
         SUM = "sum", "Sum of a value"
         MAX = "max", "Maximum of a value"
+        MIN = "min", "Minimum of a value"
         UNIQUE_COUNT = "unique_count", "Count of distinct values"
+        LATEST = "latest", "Latest value"
+        AVERAGE = "average", "Average of a value"
+        WEIGHTED_SUM = "weighted_sum", "Sum weighted by time"
 
-    code = models.SlugField(max_length=60, unique=True)
+    code = models.SlugField(max_length=60)
+    version = models.PositiveIntegerField(default=1, editable=False)
     name = models.CharField(max_length=100)
     event_type = models.CharField(max_length=200, help_text="Only events of this type count, e.g. inference.")
     aggregation = models.CharField(max_length=20, choices=Aggregation)
     value = models.CharField(
-        "value property",
-        max_length=200,
+        max_length=MAX_LENGTH,
         blank=True,
-        help_text="Path to the value in the event's data, e.g. tokens or usage.output. Empty for a count.",
+        help_text="A property of the event's data, e.g. tokens or usage.output, or an expression such as"
+        " input + 4 * output. Empty for a count.",
+    )
+    operation = models.TextField(
+        "add or remove",
+        blank=True,
+        help_text="For distinct values that come and go: the property that says add or remove. Empty: all are added.",
+    )
+    recurring = models.BooleanField(
+        "carried forward", default=False, help_text="What came before a period counts in it too: seats, storage."
+    )
+    prorate = models.BooleanField(
+        "by days present",
+        default=False,
+        help_text="What is carried forward weighs by the days of the period on which it was there.",
+    )
+    rounding = models.JSONField(
+        null=True, blank=True, help_text='How the quantity is rounded, e.g. {"mode": "up", "places": 0}.'
     )
     filters = models.JSONField(
         default=dict,
         blank=True,
-        help_text='Properties an event must have, e.g. {"region": ["eu", "us"]}.',
+        encoder=ExactEncoder,
+        decoder=ExactDecoder,
+        help_text='What an event must be like, e.g. {"region": ["eu", "us"], "seconds": {"gte": "1"}}.',
     )
     group_by = models.JSONField(default=list, blank=True, help_text='Dimensions to report by, e.g. ["model"].')
     unit = models.CharField(max_length=40, default="unit", help_text="What is counted, in the singular, e.g. token.")
+    rollup = models.BigIntegerField(
+        null=True, unique=True, editable=False, help_text="Under which its rollups are kept; null: none are built."
+    )
+    rollup_ready = models.BooleanField(default=False, editable=False)
     created_at = models.DateTimeField(auto_now_add=True, editable=False)
+    superseded_at = models.DateTimeField(null=True, editable=False, help_text="When the next version was made.")
+
+    objects = MeterQuerySet.as_manager()
 
     class Meta:
-        ordering = ["code"]
+        ordering = ["code", "-version"]
         indexes = [models.Index(fields=["event_type"], name="meter_event_type")]  # which meters an event concerns
         constraints = [
+            models.UniqueConstraint(name="meter_version", fields=["code", "version"]),
+            models.UniqueConstraint(
+                name="meter_current",
+                fields=["code"],
+                condition=Q(superseded_at__isnull=True),
+                violation_error_message="There is a meter of this code.",
+            ),
             models.CheckConstraint(
                 name="meter_value_needed",
                 condition=Q(aggregation="count", value="") | ~Q(aggregation="count") & ~Q(value=""),
-                violation_error_message="A count takes no value property; every other aggregation needs one.",
+                violation_error_message="A count takes no value; every other aggregation needs one.",
+            ),
+            models.CheckConstraint(
+                name="meter_prorate",
+                condition=Q(prorate=False) | Q(recurring=True, aggregation__in=["sum", "unique_count"]),
+                violation_error_message="Only a sum or distinct values that are carried forward go by days present.",
+            ),
+            models.CheckConstraint(
+                name="meter_operation",
+                condition=Q(operation="") | Q(aggregation="unique_count"),
+                violation_error_message="Only distinct values are added and removed.",
             ),
         ]
         triggers = [
-            # What an issued price counts must not change under it: a different count is a different meter.
+            # What an issued price counts must not change under it: a different count is another version. Invoices
+            # bill by charges of published plan versions, so that these are all of its uses.
             pgtrigger.Trigger(
                 name="meter_frozen",
                 when=pgtrigger.Before,
                 operation=pgtrigger.Update | pgtrigger.Delete,
-                func="""
+                func=f"""
                     IF EXISTS (SELECT 1 FROM billing_charge c JOIN billing_planversion v ON v.id = c.version_id
                                WHERE c.meter_id = OLD.id AND v.state <> 'draft')
-                       AND (TG_OP = 'DELETE' OR (OLD.code, OLD.event_type, OLD.aggregation, OLD.value, OLD.filters)
-                            IS DISTINCT FROM (NEW.code, NEW.event_type, NEW.aggregation, NEW.value, NEW.filters)) THEN
-                        RAISE EXCEPTION 'meter % is used by a published plan version: make a new meter', OLD.code
+                       AND (TG_OP = 'DELETE' OR {_changes("code", "version", *METER_DEFINITION)}) THEN
+                        RAISE EXCEPTION 'meter % is used by a published plan version: make a new version', OLD.code
                             USING ERRCODE = 'check_violation';
                     END IF;
                     IF TG_OP = 'DELETE' THEN RETURN OLD; END IF;
                     RETURN NEW;
                 """,
             ),
+            pgtrigger.Trigger(
+                name="meter_history",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Condition("OLD.superseded_at IS NOT NULL"),
+                func=f"""
+                    IF {_changes("superseded_at", "code", "version", *METER_DEFINITION)} THEN
+                        RAISE EXCEPTION 'meter % has a newer version: change that', OLD.code
+                            USING ERRCODE = 'check_violation';
+                    END IF;
+                    RETURN NEW;
+                """,
+            ),
+            # Rollups hold what a definition counted: with another one they must be built anew.
+            pgtrigger.Trigger(
+                name="meter_rollup",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                func=f"""
+                    IF {_changes(*METER_DEFINITION)} THEN
+                        NEW.rollup := NULL;
+                        NEW.rollup_ready := false;
+                    END IF;
+                    RETURN NEW;
+                """,
+            ),
         ]
 
     def __str__(self) -> str:
-        return self.name
+        return self.name if self.version == 1 else f"{self.name} v{self.version}"
+
+    def written(self) -> dict[str, Any]:
+        """The definition as JSON, as `manage.py measure` reads it; what is empty is left out."""
+        empty = {
+            "value": "", "filters": {}, "group_by": [], "operation": "", "recurring": False, "prorate": False,
+            "rounding": None,
+        }  # fmt: skip
+        given = {key: getattr(self, key) for key in empty}
+        return {"aggregation": str(self.aggregation)} | {
+            key: value for key, value in given.items() if value != empty[key]
+        }
+
+    def definition(self) -> MeterDefinition:
+        """The definition, read; DefinitionError for one that cannot count, which is never saved."""
+        return parse_meter(self.written())

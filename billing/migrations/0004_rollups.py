@@ -12,7 +12,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0002_initial'),
+        ('billing', '0003_meters'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -240,7 +240,7 @@ def meter_form(**fields: Any) -> dict[str, Any]:
 def test_a_meter_is_checked_by_the_code_that_counts(sign_in: Any) -> None:
     engineer, url = sign_in("Engineer"), reverse("admin:billing_meter_add")
     page = engineer.post(url, meter_form(aggregation="sum")).content.decode()
-    assert "Name the property to read" in page
+    assert "name a property such as tokens" in page
     assert "Filters are properties" in engineer.post(url, meter_form(filters="[1]")).content.decode()
     assert engineer.post(url, meter_form()).status_code == 302
     assert Meter.objects.get(code="calls").aggregation == "count"

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.metering.cases import measure_case, read_json
-from billing.metering.definitions import DefinitionError, parse_meter
+from billing.metering.definitions import parse_meter
+from billing.metering.errors import DefinitionError
 
 PAGE = Path(__file__).resolve().parents[3] / "docs/formats.md"
 METER = {"aggregation": "sum", "value": "tokens"}

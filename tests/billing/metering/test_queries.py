@@ -121,13 +121,13 @@ GOOD: dict[str, Any] = {"event_type": "call", "aggregation": "sum", "value": "n"
     "fields",
     [
         {},
-        {"value": "usage.output tokens"},
+        {"value": 'usage."output tokens"'},
         {"aggregation": "count", "value": ""},
-        {"filters": {"a": "x", "b.c": [1, True, "y", 0.5]}, "group_by": ["a", "b.c"]},
+        {"filters": {"a": "x", "b.c": [1, True, "y", Decimal("0.5")]}, "group_by": ["a", "b.c"]},
     ],
 )
 def test_a_meter_that_can_count_is_accepted(fields: dict[str, Any]) -> None:
-    check_meter(**(GOOD | fields))
+    check_meter(Meter(**(GOOD | fields)))
     assert meter(**(GOOD | fields)).pk
 
 
@@ -135,28 +135,33 @@ def test_a_meter_that_can_count_is_accepted(fields: dict[str, Any]) -> None:
     ("fields", "field", "sentence"),
     [
         ({"event_type": " "}, "event_type", "Name the type of event"),
-        ({"aggregation": "median"}, "aggregation", "'median' is no aggregation; use count, sum, max, unique_count."),
-        ({"value": ""}, "value", "Name the property to read"),
+        ({"aggregation": "median"}, "aggregation", "'median' is unknown; use count or sum"),
+        ({"value": ""}, "value", "name a property such as tokens"),
         ({"aggregation": "count"}, "value", "A count reads no value"),
-        ({"value": "a..b"}, "value", "'a..b' is no path"),
-        ({"value": ".a"}, "value", "is no path"),
-        ({"value": "a."}, "value", "is no path"),
-        ({"value": "a\0"}, "value", "is no path"),
+        ({"value": "a..b"}, "value", "At character 2: '.' means nothing here"),
+        ({"value": "a\0"}, "value", "means nothing here"),
+        ({"operation": "op"}, "operation", "Only a unique_count adds and removes"),
+        ({"prorate": True}, "prorate", "Only a recurring sum"),
+        ({"rounding": {"mode": "odd"}}, "rounding", "mode: 'odd' is unknown"),
         ({"value": ".".join("abcdefghi")}, "value", "9 levels deep; at most 8"),
         ({"filters": []}, "filters", "Filters are properties with their values"),
         ({"filters": {"": 1}}, "filters", "is no path"),
-        ({"filters": {"a": []}}, "filters", "lists no values"),
-        ({"filters": {"a": None}}, "filters", "compares with null"),
-        ({"filters": {"a": [{"b": 1}]}}, "filters", 'compares with {"b": 1}'),
+        ({"filters": {"a": []}}, "filters", "a: No values are listed"),
+        ({"filters": {"a": None}}, "filters", "a: A filter cannot compare with null"),
+        ({"filters": {"a": [{"b": 1}]}}, "filters", "a: A filter cannot compare with {'b': 1}"),
+        ({"filters": {"a": {}}}, "filters", "a: No condition is named"),
+        ({"filters": {"a": {"like": 1}}}, "filters", "a.like: 'like' is no condition"),
+        ({"filters": {"a": {"exists": 1}}}, "filters", "a.exists: 1 is neither true nor false"),
+        ({"filters": {"a": {"gt": "x"}}}, "filters", "a.gt: 'x' is no decimal"),
         ({"filters": {"a": "\0"}}, "filters", "NUL character"),
         ({"group_by": {}}, "group_by", "a list of properties"),
-        ({"group_by": ["a", "a"]}, "group_by", "named twice"),
-        ({"group_by": ["a", "b", "c", "d"]}, "group_by", "at most 3"),
+        ({"group_by": ["a", "a"]}, "group_by", "[1]: The dimension a is named twice"),
+        ({"group_by": ["a", "b", "c", "d", "e", "f"]}, "group_by", "at most 5"),
         ({"group_by": [1]}, "group_by", "1 is no path"),
     ],
 )
 def test_a_meter_that_cannot_count_is_told_why(fields: dict[str, Any], field: str, sentence: str) -> None:
     with pytest.raises(MeterError) as raised:
-        check_meter(**(GOOD | fields))
+        check_meter(Meter(**(GOOD | fields)))
     assert list(raised.value.problems) == [field]
     assert sentence in raised.value.problems[field]
