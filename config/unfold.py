@@ -52,7 +52,8 @@ NAVIGATION: list[dict[str, Any]] = [
             entry("Plans", "sell", "billing_plan"),
             entry("Products", "inventory_2", "billing_product"),
             entry("Meters", "speed", "billing_meter") | {"active": at_meters},
-            page("Unmatched usage", "help_center", "billing_unmatched", "billing.view_meter"),
+            page("Usage", "monitoring", "billing_usage", "billing.view_meter"),
+            page("Unmatched and invalid", "help_center", "billing_unmatched", "billing.view_meter"),
         ],
     },
     {
@@ -73,6 +74,8 @@ NAVIGATION: list[dict[str, Any]] = [
         "title": "Engineering",
         "separator": True,
         "items": [
+            page("Live events", "stream", "billing_usage_live", "billing.view_event"),
+            page("Find an event", "search", "billing_event_search", "billing.view_event"),
             entry("API keys", "key", "billing_apikey"),
             entry("Queued tasks", "pending_actions", "django_q_ormq"),
             entry("Failed tasks", "error", "django_q_failure"),

@@ -6,9 +6,8 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import path
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
@@ -16,9 +15,10 @@ from unfold.forms import BaseDialogForm
 
 from billing.metering import services
 from billing.metering.errors import MeteringError
+from billing.metering.explorer.explorer_page import address
+from billing.metering.explorer.urls import pages
 from billing.metering.forms import ApiKeyForm, MeterForm
 from billing.metering.models import METER_DEFINITION, ApiKey, Meter
-from billing.metering.usage_page import customer_usage, unmatched
 from config import clock
 from customers.backoffice import OfficeAdmin, badge, change_url, granted, leave_dialog
 
@@ -34,6 +34,8 @@ class MeterAdmin(OfficeAdmin):
     list_filter = (("aggregation", ChoicesDropdownFilter),)
     empty_hint = "A meter says how events become a quantity that can be priced."
     search_fields = ("name", "code", "event_type")
+    actions_detail = ("open_usage",)
+    has_usage_permission = granted("billing.view_meter")
     fieldsets = (
         (None, {"fields": (("name", "code"), ("event_type", "unit"))}),
         ("What counts", {"fields": (("aggregation", "value"), "filters", "group_by")}),
@@ -54,18 +56,17 @@ class MeterAdmin(OfficeAdmin):
 
     def get_urls(self) -> list[Any]:
         """With the pages of usage."""
-        here = {"model_admin": self}
-        view = self.admin_site.admin_view
-        own = [
-            path("usage/<int:customer_id>/", view(customer_usage), here, name="billing_customer_usage"),
-            path("unmatched/", view(unmatched), here, name="billing_unmatched"),
-        ]
-        return own + super().get_urls()
+        return pages(self) + super().get_urls()
 
     @display(description="In use", boolean=True, ordering="sold")
     def in_use(self, meter: Any) -> bool:
         """Whether a published price counts with it."""
         return meter.sold
+
+    @action(description="Usage", icon="monitoring", permissions=["usage"])
+    def open_usage(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """To the explorer, with this meter."""
+        return HttpResponseRedirect(address(self.get_object(request, unquote(object_id))))
 
 
 @admin.register(ApiKey)

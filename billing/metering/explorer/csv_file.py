@@ -29,8 +29,12 @@ def lines(asked: Asked, windows: int) -> Iterator[str]:
         ids = asked.customer_ids[place : place + step]
         people = Customer.objects.in_bulk(ids)
         rows = asked.rows(ids, asked.window)
-        rows.sort(key=lambda row: (row.customer_id, row.start, [(value is None, value or "") for value in row.dimensions]))
-        yield _lines([_row(asked, row, people[row.customer_id]) for row in rows])
+        yield _lines([_row(asked, row, people[row.customer_id]) for row in sorted(rows, key=_place)])
+
+
+def _place(row: UsageRow) -> tuple[Any, ...]:
+    """By customer, time and value, where none comes last."""
+    return row.customer_id, row.start, [(value is None, value or "") for value in row.dimensions]
 
 
 def _row(asked: Asked, row: UsageRow, customer: Customer) -> list[str]:

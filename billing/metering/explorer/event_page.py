@@ -12,12 +12,12 @@ from django.urls import reverse
 from billing.metering.corrections.models import Backfill, CorrectedEvent
 from billing.metering.explorer import events, parts
 from billing.metering.explorer.events import Fate, Stored
-from billing.metering.explorer.events_page import SEES_EVENTS
+from billing.metering.explorer.events_page import SEES_EVENTS, subject_url
 from billing.metering.explorer.explorer_page import address
+from billing.metering.explorer.presets import period_of
 from billing.metering.explorer.wording import badges_of, body_of, counted_text, event_url
 from billing.metering.models import ApiKey
-from billing.periods import Period, local_date
-from billing.metering.explorer.presets import period_of
+from billing.periods import local_date
 from customers.backoffice import change_url
 from customers.models import Customer
 
@@ -56,7 +56,7 @@ def _facts(request: HttpRequest, stored: Stored) -> dict[str, Any]:
         "customer": customer,
         "customer_url": change_url(customer) if customer else "",
         "claim_url": f"{reverse('admin:billing_unmatched')}?{urlencode({'claim': stored.subject})}",
-        "subject_url": f"{reverse('admin:billing_usage_events')}?{urlencode({'subject': stored.subject})}",
+        "subject_url": subject_url(stored.subject),
         "key": key,
         "key_url": change_url(key) if key and request.user.has_perm("billing.view_apikey") else "",
         "backfill": backfill,
@@ -84,7 +84,7 @@ def _meters(stored: Stored, fate: Fate, customer: Customer | None) -> list[dict[
         if customer:
             day = local_date(stored.ts, customer.timezone)
             month = period_of(day.replace(day=1), day, customer.timezone)
-            url = address(verdict.meter, customer.pk, period=Period(month.start, month.end), timezone=customer.timezone)
+            url = address(verdict.meter, customer.pk, period=month, timezone=customer.timezone)
         rows.append({
             "meter": verdict.meter, "url": change_url(verdict.meter), "usage_url": url,
             "counts": counted_text(verdict), "problem": not verdict.counts,
@@ -107,7 +107,11 @@ def _corrections(stored: Stored) -> list[dict[str, Any]]:
 
 def _replaces(stored: Stored) -> dict[str, Any] | None:
     """The event that this one counts instead of."""
-    row = CorrectedEvent.objects.filter(correction__batch=stored.batch, by_n=stored.n).select_related("correction").first()
+    row = (
+        CorrectedEvent.objects.filter(correction__batch=stored.batch, by_n=stored.n)
+        .select_related("correction")
+        .first()
+    )
     before = events.at_place(row.batch, row.n) if row else None
     if row is None or before is None:
         return None

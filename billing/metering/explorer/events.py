@@ -11,11 +11,13 @@ from decimal import Decimal
 from typing import Any, Final
 
 from django.db import connection
+from django.db.models import Q
 
 from billing.metering.append import digest_of
-from billing.metering.meters import Fragment, counted, reason
+from billing.metering.asking import Claim
+from billing.metering.explorer.judging import judged
+from billing.metering.meters import Fragment
 from billing.metering.models import EventKey, EventSource, Meter
-from billing.metering.store import Claim
 from billing.periods import Period
 
 MANY_CLAIMS: Final = 200
@@ -185,8 +187,12 @@ def at_place(batch: int, n: int) -> Stored | None:
 
 
 def fates(events: Sequence[Stored]) -> dict[tuple[int, int], Fate]:
-    """What became of each event, by batch and place: three queries, however many events and meters."""
-    meters = list(Meter.objects.filter(event_type__in={event.type for event in events})) if events else []
+    """What became of each event, by batch and place: three queries, however many events and meters.
+
+    Meters are those of today, and earlier versions that prices still count with.
+    """
+    current = Meter.objects.with_use().filter(Q(superseded_at=None) | Q(sold=True))
+    meters = list(current.filter(event_type__in={event.type for event in events})) if events else []
     verdicts: dict[tuple[int, int], list[Verdict]] = {(event.batch, event.n): [] for event in events}
     for meter, batch, n, passes, value, problem in _judged(events, meters):
         verdicts[batch, n].append(Verdict(meter, passes, value, problem or ""))
@@ -220,12 +226,12 @@ def _judged(
     by_id = {meter.pk: meter for meter in meters}
     parts, values = [], []
     for meter in meters:
-        count, problem = counted(meter), reason(meter)
+        it = judged(meter)
         parts.append(f"""
-            SELECT {int(meter.pk)}, e.batch, e.n, (true {count.filters.sql}), to_jsonb(c.value)::text, {problem.sql}
-            FROM k e CROSS JOIN LATERAL (SELECT {count.value.sql} AS value OFFSET 0) c WHERE e.type_id = %s
+            SELECT {int(meter.pk)}, e.batch, e.n, (true {it.filters.sql}), to_jsonb(c.value)::text, {it.reason.sql}
+            FROM k e {it.lateral.sql} WHERE e.type_id = %s
         """)
-        values += [*count.filters.values, *problem.values, *count.value.values, types[meter.event_type]]
+        values += [*it.filters.values, *it.reason.values, *it.lateral.values, types[meter.event_type]]
     if not parts:
         return []
     statement = f"""

@@ -10,14 +10,15 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from billing.metering import queries
+from billing.metering.asking import BEGINNING, Claim
 from billing.metering.explorer import events
 from billing.metering.explorer.events import Mark, Stored
 from billing.metering.explorer.forms import SearchForm
+from billing.metering.explorer.judging import judged
 from billing.metering.explorer.wording import badges_of, counted_text, event_url
-from billing.metering.meters import Fragment, counted, dimension
+from billing.metering.meters import Fragment, dimension
 from billing.metering.models import EventSubject, Meter
 from billing.metering.properties import path_problem
-from billing.metering.store import BEGINNING, Claim
 from billing.periods import Period
 from customers.models import Customer
 
@@ -31,7 +32,7 @@ def events_list(request: HttpRequest, model_admin: Any) -> HttpResponse:
     if not request.user.has_perms(SEES_EVENTS):
         raise PermissionDenied
     given = request.GET
-    meter = Meter.objects.filter(code=given.get("meter", "")).first()
+    meter = Meter.objects.filter(pk=given["meter"]).first() if given.get("meter", "").isdecimal() else None
     period = _period(given.get("start"), given.get("end"))
     customers = list(Customer.objects.filter(pk__in=[pk for pk in given.getlist("customers") if pk.isdecimal()]))
     found = events.latest(
@@ -68,15 +69,18 @@ def _where(meter: Meter | None, given: Any) -> Fragment:
     """What narrows the list: the meter's filters, a value of a property, and whether the meter can read the event."""
     if meter is None:
         return Fragment("")
-    count = counted(meter)
-    sql, values = count.filters.sql, count.filters.values
+    it = judged(meter)
+    sql, values = it.filters.sql, it.filters.values
     if given.get("by") and not path_problem(given["by"]):
         value = dimension(given["by"])
         test = f"({value.sql}) IS NULL" if given.get("none") else f"({value.sql}) = %s"
-        sql, values = f"{sql} AND {test}", (*values, *value.values, *([] if given.get("none") else [given.get("value", "")]))
+        sql, values = (
+            f"{sql} AND {test}",
+            (*values, *value.values, *([] if given.get("none") else [given.get("value", "")])),
+        )
     if given.get("only") == "invalid":
-        sql += f" AND EXISTS (SELECT FROM (SELECT {count.value.sql} AS value OFFSET 0) c WHERE NOT ({count.valid}))"
-        values = (*values, *count.value.values)
+        sql += f" AND EXISTS (SELECT FROM (SELECT) one {it.lateral.sql} WHERE NOT ({it.valid}))"
+        values = (*values, *it.lateral.values)
     return Fragment(sql, values)
 
 
@@ -135,11 +139,12 @@ def search(request: HttpRequest, model_admin: Any) -> HttpResponse:
         "text": text,
         "rows": _rows(found, None),
         "away": away,
-        "subjects": [(each.name, _of_subject(each.name)) for each in subjects[:SUBJECTS]],
+        "subjects": [(each.name, subject_url(each.name)) for each in subjects[:SUBJECTS]],
         "more_subjects": len(subjects) > SUBJECTS,
     }
     return TemplateResponse(request, "billing/admin/event_search.html", context)
 
 
-def _of_subject(name: str) -> str:
+def subject_url(name: str) -> str:
+    """The list of a subject's events."""
     return f"{reverse('admin:billing_usage_events')}?{urlencode({'subject': name})}"

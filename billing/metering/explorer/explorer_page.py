@@ -10,12 +10,12 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from billing.charts import lines, stacked
+from billing.metering.asking import Quantity
 from billing.metering.explorer import csv_file
 from billing.metering.explorer.forms import ExplorerForm, known_zone
 from billing.metering.explorer.presets import CUSTOM
 from billing.metering.explorer.table import Asked, Key, Table, table_of
 from billing.metering.models import Meter
-from billing.metering.store import Quantity
 from billing.metering.windows import TooManyWindows
 from billing.periods import Period, local_date
 from config import clock
@@ -58,9 +58,10 @@ def _form(request: HttpRequest) -> ExplorerForm:
     chosen = Customer.objects.filter(pk__in=[pk for pk in given.getlist("customers") if pk.isdecimal()][:1])
     home = next((customer.timezone for customer in chosen), "UTC") if len(given.getlist("customers")) == 1 else "UTC"
     zones = list(dict.fromkeys([home, "UTC", *filter(None, [known_zone(given.get("timezone", ""))])]))
-    first = Meter.objects.order_by("code").values_list("code", flat=True).first()
+    first = Meter.objects.filter(superseded_at=None).order_by("code").values_list("pk", flat=True).first()
     defaults = {
-        "meter": first or "", "preset": "this_month", "window": "day", "timezone": home, "top": "8", "chart": "stacked",
+        "meter": str(first or ""), "preset": "this_month", "window": "day", "timezone": home, "top": "8",
+        "chart": "stacked",
     }  # fmt: skip
     if given.get("first") and not given.get("preset"):
         defaults["preset"] = CUSTOM
@@ -76,9 +77,9 @@ def _again(form: ExplorerForm) -> str:
     return urlencode(pairs)
 
 
-def address(meter: Meter | str, *customer_ids: int, period: Period | None = None, timezone: str = "") -> str:
+def address(meter: Meter, *customer_ids: int, period: Period | None = None, timezone: str = "") -> str:
     """The explorer's page of a meter, of these customers, over the local days that a period touches."""
-    pairs: list[tuple[str, str]] = [("meter", meter if isinstance(meter, str) else meter.code)]
+    pairs: list[tuple[str, str]] = [("meter", str(meter.pk))]
     pairs += [("customers", str(pk)) for pk in customer_ids]
     if period and period.end:
         last = local_date(period.end - period.end.resolution, timezone)
@@ -152,7 +153,7 @@ def _text(quantity: Quantity | None) -> str:
 
 def _events_url(asked: Asked, period: Period, key: Key | None, only: str = "") -> str:
     """The list of events of a column in a window."""
-    pairs = [("meter", asked.meter.code), ("start", period.start.isoformat()), ("end", period.until.isoformat())]
+    pairs = [("meter", str(asked.meter.pk)), ("start", period.start.isoformat()), ("end", period.until.isoformat())]
     ids = (key[0],) if key and key[0] else () if asked.everyone else asked.customer_ids
     pairs += [("customers", str(pk)) for pk in ids]
     if key and asked.by:
@@ -171,5 +172,7 @@ def _file(request: HttpRequest, asked: Asked) -> HttpResponseBase:
     content: Iterator[str] = csv_file.lines(asked, len(windows))
     name = f"usage-{asked.meter.code}-{local_date(asked.period.start, asked.timezone)}.csv"
     return StreamingHttpResponse(
-        content, content_type="text/csv; charset=utf-8", headers={"Content-Disposition": f'attachment; filename="{name}"'}
+        content,
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )

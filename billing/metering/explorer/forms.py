@@ -6,10 +6,11 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.widgets import AutocompleteSelectMultiple
+from django.db.models import Q
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from billing.metering.explorer.presets import CUSTOM, PRESETS, WINDOWS, days_of, period_of
-from billing.metering.explorer.table import ADDITIVE, Asked, too_much
+from billing.metering.explorer.table import Asked, too_much
 from billing.metering.models import Meter
 from billing.metering.properties import path_problem
 from billing.metering.windows import TooManyWindows
@@ -24,7 +25,7 @@ class ExplorerForm(forms.Form):
     """Customers, meter, period, window and what to group by; `asked` is the question once the form is valid."""
 
     customers = forms.ModelMultipleChoiceField(Customer.objects.all(), required=False)
-    meter = forms.ModelChoiceField(Meter.objects.all(), to_field_name="code", widget=UnfoldAdminSelectWidget)
+    meter = forms.ModelChoiceField(Meter.objects.all(), widget=UnfoldAdminSelectWidget, empty_label=None)
     preset = forms.ChoiceField(label="Period", choices=PRESETS, widget=UnfoldAdminSelectWidget)
     first = forms.DateField(label="From", required=False, widget=UnfoldAdminTextInputWidget(attrs=DATE))
     last = forms.DateField(label="To (inclusive)", required=False, widget=UnfoldAdminTextInputWidget(attrs=DATE))
@@ -49,6 +50,9 @@ class ExplorerForm(forms.Form):
         choices = self.fields["customers"].choices  # type: ignore[attr-defined]  # a ModelMultipleChoiceField
         look = LOOK | {"data-placeholder": "All customers"}
         self.fields["customers"].widget = AutocompleteSelectMultiple(field, admin.site, attrs=look, choices=choices)
+        chosen = Q(pk=given["meter"]) if str(given.get("meter", "")).isdecimal() else Q()
+        current = Q(superseded_at=None)
+        self.fields["meter"].queryset = Meter.objects.filter(current | chosen if chosen else current)  # type: ignore[attr-defined]
         self.fields["timezone"].choices = [(name, name) for name in zones]  # type: ignore[attr-defined]
 
     def clean_by(self) -> str:
@@ -67,7 +71,9 @@ class ExplorerForm(forms.Form):
                     self.add_error(name, "Give a date.")
         if self.errors:
             return values
-        days = days_of(values["preset"], self.today) if values["preset"] != CUSTOM else (values["first"], values["last"])
+        days = (
+            days_of(values["preset"], self.today) if values["preset"] != CUSTOM else (values["first"], values["last"])
+        )
         if days[1] < days[0] or days[1].year == 9999:
             raise forms.ValidationError("The period ends before it begins." if days[1] < days[0] else "Too far ahead.")
         self.asked = self._asked(values, days)
@@ -98,7 +104,7 @@ class ExplorerForm(forms.Form):
     @property
     def stacked(self) -> bool:
         """Whether quantities stand on top of each other: only where they add up (R2.3)."""
-        return bool(self.asked and self.asked.meter.aggregation in ADDITIVE) and self.cleaned_data["chart"] == "stacked"
+        return bool(self.asked and self.asked.additive) and self.cleaned_data["chart"] == "stacked"
 
 
 def known_zone(name: str) -> str | None:

@@ -12,10 +12,10 @@ from decimal import Decimal
 from typing import Final
 
 from billing.metering import queries
+from billing.metering.asking import Quantity
 from billing.metering.explorer.presets import window_label
 from billing.metering.models import Meter
 from billing.metering.queries import UsageRow
-from billing.metering.store import Quantity
 from billing.metering.windows import Window, split
 from billing.money import EXACT
 from billing.periods import Period
@@ -25,8 +25,6 @@ MAX_ROWS: Final = 800
 
 MAX_QUESTIONS: Final = 20_000
 """Customers × windows that one page asks for."""
-
-ADDITIVE: Final = frozenset({"count", "sum"})
 
 Key = tuple[int, str | None]
 """A column: the customer (0: all that were asked for) and the value of the dimension."""
@@ -51,7 +49,7 @@ class Asked:
     @property
     def additive(self) -> bool:
         """Whether quantities of customers, values and windows may be added."""
-        return self.meter.aggregation in ADDITIVE
+        return adds_up(self.meter)
 
     @property
     def windows(self) -> list[Period]:
@@ -105,6 +103,11 @@ class Table:
     """Whether the rows know what the others have, which is not asked for with thousands of them."""
 
 
+def adds_up(meter: Meter) -> bool:
+    """Whether a meter's quantities may be added: not what is carried from window to window, nor what was rounded."""
+    return meter.aggregation in ("count", "sum") and not meter.recurring and meter.rounding is None
+
+
 def added(quantities: Iterable[Quantity]) -> Quantity:
     """Quantities that add up, added exactly."""
     value, events, invalid = Decimal(0), 0, 0
@@ -117,7 +120,9 @@ def too_much(asked: Asked) -> str:
     """Why a question is too large for a page, with the way out; empty when it is not."""
     windows = len(asked.windows)
     if windows > MAX_ROWS:
-        return f"{windows:,} windows are more than a page shows ({MAX_ROWS}): choose a longer window or a shorter period."
+        return (
+            f"{windows:,} windows are more than a page shows ({MAX_ROWS}): choose a longer window or a shorter period."
+        )
     if asked.by and windows * len(asked.customer_ids) > MAX_QUESTIONS:
         return (
             f"{len(asked.customer_ids):,} customers by {asked.by} and by {asked.window} are too many for one page: "

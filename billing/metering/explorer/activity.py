@@ -1,23 +1,18 @@
-"""What counts for nobody, and what meters cannot read: counted from the days that rollups keep, never from all events.
+"""How many events came, and what counts for nobody: from the days that rollups keep, never from all events.
 
 A day that a claim cuts is counted from its subject's events. What is pending is counted from its batches.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
 from django.db import connection
+from django.db.models import Exists, OuterRef
 
-from billing.metering.explorer.judging import judged_sql
-from billing.metering.models import Meter
-from billing.metering.queries import Unmatched
+from billing.metering.explorer.judging import NOT_VOIDED
+from billing.metering.models import EventType, Meter
 
-LOOKED_AT: Final = 50_000
-"""Events that are read to tell the reasons why a meter cannot read some of them."""
-
-NOT_VOIDED: Final = "NOT EXISTS (SELECT 1 FROM metering_voided v WHERE v.batch = e.batch AND v.n = e.n)"
 _PENDING: Final = f"""
     pending AS MATERIALIZED (
         SELECT e.subject_id, e.type_id, (e.ts AT TIME ZONE 'UTC')::date AS day, count(*) AS n,
@@ -29,16 +24,13 @@ _PENDING: Final = f"""
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
-    """Events of a meter's type that it cannot read, for one reason; and the latest of them. No reason: not looked at."""
+class Unmatched:
+    """Events that count for nobody: their subject or type, how many, the first and the last."""
 
-    meter: Meter
-    reason: str
+    name: str
     events: int
-    first: datetime | None
-    last: datetime | None
-    source: str = ""
-    event_id: str = ""
+    first: datetime
+    last: datetime
 
 
 def unmatched_subjects(since: date, limit: int = 100) -> list[Unmatched]:
@@ -77,7 +69,9 @@ def unmatched_subjects(since: date, limit: int = 100) -> list[Unmatched]:
 
 def unmatched_types(since: date, limit: int = 100) -> list[Unmatched]:
     """Types with events since a day (UTC) that no meter counts, most events first (R1.3)."""
-    nobodys = "SELECT id FROM metering_type t WHERE NOT EXISTS (SELECT 1 FROM billing_meter m WHERE m.event_type = t.name)"
+    nobodys = (
+        "SELECT id FROM metering_type t WHERE NOT EXISTS (SELECT 1 FROM billing_meter m WHERE m.event_type = t.name)"
+    )
     with connection.cursor() as cursor:
         cursor.execute(nobodys)
         types = [pk for (pk,) in cursor.fetchall()]
@@ -94,53 +88,16 @@ def unmatched_types(since: date, limit: int = 100) -> list[Unmatched]:
     return [Unmatched(*row) for row in _run(statement, since, limit=limit, types=types)]
 
 
-def unreadable(since: date) -> list[Unreadable]:
-    """Events since a day (UTC) that meters cannot read, by meter and reason, claimed or not (R1.3).
-
-    The days of subjects that have such events are known; the reasons are told by reading these days, the latest
-    first, as far as the bound goes. What lies beyond it is counted without a reason.
+def events_by_day(since: date) -> list[tuple[date, int]]:
+    """How many events happened on each day (UTC) since one, of all subjects; days without are left out."""
+    statement = f"""
+        WITH {_PENDING}
+        SELECT day, sum(n)::bigint
+        FROM (SELECT day, n FROM metering_activity WHERE day >= %(day)s AND n > 0
+              UNION ALL SELECT day, n FROM pending) a
+        GROUP BY day ORDER BY day
     """
-    meters = [meter for meter in Meter.objects.all() if meter.aggregation != "count"]
-    found: list[Unreadable] = []
-    slices = _slices(meters, since)
-    for meter in meters:
-        own = [each for each in slices if each[0] == meter.pk]
-        kept, beyond = _bounded(own)
-        if kept:
-            found += _reasons(meter, kept)
-        if beyond:
-            found.append(Unreadable(meter, "", beyond, None, None))
-    return sorted(found, key=lambda each: (-each.events, each.meter.code, each.reason))
-
-
-Slice = tuple[int, int, date, int, int]
-"""Meter, subject, day (UTC), events that are invalid, events in all that a reader of the day passes."""
-
-
-def _slices(meters: Sequence[Meter], since: date) -> list[Slice]:
-    """Days of subjects on which a meter has events that it cannot read, the latest first: of rollups and pending."""
-    parts, values = [], []
-    for meter in meters:
-        judged = judged_sql(meter)
-        parts.append(f"""
-            SELECT {int(meter.pk)}, e.subject_id, (e.ts AT TIME ZONE 'UTC')::date, count(*), count(*)
-            FROM metering_event e {judged.lateral.sql}
-            WHERE {{chosen}} AND e.type_id = (SELECT id FROM metering_type WHERE name = %s) {judged.filters.sql}
-              AND NOT ({judged.valid}) AND {NOT_VOIDED} GROUP BY 1, 2, 3""")
-        values.append((judged.lateral.values, (meter.event_type, *judged.filters.values)))
-    return []
-
-
-def _bounded(slices: Sequence[Slice]) -> tuple[list[Slice], int]:
-    """The latest slices that hold no more events than may be read, and how many invalid ones the others have."""
-    kept: list[Slice] = []
-    passed = 0
-    for each in slices:
-        passed += each[4]
-        if kept and passed > LOOKED_AT:
-            break
-        kept.append(each)
-    return kept, sum(each[3] for each in slices[len(kept) :])
+    return _run(statement, since)
 
 
 def _run(statement: str, since: date, **values: Any) -> list[tuple[Any, ...]]:
