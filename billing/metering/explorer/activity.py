@@ -69,12 +69,8 @@ def unmatched_subjects(since: date, limit: int = 100) -> list[Unmatched]:
 
 def unmatched_types(since: date, limit: int = 100) -> list[Unmatched]:
     """Types with events since a day (UTC) that no meter counts, most events first (R1.3)."""
-    nobodys = (
-        "SELECT id FROM metering_type t WHERE NOT EXISTS (SELECT 1 FROM billing_meter m WHERE m.event_type = t.name)"
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(nobodys)
-        types = [pk for (pk,) in cursor.fetchall()]
+    counted = Meter.objects.filter(event_type=OuterRef("name"))
+    types = list(EventType.objects.exclude(Exists(counted)).values_list("pk", flat=True))
     if not types:
         return []
     statement = f"""

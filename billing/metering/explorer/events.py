@@ -248,7 +248,7 @@ def _judged(
 
 def _value(text: str | None) -> Decimal | str | bool | None:
     """A counted value: a number exactly, or the text or truth value that a count of distinct values reads."""
-    return None if text is None else json.loads(text, parse_float=Decimal, parse_int=Decimal)  # type: ignore[no-any-return]
+    return None if text is None else json.loads(text, parse_float=Decimal, parse_int=Decimal)
 
 
 def _pieces(claims: Iterable[Claim], period: Period) -> tuple[list[str], list[str], list[str]]:

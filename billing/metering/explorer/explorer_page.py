@@ -1,11 +1,12 @@
 """The usage explorer: a meter's quantities by customer or property over time, as chart, table and file."""
 
 from collections.abc import Iterator
-from typing import Any
+from decimal import Decimal
+from typing import Any, cast
 from urllib.parse import urlencode
 
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
@@ -40,7 +41,7 @@ def explorer(request: HttpRequest, model_admin: Any) -> HttpResponseBase:
         "title": "Usage",
         "form": form,
         "media": form.media,
-        "meters": form.fields["meter"].queryset.exists(),
+        "meters": bool(form.data.get("meter")),
         "asked": asked,
         "problem": problem,
         "slow": form.slow,
@@ -68,12 +69,13 @@ def _form(request: HttpRequest) -> ExplorerForm:
     for name, value in defaults.items():
         if not given.get(name):
             given[name] = value
-    return ExplorerForm(given, zones=zones, today=local_date(clock.now(), known_zone(given["timezone"]) or "UTC"))
+    return ExplorerForm(given, zones=zones, today=local_date(clock.now(), known_zone(str(given["timezone"])) or "UTC"))
 
 
 def _again(form: ExplorerForm) -> str:
     """The question as an address."""
-    pairs = [(name, value) for name, values in form.data.lists() for value in values if name != "format" and value]
+    given = cast(QueryDict, form.data)
+    pairs = [(name, value) for name, values in given.lists() for value in values if name != "format" and value]
     return urlencode(pairs)
 
 
@@ -137,7 +139,7 @@ def _chart(asked: Asked, table: Table, names: list[str], as_stack: bool) -> dict
         for place, name in enumerate(names)
     }
     if table.others and table.other_by_window:
-        found[OTHER] = [row.other.value if row.other else 0 for row in table.rows]
+        found[OTHER] = [row.other.value if row.other else Decimal(0) for row in table.rows]
     return stacked(labels, found) if as_stack else lines(labels, found)
 
 
