@@ -26,7 +26,7 @@ def entry(title: str, icon: str, model: str) -> dict[str, Any]:
 
 
 def page(title: str, icon: str, name: str, *permissions: str) -> dict[str, Any]:
-    """A line of the sidebar that leads to a page of its own."""
+    """A line of the sidebar that leads to a page of its own, and is lit on it."""
     return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{name}"), "permission": allowed(*permissions)}
 
 

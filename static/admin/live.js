@@ -25,7 +25,7 @@
     link.href = event.url;
     link.textContent = event.id;
     id.append(link);
-    id.style.wordBreak = "break-all";
+    id.className = "mb-id";
     for (const [word, kind] of event.fate) {
       const badge = document.createElement("span");
       badge.className = `mb-badge ${kind}`;

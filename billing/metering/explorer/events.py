@@ -20,9 +20,8 @@ from billing.metering.meters import Fragment
 from billing.metering.models import EventKey, EventSource, Meter
 from billing.periods import Period
 
-MANY_CLAIMS: Final = 200
-"""Above this the newest events are looked for in ever longer stretches of time: each claim costs a look-up."""
-SHARES: Final = (1024, 32, 1)
+SPANS: Final = (timedelta(hours=1), timedelta(days=1), timedelta(days=30))
+"""The newest events of several claims are looked for in ever longer stretches of time: each claim costs a look-up."""
 FUTURE: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -108,22 +107,22 @@ _ORDER: Final = "ORDER BY e.ts DESC, e.batch DESC, e.n DESC"
 
 def latest(
     *, claims: Iterable[Claim], types: Sequence[str] | None, period: Period, before: Mark | None, limit: int,
-    where: Fragment | None = None,
+    now: datetime, where: Fragment | None = None,
 ) -> list[Stored]:  # fmt: skip
     """The newest events of these claims within the period, before a mark, at most `limit`; of all types for None.
 
-    `where` is a condition beginning with AND over the event `e`. Tied events go by arrival.
+    `where` is a condition beginning with AND over the event `e`. Tied events go by arrival. `now` is where most of the
+    newest are.
     """
     pieces = _pieces(claims, period)
     if not pieces[0]:
         return []
     end = min(period.end or FUTURE, before.ts + timedelta(microseconds=1) if before else FUTURE)
-    found: list[Stored] = []
-    for share in SHARES if len(pieces[0]) > MANY_CLAIMS else (1,):
-        start = end - (end - period.start) / share if share > 1 else period.start
+    late = [min(end, now) - span for span in SPANS] if len(pieces[0]) > 1 else []
+    for start in [*(each for each in late if each > period.start), period.start]:
         found = _latest(pieces, types, Period(start, end), before, limit, where or Fragment(""))
         if len(found) == limit:
-            break
+            return found
     return found
 
 

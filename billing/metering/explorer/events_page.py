@@ -20,6 +20,7 @@ from billing.metering.meters import Fragment, dimension
 from billing.metering.models import EventSubject, Meter
 from billing.metering.properties import path_problem
 from billing.periods import Period
+from config import clock
 from customers.models import Customer
 
 SEES_EVENTS = ("customers.view_customer", "billing.view_meter", "billing.view_event")
@@ -37,7 +38,8 @@ def events_list(request: HttpRequest, model_admin: Any) -> HttpResponse:
     customers = list(Customer.objects.filter(pk__in=[pk for pk in given.getlist("customers") if pk.isdecimal()]))
     found = events.latest(
         claims=_claims(given.get("subject"), customers, period), types=[meter.event_type] if meter else None,
-        period=period, before=Mark.parse(given.get("before", "")), limit=PAGE + 1, where=_where(meter, given),
+        period=period, before=Mark.parse(given.get("before", "")), limit=PAGE + 1,
+        now=clock.now(), where=_where(meter, given),
     )  # fmt: skip
     context = {
         **model_admin.admin_site.each_context(request),

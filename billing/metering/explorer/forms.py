@@ -24,15 +24,20 @@ DATE = {"type": "date"}
 class ExplorerForm(forms.Form):
     """Customers, meter, period, window and what to group by; `asked` is the question once the form is valid."""
 
-    customers = forms.ModelMultipleChoiceField(Customer.objects.all(), required=False)
+    customers = forms.ModelMultipleChoiceField(
+        Customer.objects.all(), required=False, help_text="Empty: all customers, the largest first."
+    )
     meter = forms.ModelChoiceField(Meter.objects.all(), widget=UnfoldAdminSelectWidget, empty_label=None)
     preset = forms.ChoiceField(label="Period", choices=PRESETS, widget=UnfoldAdminSelectWidget)
-    first = forms.DateField(label="From", required=False, widget=UnfoldAdminTextInputWidget(attrs=DATE))
+    first = forms.DateField(
+        label="From", required=False, widget=UnfoldAdminTextInputWidget(attrs=DATE), help_text="With “Dates” as period."
+    )
     last = forms.DateField(label="To (inclusive)", required=False, widget=UnfoldAdminTextInputWidget(attrs=DATE))
     window = forms.ChoiceField(label="By", choices=WINDOWS, widget=UnfoldAdminSelectWidget)
     by = forms.CharField(
         label="Group by",
         required=False,
+        help_text="Any property; the meter’s own are quick.",
         max_length=200,
         widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "customer", "list": "dimensions"}),
     )
