@@ -7,6 +7,7 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         """Forget what processes remember of small tables whenever Django emptied or changed them (flush, migrate)."""
-        from billing.metering import names
+        from billing.metering import access, names
 
         post_migrate.connect(lambda **kwargs: names.forget(), dispatch_uid="metering names", weak=False)
+        post_migrate.connect(lambda **kwargs: access.forget(), dispatch_uid="metering keys", weak=False)

@@ -150,6 +150,11 @@ USAGE_BODY_LIMIT_BYTES = env.int("USAGE_BODY_LIMIT_BYTES", default=10_000_000)
 USAGE_BATCH_LIMIT = env.int("USAGE_BATCH_LIMIT", default=100_000)
 # One line of newline-delimited JSON, in bytes; their number is not limited.
 USAGE_LINE_LIMIT_BYTES = env.int("USAGE_LINE_LIMIT_BYTES", default=1_000_000)
+# How long storing events waits for a lock that another session holds, in seconds, before the sender is told to come
+# again (503).
+USAGE_LOCK_TIMEOUT_SECONDS = env.int("USAGE_LOCK_TIMEOUT_SECONDS", default=5)
+# Requests of more than 100 events that a web process stores at once; each needs a connection.
+USAGE_WRITERS = env.int("USAGE_WRITERS", default=2)
 
 if PRODUCTION:
     SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)

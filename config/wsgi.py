@@ -1,8 +1,12 @@
-"""The WSGI application that granian serves."""
+"""The WSGI application that granian serves: the front for usage events, and Django behind it for everything else."""
 
 import os
 
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-application = get_wsgi_application()
+django = get_wsgi_application()
+
+from billing.metering.front.wsgi import Front  # noqa: E402  needs the apps that the line above loads
+
+application = Front(django)

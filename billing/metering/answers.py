@@ -13,15 +13,6 @@ MOST_PROBLEMS: Final = 1000
 """How many conflicts and rejections the answer to a stream names; the others are counted."""
 
 
-class Refusal(Exception):
-    """An answer that ends the request: status, code, sentence, and headers that belong to it."""
-
-    def __init__(self, status: int, code: str, detail: str, **headers: str) -> None:
-        super().__init__(detail)
-        self.status, self.code, self.detail = status, code, detail
-        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
-
-
 class Tally:
     """The report of a request that is stored batch by batch: counts, and the problems to name.
 

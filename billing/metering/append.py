@@ -6,16 +6,23 @@ Values travel as ready-made text, not as lists of Python objects, which psycopg 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import blake2b
 from typing import Any, Final
 
+import msgspec
 import psycopg
 from django.db import connection
 
 from billing.metering.validate import SEPARATOR
 
-_SEPARATOR: Final = SEPARATOR.decode()
+FEW: Final = 256
+"""Rows up to which the statement's plan is kept. PostgreSQL makes it for ten: with thousands it would be a poor one."""
+
+NEVER: Final = 2**31
+"""Runs after which psycopg prepares a statement by itself."""
+
+_times: Final = msgspec.json.Encoder()  # a list of times in JSON is one for PostgreSQL, but for its brackets
 
 _ROWS: Final = """
     SELECT n, digest, source_id, type_id, subject_id, sent, coalesce(sent, %(now)s::timestamptz) AS ts, id,
@@ -33,17 +40,18 @@ def _content(table: str, sent: str) -> str:
         # coalesce(hashfloat8extended(date_part('epoch', {sent}), 3), 0))"""
 
 
-# Keys go in by order of digest: two batches with the same keys then wait for each other and do not deadlock.
+# Keys go in by order of digest: two batches with the same keys then wait for each other and do not deadlock. A batch
+# is made only when a key was new, so that a repeated request leaves nothing behind.
 _APPEND: Final = f"""
     WITH r AS MATERIALIZED ({_ROWS}),
-    b AS (
-        INSERT INTO metering_batch (recorded_at, origin, key_id, backfill_id)
-        VALUES (%(now)s, %(origin)s, %(key)s, %(backfill)s) RETURNING no
-    ),
     k AS (
         INSERT INTO metering_key (digest, content, ts, subject_id, type_id)
         SELECT digest, {_content("r", "r.sent")}, ts, subject_id, type_id FROM r ORDER BY digest
         ON CONFLICT DO NOTHING RETURNING digest
+    ),
+    b AS (
+        INSERT INTO metering_batch (recorded_at, origin, key_id, backfill_id)
+        SELECT %(now)s, %(origin)s, %(key)s, %(backfill)s WHERE EXISTS (SELECT FROM k) RETURNING no
     ),
     e AS (
         INSERT INTO metering_event (batch, n, source_id, type_id, subject_id, ts, id, data)
@@ -63,7 +71,8 @@ _KNOWN: Final = f"""
     SELECT r.n FROM r JOIN metering_key k USING (digest) WHERE k.content = {_content("r", "r.sent")}
 """
 # The hash of jsonb may change with a major version of PostgreSQL, and then says nothing: the events decide. Only
-# whether the first one named its time cannot be read from it, so that its own hash is asked.
+# whether the first one named its time cannot be read from it, so that its own hash is asked. What a correction put in
+# an event's place was never sent.
 _EQUAL: Final = f"""
     WITH r AS MATERIALIZED ({_ROWS})
     SELECT r.n
@@ -71,22 +80,23 @@ _EQUAL: Final = f"""
     JOIN metering_event e ON e.subject_id = k.subject_id AND e.type_id = k.type_id AND e.ts = k.ts
          AND e.source_id = r.source_id AND e.id = r.id
     WHERE e.data = r.data AND e.type_id = r.type_id AND e.subject_id = r.subject_id
+      AND NOT EXISTS (SELECT 1 FROM billing_correction c WHERE c.batch = e.batch)
       AND CASE WHEN r.sent IS NULL THEN k.content <> {_content("e", "e.ts")} ELSE e.ts = r.sent END
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Events ready for the database, as columns: names as numbers, `sent` as `utc_text` (None: not sent)."""
+    """Events ready for the database, as columns: names as numbers, `sent` aware (None: not sent), `data` JSON text."""
 
     n: list[int]
     digest: list[str]
     source: list[int]
     type: list[int]
     subject: list[int]
-    sent: list[str | None]
+    sent: list[datetime | None]
     id: list[str]
-    data: list[str]
+    data: Sequence[bytes | msgspec.Raw]
 
     def pick(self, at: Sequence[int]) -> "Rows":
         """The rows that stand at these positions."""
@@ -99,9 +109,12 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """What became of the rows: the batch's number, and the places of rows that were known and that contradict."""
+    """What became of the rows: the batch's number, and the places of rows that were known and that contradict.
 
-    batch: int
+    No batch is made when nothing was new.
+    """
+
+    batch: int | None
     duplicates: list[int] = field(default_factory=list)
     conflicts: list[int] = field(default_factory=list)
 
@@ -112,7 +125,7 @@ def digest_of(source: int, event_id: str) -> str:
 
 
 def append(rows: Rows, *, origin: str, key_id: int | None, now: datetime, backfill_id: int | None = None) -> Appended:
-    """Store each row whose key is new; the caller holds the transaction, in which nothing is stored twice.
+    """Store each row whose key is new, in one statement, and so in one transaction, the caller's or its own.
 
     Of rows with the same key in one batch the first counts; the others are held against what then stands.
     """
@@ -122,7 +135,7 @@ def append(rows: Rows, *, origin: str, key_id: int | None, now: datetime, backfi
     repeated = len(first) < len(rows)
     fresh = rows.pick(list(first.values())) if repeated else rows
     values = _parameters(fresh, now) | {"origin": origin, "key": key_id, "backfill": backfill_id}
-    ((batch, left),) = _execute(_APPEND, values)
+    ((batch, left),) = _execute(_APPEND, values, prepare=len(fresh) <= FEW)
     if not left and not repeated:
         return Appended(batch)
     places = set(left)
@@ -159,15 +172,9 @@ def bad_data(rows: Rows) -> list[int]:
 def _try_data(rows: Rows) -> None:
     """Raise psycopg.DataError when a row's data is no jsonb, leaving the transaction as it was."""
     raw = connection.connection
+    data = SEPARATOR.join(rows.data).decode()
     with raw.transaction(), psycopg.Cursor(raw) as cursor:
-        cursor.execute(
-            "SELECT count(d::jsonb) FROM unnest(string_to_array(%s, E'\\x1e')) AS d", [_SEPARATOR.join(rows.data)]
-        )
-
-
-def utc_text(instant: datetime) -> str:
-    """The one text of an instant, which content hashes and the database read: ISO 8601 in UTC."""
-    return instant.isoformat() if instant.tzinfo is UTC else instant.astimezone(UTC).isoformat()
+        cursor.execute("SELECT count(d::jsonb) FROM unnest(string_to_array(%s, E'\\x1e')) AS d", [data])
 
 
 def _parameters(rows: Rows, now: datetime) -> dict[str, Any]:
@@ -179,9 +186,9 @@ def _parameters(rows: Rows, now: datetime) -> dict[str, Any]:
         "source": _array(map(str, rows.source)),
         "type": _array(map(str, rows.type)),
         "subject": _array(map(str, rows.subject)),
-        "sent": _array([sent or "NULL" for sent in rows.sent]),
+        "sent": "{" + _times.encode(rows.sent).decode()[1:-1] + "}",
         "id": _texts(rows.id),
-        "data": _SEPARATOR.join(rows.data),
+        "data": SEPARATOR.join(rows.data).decode(),
     }
 
 
@@ -198,9 +205,15 @@ def _texts(items: Sequence[str]) -> str:
     return '{"' + joined + '"}' if items else "{}"
 
 
-def _execute(statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """Run a statement with values bound by the server: Django's own cursor would write them into the statement."""
+def _execute(statement: str, values: dict[str, Any], *, prepare: bool = False) -> list[tuple[Any, ...]]:
+    """Run a statement with values bound by the server: Django's own cursor would write them into the statement.
+
+    With `prepare` the server keeps its plan, unless a pooler in between may give the next one to another server.
+    """
     connection.ensure_connection()
-    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-        cursor.execute(statement, values)
+    raw = connection.connection
+    if raw.prepare_threshold is None and not connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
+        raw.prepare_threshold = NEVER
+    with connection.wrap_database_errors, psycopg.Cursor(raw) as cursor:
+        cursor.execute(statement, values, prepare=prepare)
         return cursor.fetchall()

@@ -1,14 +1,12 @@
 """The body of a request, read as a stream and unpacked within limits, so that no sender can fill the memory."""
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, Protocol
 
 from django.conf import settings
-from django.http import HttpRequest
 
-from billing.metering.answers import Refusal
-from billing.metering.errors import UnreadableBody
+from billing.metering.errors import Refusal, UnreadableBody
 
 PIECE: Final = 65_536
 """Bytes that are read, and unpacked, at a time."""
@@ -20,7 +18,28 @@ RATIO_FROM: Final = 1_000_000
 """Bytes up to which the ratio does not matter, since they harm nobody."""
 
 
-def whole(request: HttpRequest) -> bytes:
+class Request(Protocol):
+    """What is read of a request: Django's own has it, and so has the one of the front."""
+
+    META: dict[str, Any]
+
+    @property
+    def method(self) -> str | None: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+    @property
+    def content_type(self) -> str | None: ...
+
+    @property
+    def content_params(self) -> dict[str, str] | None: ...
+
+    @property
+    def read(self) -> Callable[[int], bytes]: ...
+
+
+def whole(request: Request) -> bytes:
     """The body in one piece, unpacked; Refusal (413) when it has more than `settings.USAGE_BODY_LIMIT_BYTES`."""
     limit = settings.USAGE_BODY_LIMIT_BYTES
     body = bytearray()
@@ -31,7 +50,7 @@ def whole(request: HttpRequest) -> bytes:
     return bytes(body)
 
 
-def pieces(request: HttpRequest, limit: int | None = None) -> Iterator[bytes]:
+def pieces(request: Request, limit: int | None = None) -> Iterator[bytes]:
     """The body as it comes, unpacked; with a limit, of its bytes as sent.
 
     Refusal for another encoding than gzip, a gzip bomb, and a body beyond the limit; UnreadableBody when it is no gzip
@@ -75,7 +94,7 @@ def unpacked(packed: Iterable[bytes]) -> Iterator[bytes]:
         raise UnreadableBody("invalid_gzip", "The gzip body ends too early; send it whole.")
 
 
-def pass_over(request: HttpRequest) -> None:
+def pass_over(request: Request) -> None:
     """Read what is left of the body, up to the limit of a whole one, and forget it.
 
     Many senders look for an answer only when all is sent, and would find the connection broken instead.
@@ -89,7 +108,7 @@ def pass_over(request: HttpRequest) -> None:
         return  # nothing is left that could be read
 
 
-def _sent(request: HttpRequest, limit: int | None) -> Iterator[bytes]:
+def _sent(request: Request, limit: int | None) -> Iterator[bytes]:
     """The bytes as they were sent, also in chunks where the server gives them; UnreadableBody when some are missing."""
     read, announced = _reader(request)
     taken = 0
@@ -102,7 +121,7 @@ def _sent(request: HttpRequest, limit: int | None) -> Iterator[bytes]:
         raise _incomplete()
 
 
-def _reader(request: HttpRequest) -> tuple[Callable[[int], bytes], int | None]:
+def _reader(request: Request) -> tuple[Callable[[int], bytes], int | None]:
     """What reads the body, and its length where it is announced; Refusal (411) where its end would not be known."""
     length = request.META.get("CONTENT_LENGTH") or ""
     if length.isdecimal():

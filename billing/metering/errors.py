@@ -39,6 +39,22 @@ class ImportMappingError(MeteringError):
     """A file and a mapping that do not fit together; the message names the column and what exists instead."""
 
 
+class KeyEnded(MeteringError):
+    """An API key that is to be replaced although it has ended already."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The API key “{name}” has ended already; make a new one instead of replacing it.")
+
+
+class Refusal(MeteringError):
+    """An answer that ends a request: status, code, sentence, and headers that belong to it."""
+
+    def __init__(self, status: int, code: str, detail: str, **headers: str) -> None:
+        super().__init__(detail)
+        self.status, self.code, self.detail = status, code, detail
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
 class DefinitionError(MeteringError, ValueError):
     """Input that cannot be measured: `code` for programs, `message` with the way out, `path` to the place.
 

@@ -1,9 +1,9 @@
 """Value expressions: what a meter computes from the properties of one event, such as `input + 4 * output`.
 
 A property is a name or a path (`tokens`, `usage.output`); a name with other characters stands in double quotes
-(`"input-tokens"`; a double quote within it is written twice). There are decimal literals, + - * / with the usual precedence, unary minus, parentheses, and
-`min`, `max`, `coalesce` (the first argument that is not missing), `ceil` and `floor`. Computed exactly, and never by
-running the text as code. Pure: no Django, no database, no clock.
+(`"input-tokens"`; a double quote within it is written twice). There are decimal literals, + - * / with the usual
+precedence, unary minus, parentheses, and `min`, `max`, `coalesce` (the first argument that is not missing), `ceil` and
+`floor`. Computed exactly, and never by running the text as code. Pure: no Django, no database, no clock.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Forms of meters, API keys and claims."""
+"""Forms of meters and claims."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from billing.metering.errors import MeterError
 from billing.metering.meters import check_meter
-from billing.metering.models import METER_DEFINITION, ApiKey, Meter
+from billing.metering.models import METER_DEFINITION, Meter
 from customers.models import Customer, UsageSubject
 
 
@@ -34,14 +34,6 @@ class MeterForm(forms.ModelForm):
             for field, text in error.problems.items():
                 self.add_error(field if field in self.fields else None, text)
         return values
-
-
-class ApiKeyForm(forms.ModelForm):
-    """A name and a source: the secret is made, and shown once."""
-
-    class Meta:
-        model = ApiKey
-        fields = ("name", "default_source")
 
 
 class ClaimForm(forms.Form):

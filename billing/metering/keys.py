@@ -2,8 +2,12 @@
 
 import hmac
 import secrets
+from datetime import datetime
 from hashlib import sha256
-from typing import Final
+from typing import Final, Literal
+
+INGEST: Final = "ingest"
+READ: Final = "read"
 
 _ALPHABET: Final = "abcdefghijkmnpqrstuvwxyz23456789"  # no letter that reads as another: prefixes are read aloud
 
@@ -17,7 +21,7 @@ def make_secret() -> tuple[str, str]:
 def prefix_of(secret: str) -> str | None:
     """The prefix that a secret carries, or None for a text of another form."""
     parts = secret.split("_")
-    return parts[1] if len(parts) == 3 and parts[0] == "mb" and len(parts[1]) == 8 else None
+    return parts[1] if len(parts) == 3 and parts[0] == "mb" and len(parts[1]) == 8 and secret.isascii() else None
 
 
 def digest_of(secret: str) -> str:
@@ -28,6 +32,15 @@ def digest_of(secret: str) -> str:
 def matches(secret: str, digest: str) -> bool:
     """Whether a secret is the one that was hashed, in a time that tells nothing about how much of it is right."""
     return hmac.compare_digest(digest_of(secret), digest)
+
+
+def state_of(
+    *, revoked_at: datetime | None, expires_at: datetime | None, now: datetime
+) -> Literal["active", "revoked", "expired"]:
+    """Whether a key opens the door at `now`, and if not, why; one that was revoked is not called expired."""
+    if revoked_at is not None:
+        return "revoked"
+    return "active" if expires_at is None or now < expires_at else "expired"
 
 
 def _random(length: int) -> str:

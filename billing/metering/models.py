@@ -9,10 +9,12 @@ from typing import Any, Final, Self
 
 import pgtrigger
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
+from billing.metering import keys
 from billing.metering.definitions import MeterDefinition, parse_meter
 from billing.metering.exact_json import ExactDecoder, ExactEncoder
 from billing.metering.expressions import MAX_LENGTH
@@ -118,22 +120,53 @@ class Event(models.Model):
         return self.id
 
 
+def ingest_only() -> list[str]:
+    """The scopes of a key for which nobody says more."""
+    return [keys.INGEST]
+
+
 class ApiKey(models.Model):
-    """A secret that lets a system send events. Shown once; stored as a SHA-256 of itself, found by its prefix."""
+    """A secret that lets a system use the API. Shown once; stored as a SHA-256 of itself, found by its prefix."""
+
+    class Scope(models.TextChoices):
+        INGEST = keys.INGEST, "Send events"
+        READ = keys.READ, "Read usage"
 
     name = models.CharField(max_length=100)
     prefix = models.CharField(max_length=16, unique=True, editable=False)
     digest = models.CharField(max_length=64, editable=False)
     default_source = models.CharField(max_length=200, help_text="Source of events that name none; cannot be changed.")
+    scopes = ArrayField(
+        models.CharField(max_length=20, choices=Scope), default=ingest_only, help_text="What the key may do."
+    )
+    rate_limit = models.PositiveIntegerField(
+        "events a second", null=True, blank=True, help_text="More are refused until later (429). Empty: no limit."
+    )
+    replaces = models.ForeignKey("self", models.PROTECT, null=True, editable=False, related_name="replaced_by")
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, editable=False, related_name="+"
     )
     created_at = models.DateTimeField(editable=False)
+    expires_at = models.DateTimeField(
+        "expires at", null=True, blank=True, help_text="In UTC; from then on it is refused. Empty: never."
+    )
     revoked_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
-        ordering = ["name"]
+        ordering = ["name", "-created_at"]
         verbose_name = "API key"
+        constraints = [
+            models.CheckConstraint(
+                name="apikey_scopes",
+                condition=Q(scopes__contained_by=[keys.INGEST, keys.READ]) & Q(scopes__len__gt=0),
+                violation_error_message="A key may send events, read usage, or both.",
+            ),
+            models.CheckConstraint(
+                name="apikey_rate_limit",
+                condition=Q(rate_limit=None) | Q(rate_limit__gt=0),
+                violation_error_message="A limit is at least one event a second; leave it empty for none.",
+            ),
+        ]
         triggers = [
             pgtrigger.Protect(
                 name="apikey_source_kept",

@@ -9,6 +9,8 @@ from typing import Final
 
 from django.db import connection, transaction
 
+from billing.metering import waiting
+
 MAX_REMEMBERED: Final = 500_000
 """Names of a kind that a process remembers; beyond that it forgets all and begins again."""
 
@@ -19,6 +21,14 @@ class Interned:
     def __init__(self, table: str) -> None:
         self.table = table
         self._known: dict[str, int] = {}
+
+    def numbers(self, names: list[str]) -> list[int]:
+        """The number of each name in its place, as `resolve` finds them."""
+        try:
+            return list(map(self._known.__getitem__, names))
+        except KeyError:
+            found = self.resolve(names)
+            return [found[name] for name in names]
 
     def resolve(self, names: Iterable[str]) -> dict[str, int]:
         """The number of each name, made where there is none yet: no query when all are remembered, else one to three.
@@ -32,6 +42,7 @@ class Interned:
         if len(found) == len(wanted):
             return found
         with transaction.atomic():
+            waiting.limit()
             read = self._read(wanted - found.keys())
             missing = sorted(wanted - found.keys() - read.keys())
             if missing:

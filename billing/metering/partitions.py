@@ -1,10 +1,12 @@
 """Month tables of the event table, made when the first event of a month (UTC) comes."""
 
-from collections.abc import Iterable
-from datetime import date
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime
 from typing import Final
 
 from django.db import connection, transaction
+
+from billing.metering import waiting
 
 _LOCK: Final = 0x6D6574_6572  # advisory lock "meter": its second number is the month
 _made: set[str] = set()
@@ -20,9 +22,20 @@ def ensure(months: Iterable[str]) -> None:
     if not missing:
         return
     with transaction.atomic():
+        waiting.limit()
         for month in missing:
             _make(month)
         transaction.on_commit(lambda: _made.update(missing))
+
+
+def of(times: Sequence[datetime]) -> set[str]:
+    """The months, as `ensure` takes them, of instants (aware)."""
+    if not times:
+        return set()
+    first, last = min(times).astimezone(UTC), max(times).astimezone(UTC)
+    if (first.year, first.month) == (last.year, last.month):  # as nearly always: no look at each
+        return {f"{first:%Y-%m}"}
+    return {f"{time.astimezone(UTC):%Y-%m}" for time in times}
 
 
 def forget() -> None:

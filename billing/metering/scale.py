@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
 from itertools import accumulate
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 from django.db import connection
 
 from billing.metering import names, partitions
+from billing.metering.models import Meter
 from customers.models import Customer, UsageSubject
 
 BATCH: Final = 1000
@@ -27,6 +28,17 @@ CHUNK: Final = 50 * BATCH
 SOURCE: Final = "seed_scale"
 TYPES: Final = ("inference", "embedding", "search", "storage", "seat")
 SKEW: Final = 31
+METERS: Final[dict[str, dict[str, Any]]] = {
+    "tokens": {
+        "event_type": "inference", "aggregation": "sum", "value": "input_tokens + 4 * output_tokens",
+        "group_by": ["model"], "unit": "token",
+    },
+    "embeddings": {"event_type": "embedding", "aggregation": "count", "unit": "call"},
+    "largest-search": {"event_type": "search", "aggregation": "max", "value": "input_tokens", "unit": "token"},
+    "stored": {"event_type": "storage", "aggregation": "latest", "value": "input_tokens", "unit": "GB"},
+}  # fmt: skip
+"""Meters of the book."""
+
 """Customer i (from 0) has a share in proportion to 1 / (2 i + SKEW)."""
 
 
@@ -93,6 +105,7 @@ def copy_chunk(scale: Scale, number: int, now: datetime) -> int:
         rows = list(_rows(scale, number))
         batches = sorted({row[0] for row in rows})
         _copy(cursor, "metering_batch (no, recorded_at, origin)", (f"{no}\t{now}\t{SOURCE}\n" for no in batches))
+        _copy(cursor, "metering_pending (batch, hours)", _pending(rows))
         _copy(cursor, "metering_key (digest, content, ts, subject_id, type_id)", (row[1] for row in rows))
         _copy(
             cursor,
@@ -105,6 +118,20 @@ def copy_chunk(scale: Scale, number: int, now: datetime) -> int:
 def _copy(cursor: psycopg.Cursor, table: str, lines: Iterator[str]) -> None:
     with cursor.copy(f"COPY {table} FROM STDIN") as copy:
         copy.write("".join(lines))
+
+
+def _pending(rows: Sequence[tuple[int, str, str]]) -> Iterator[str]:
+    """What no rollup holds yet: each batch, with the hours that it touches."""
+    hours: dict[int, set[str]] = {}
+    for batch, _, line in rows:
+        hours.setdefault(batch, set()).add(f"{line.split(chr(9))[5][:13]}:00:00+00:00")
+    return (f"{batch}\t{{{','.join(sorted(found))}}}\n" for batch, found in hours.items())
+
+
+def make_meters() -> None:
+    """One meter for each aggregation that rollups keep in its own way."""
+    for code, fields in METERS.items():
+        Meter.objects.get_or_create(code=code, defaults={"name": code.replace("-", " ").capitalize(), **fields})
 
 
 def _rows(scale: Scale, number: int) -> Iterator[tuple[int, str, str]]:

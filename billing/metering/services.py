@@ -2,7 +2,9 @@
 
 import random
 import time
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Collection, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -12,13 +14,27 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import DataError, Error, IntegrityError, OperationalError, transaction
 
-from billing.metering import append, keys, names, partitions, validate
-from billing.metering.errors import KeyAlreadyRevoked, TooManyEvents
+from billing.metering import access, append, keys, names, partitions, validate, waiting
+from billing.metering.access import KnownKey
+from billing.metering.errors import KeyAlreadyRevoked, KeyEnded, TooManyEvents
 from billing.metering.models import ApiKey
 from billing.metering.validate import NewEvent, Problem, Reading
 
 ATTEMPTS: Final = 6
 """How often a batch is tried that lost against another one (deadlock)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What one request brings, and with which key."""
+
+    reading: Reading
+    key: KnownKey
+
+    @property
+    def size(self) -> int:
+        """How many events it has, good and bad."""
+        return len(self.reading.events) + len(self.reading.problems)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +57,7 @@ def ingest(
     events: Sequence[NewEvent] | Reading | bytes,
     origin: str,
     now: datetime,
-    key: ApiKey | None = None,
+    key: ApiKey | KnownKey | None = None,
     default_source: str | None = None,
     backfill_id: int | None = None,
 ) -> IngestReport:
@@ -63,11 +79,28 @@ def ingest(
     reading = events if isinstance(events, Reading) else Reading(list(enumerate(events)), [])
     if len(reading.events) + len(reading.problems) > settings.USAGE_BATCH_LIMIT:
         raise TooManyEvents(len(reading.events) + len(reading.problems), settings.USAGE_BATCH_LIMIT)
-    latest = now + timedelta(seconds=settings.USAGE_FUTURE_LIMIT_SECONDS)
-    good, refused = validate.check_all(reading.events, latest, has_default_source=bool(source))
-    report = _store(good, _Sender(source or "", origin, key.pk if key else None, backfill_id), now)
-    rejected = sorted((*reading.problems, *refused, *report.rejected), key=lambda each: each.index)
-    return replace(report, rejected=tuple(rejected))
+    (report,) = _ingest([reading], _Sender(source or "", origin, key.pk if key else None, backfill_id), now)
+    return report
+
+
+def ingest_together(*, deliveries: Sequence[Delivery], origin: str, now: datetime) -> list[IngestReport]:
+    """`ingest` for several requests in one transaction: a report each, as if each had come by itself, in their order.
+
+    Requests with the same key share a batch. When one fails, all fail.
+    """
+    by_key: dict[int, list[int]] = {}
+    for place, delivery in enumerate(deliveries):
+        if delivery.size > settings.USAGE_BATCH_LIMIT:
+            raise TooManyEvents(delivery.size, settings.USAGE_BATCH_LIMIT)
+        by_key.setdefault(delivery.key.pk, []).append(place)
+    reports: dict[int, IngestReport] = {}
+    with transaction.atomic() if len(by_key) > 1 else nullcontext():
+        for places in by_key.values():
+            key = deliveries[places[0]].key
+            readings = [deliveries[place].reading for place in places]
+            done = _ingest(readings, _Sender(key.default_source, origin, key.pk, None), now)
+            reports.update(zip(places, done, strict=True))
+    return [reports[place] for place in range(len(deliveries))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +113,62 @@ class _Sender:
     backfill_id: int | None
 
 
-def _store(events: list[tuple[int, NewEvent]], sender: _Sender, now: datetime) -> IngestReport:
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What became of well-formed events: the batch's number, and the places of those that it does not hold."""
+
+    batch: int | None = None
+    duplicates: Sequence[int] = ()
+    conflicts: Sequence[Problem] = ()
+    rejected: Sequence[Problem] = ()
+
+
+def _ingest(readings: Sequence[Reading], sender: _Sender, now: datetime) -> list[IngestReport]:
+    """Store what several requests hold as one batch, and say for each what became of its events."""
+    latest = now + timedelta(seconds=settings.USAGE_FUTURE_LIMIT_SECONDS)
+    starts = [0]
+    for reading in readings[:-1]:
+        places = [index for index, _ in reading.events] + [problem.index for problem in reading.problems]
+        starts.append(starts[-1] + max(places, default=-1) + 1)
+    events = readings[0].events
+    if len(readings) > 1:
+        pairs = zip(starts, readings, strict=True)
+        events = [(start + index, event) for start, reading in pairs for index, event in reading.events]
+    good, refused = validate.check_all(events, latest, has_default_source=bool(sender.default_source))
+    stored = _store(good, sender, now)
+    return _reports(readings, starts, stored, [*refused, *stored.rejected])
+
+
+def _reports(
+    readings: Sequence[Reading], starts: Sequence[int], stored: _Stored, rejected: Sequence[Problem]
+) -> list[IngestReport]:
+    """The verdict on all events, taken apart by request; places are again those in the request."""
+    duplicates = [0] * len(readings)
+    for place in stored.duplicates:
+        duplicates[bisect_right(starts, place) - 1] += 1
+    conflicts, others = (_apart(problems, starts) for problems in (stored.conflicts, rejected))
+    return [
+        IngestReport(
+            accepted := len(reading.events) - count - len(contradicting) - len(refused),
+            count,
+            tuple(contradicting),
+            tuple(sorted((*reading.problems, *refused), key=lambda each: each.index)),
+            stored.batch if accepted else None,
+        )
+        for reading, count, contradicting, refused in zip(readings, duplicates, conflicts, others, strict=True)
+    ]
+
+
+def _apart(problems: Sequence[Problem], starts: Sequence[int]) -> list[list[Problem]]:
+    """Problems by request, with their places in it."""
+    parts: list[list[Problem]] = [[] for _ in starts]
+    for problem in problems:
+        part = bisect_right(starts, problem.index) - 1
+        parts[part].append(replace(problem, index=problem.index - starts[part]))
+    return parts
+
+
+def _store(events: list[tuple[int, NewEvent]], sender: _Sender, now: datetime) -> _Stored:
     """Append well-formed events, again after losing against another batch, and without those that jsonb refuses."""
     rejected: list[Problem] = []
     for attempt in range(ATTEMPTS):
@@ -88,8 +176,7 @@ def _store(events: list[tuple[int, NewEvent]], sender: _Sender, now: datetime) -
             break
         try:
             rows = _rows(events, sender.default_source, now)
-            report = _append(events, rows, sender, now)
-            return replace(report, rejected=tuple(rejected))
+            return replace(_append(events, rows, sender, now), rejected=rejected)
         except DataError:
             bad = set(append.bad_data(rows))
             if not bad:
@@ -101,7 +188,7 @@ def _store(events: list[tuple[int, NewEvent]], sender: _Sender, now: datetime) -
                 raise
             partitions.forget()
             time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - only to keep two rivals apart
-    return IngestReport(rejected=tuple(rejected))
+    return _Stored(rejected=rejected)
 
 
 _UNSTORABLE: Final = "The data holds a number that is too large to be stored; write it as a string, or shorten it."
@@ -117,36 +204,32 @@ def _passing(error: Error) -> bool:
 
 def _rows(events: list[tuple[int, NewEvent]], default_source: str, now: datetime) -> append.Rows:
     """Events as rows, with their names interned and their months made."""
-    source_names = [event.source or default_source for _, event in events]
-    sources = names.sources.resolve(source_names)
-    types = names.types.resolve([event.type for _, event in events])
-    subjects = names.subjects.resolve([event.subject for _, event in events])
-    source_ids = [sources[name] for name in source_names]
-    ids = [event.id for _, event in events]
-    sent = [None if event.time is None else append.utc_text(event.time) for _, event in events]
-    partitions.ensure({text[:7] for text in sent if text} | ({append.utc_text(now)[:7]} if None in sent else set()))
+    given = [event for _, event in events]
+    sources = names.sources.numbers([event.source or default_source for event in given])
+    types = names.types.numbers([event.type for event in given])
+    subjects = names.subjects.numbers([event.subject for event in given])
+    ids = [event.id for event in given]
+    sent = [event.time for event in given]
+    partitions.ensure(partitions.of([time or now for time in sent]))
     return append.Rows(
         n=[index for index, _ in events],
-        digest=list(map(append.digest_of, source_ids, ids)),
-        source=source_ids,
-        type=[types[event.type] for _, event in events],
-        subject=[subjects[event.subject] for _, event in events],
+        digest=list(map(append.digest_of, sources, ids)),
+        source=sources,
+        type=types,
+        subject=subjects,
         sent=sent,
         id=ids,
-        data=[str(event.data, "utf-8") for _, event in events],
+        data=[event.data for event in given],
     )
 
 
-def _append(events: list[tuple[int, NewEvent]], rows: append.Rows, sender: _Sender, now: datetime) -> IngestReport:
-    """One transaction: the rows whose keys are new, and the verdict on the others."""
-    by_index = dict(events)
-    with transaction.atomic():
+def _append(events: list[tuple[int, NewEvent]], rows: append.Rows, sender: _Sender, now: datetime) -> _Stored:
+    """The rows whose keys are new, stored, and the verdict on the others; a savepoint where a transaction is open."""
+    with waiting.limited():
         done = append.append(rows, origin=sender.origin, key_id=sender.key_id, now=now, backfill_id=sender.backfill_id)
-        accepted = len(rows) - len(done.duplicates) - len(done.conflicts)
-        if accepted == 0:
-            transaction.set_rollback(True)  # nothing new: leave no empty batch behind
-    conflicts = tuple(Problem(i, by_index[i].id, "conflict", _CONFLICT.format(by_index[i].id)) for i in done.conflicts)
-    return IngestReport(accepted, len(done.duplicates), conflicts, (), done.batch if accepted else None)
+    ids = {index: event.id for index, event in events} if done.conflicts else {}
+    conflicts = [Problem(i, ids[i], "conflict", _CONFLICT.format(ids[i])) for i in done.conflicts]
+    return _Stored(done.batch, done.duplicates, conflicts)
 
 
 _CONFLICT: Final = (
@@ -156,24 +239,75 @@ _CONFLICT: Final = (
 
 
 def create_api_key(
-    *, name: str, default_source: str, user: AbstractBaseUser | None, now: datetime
+    *,
+    name: str,
+    default_source: str,
+    user: AbstractBaseUser | None,
+    now: datetime,
+    scopes: Collection[str] = (keys.INGEST,),
+    rate_limit: int | None = None,
+    expires_at: datetime | None = None,
 ) -> tuple[ApiKey, str]:
-    """A new key and its secret, which is nowhere kept and cannot be shown again."""
-    secret, prefix = keys.make_secret()
-    key = ApiKey.objects.create(
-        name=name,
-        prefix=prefix,
-        digest=keys.digest_of(secret),
-        default_source=default_source,
-        created_by_id=user.pk if user else None,
-        created_at=now.astimezone(UTC),
+    """A new key and its secret, which is nowhere kept and cannot be shown again.
+
+    `scopes` is what it may do ("ingest", "read"; at least one), `rate_limit` events a second, `expires_at` (aware) the
+    first instant at which it is refused; None for no limit and no end.
+    """
+    made = ApiKey(
+        name=name, default_source=default_source, scopes=sorted(scopes), rate_limit=rate_limit, expires_at=expires_at
     )
-    return key, secret
+    return _issue(made, user, now)
+
+
+def rotate_api_key(
+    *,
+    key: ApiKey,
+    overlap: timedelta,
+    user: AbstractBaseUser | None,
+    now: datetime,
+    expires_at: datetime | None = None,
+) -> tuple[ApiKey, str]:
+    """A new key that may do what `key` may, and its secret; `key` itself ends after `overlap`, or earlier if it would.
+
+    Each has the limit for itself while both live. KeyEnded when `key` was revoked or has expired.
+    """
+    with transaction.atomic():
+        old = ApiKey.objects.select_for_update().get(pk=key.pk)
+        if keys.state_of(revoked_at=old.revoked_at, expires_at=old.expires_at, now=now) != "active":
+            raise KeyEnded(old.name)
+        ends = now + overlap
+        key.expires_at = old.expires_at = min(ends, old.expires_at) if old.expires_at else ends
+        old.save(update_fields=["expires_at"])
+        made = ApiKey(
+            name=old.name,
+            default_source=old.default_source,
+            scopes=old.scopes,
+            rate_limit=old.rate_limit,
+            expires_at=expires_at,
+            replaces=old,
+        )
+        issued = _issue(made, user, now)
+    access.forget()
+    return issued
 
 
 def revoke_api_key(*, key: ApiKey, now: datetime) -> None:
-    """End a key at once: the next request with it is refused. KeyAlreadyRevoked the second time."""
+    """End a key: this process refuses the next request with it, every other one within two seconds.
+
+    KeyAlreadyRevoked the second time.
+    """
     revoked = ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now)
     if not revoked:
         raise KeyAlreadyRevoked(key.name)
     key.revoked_at = now
+    access.forget()
+
+
+def _issue(key: ApiKey, user: AbstractBaseUser | None, now: datetime) -> tuple[ApiKey, str]:
+    """Give a key its secret and store it."""
+    secret, key.prefix = keys.make_secret()
+    key.digest = keys.digest_of(secret)
+    key.created_by_id = user.pk if user else None
+    key.created_at = now.astimezone(UTC)
+    key.save(force_insert=True)
+    return key, secret

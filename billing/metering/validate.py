@@ -29,6 +29,8 @@ _NULL: Final = msgspec.Raw(b"null")
 _TIME: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?([Zz]|[+-][0-9:]{5})?"
 )
+# What msgspec reads in another way than `_time`: digits beyond microseconds, which it rounds, and +0200.
+_OTHER_TIME: Final = re.compile(rb":[0-9]{2}(?:\.[0-9]{7}|(?:\.[0-9]+)?[+-][0-9]{4}\")")
 # Pairs of surrogates are eaten first, so that what is left over in the last group stands alone.
 _ESCAPE: Final = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u0000)|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.S
@@ -89,6 +91,8 @@ class _Refused(Exception):
         self.code, self.message = code, message
 
 
+_good_batch = msgspec.json.Decoder(list[NewEvent])
+_good_line = msgspec.json.Decoder(NewEvent)
 _batch = msgspec.json.Decoder(list[_Wire])
 _cloud_batch = msgspec.json.Decoder(list[_CloudWire])
 _line = msgspec.json.Decoder(_Wire)
@@ -123,6 +127,9 @@ def read(body: bytes, *, cloud: bool = False) -> Reading:
     stripped = body.strip(b" \t\r\n")
     if stripped[:1] == b"{":
         stripped = b"[" + stripped + b"]"
+    events = None if cloud else _at_once(_good_batch, stripped)
+    if events is not None:
+        return Reading(list(enumerate(events)), [])
     try:
         wires: Sequence[_Wire] = (_cloud_batch if cloud else _batch).decode(stripped)
         return Reading([(index, _event(wire)) for index, wire in enumerate(wires)], [])
@@ -136,6 +143,9 @@ def read_one(index: int, line: bytes) -> NewEvent | Problem:
         text = line.decode()
     except UnicodeDecodeError as error:
         return Problem(index, None, "not_utf8", f"The line is not UTF-8 at byte {error.start}; encode it as UTF-8.")
+    events = _at_once(_good_line, line)
+    if events is not None:
+        return events[0]
     try:
         return _event(_line.decode(line))
     except (msgspec.DecodeError, RecursionError, _Refused):
@@ -254,6 +264,19 @@ def _escapes(data: bytes) -> tuple[str, str] | None:
         if match[2]:
             return "invalid_unicode", "The data holds half of a surrogate pair, which is no character."
     return None
+
+
+def _at_once(decoder: msgspec.json.Decoder[Any], text: bytes) -> list[NewEvent] | None:
+    """The events of a text that is good as a whole, as nearly every one is; None where a closer look is needed."""
+    if b"\\u" in text or _OTHER_TIME.search(text):
+        return None
+    try:
+        read = decoder.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    events: list[NewEvent] = read if isinstance(read, list) else [read]
+    zoned = all(event.time is None or event.time.tzinfo is not None for event in events)
+    return events if zoned else None
 
 
 def _event(wire: _Wire) -> NewEvent:

@@ -18,6 +18,7 @@ from billing.invoicing.models import Invoice
 from billing.invoicing.services import approve, issue, run_billing
 from billing.metering.models import ApiKey
 from billing.metering.partitions import table_of
+from billing.metering.rollups import services as rollups
 from config import clock
 from config.demo import company, money
 from config.demo.inline import tasks_inline
@@ -70,6 +71,7 @@ class History:
         with self.progress.phase("usage"):
             for sent in send(self.usage, index, self.key):
                 self.progress.advance("usage", sent)
+            rollups.catch_up()
             analyse(self.story.month(index))
         self._make_changes(index)
         with self.progress.phase("payments"), clock.set_to(self._end(index)), tasks_inline():

@@ -18,7 +18,9 @@ import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
@@ -38,9 +40,18 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=60, help="batches of 1,000 events in a round")
     parser.add_argument("--connections", type=int, default=8, help="enough that each web worker gets its share")
     parser.add_argument("--preload", type=int, default=0, help="batches of 1,000 events that are stored before")
+    parser.add_argument("--threads", type=int, default=32, help="of each of the two web processes")
     options = parser.parse_args()
+    with database():
+        measure(options)
+
+
+@contextmanager
+def database() -> Iterator[None]:
+    """A migrated database of its own, for this process and those that it starts."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     django.setup()
+    from django.core.management import call_command
     from django.db import connection
 
     name = f"bench_{uuid.uuid4().hex[:8]}"
@@ -50,7 +61,8 @@ def main() -> None:
     connection.settings_dict["NAME"] = name
     os.environ["METERBOOK_DATABASE_NAME"] = name
     try:
-        measure(options)
+        call_command("migrate", verbosity=0)
+        yield
     finally:
         connection.close()
         connection.settings_dict["NAME"] = "postgres"
@@ -58,20 +70,23 @@ def main() -> None:
             cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def measure(options: argparse.Namespace) -> None:
-    """Migrate, start the server, and let both ways take turns."""
-    from django.core.management import call_command
+def bare_connection() -> psycopg.Connection:
+    """A connection to the benchmark's database without Django's ways."""
     from django.db import connection
 
+    params = connection.get_connection_params()
+    return psycopg.connect(**{key: value for key, value in params.items() if key not in ("cursor_factory", "context")})
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Start the server and let both ways take turns."""
     from billing.metering.services import create_api_key
 
-    call_command("migrate", verbosity=0)
     _, secret = create_api_key(name="bench", default_source="bench", user=None, now=datetime.now(UTC))
-    params = connection.get_connection_params()
-    bare = psycopg.connect(**{key: value for key, value in params.items() if key not in ("cursor_factory", "context")})
+    bare = bare_connection()
     with free_port() as reserved:
         port = reserved.getsockname()[1]
-    server = serve(port)
+    server = serve(port, options.threads)
     try:
         post(port, secret, [body("warm", n) for n in range(4)])  # months, names, plans
         for n in range(options.preload):
@@ -112,11 +127,11 @@ def free_port() -> socket.socket:
     return reserved
 
 
-def serve(port: int) -> subprocess.Popen[bytes]:
+def serve(port: int, threads: int, *target: str) -> subprocess.Popen[bytes]:
     """Granian on that port, once it answers; two processes, as the machine's cores."""
     command = [
-        str(Path(sys.executable).parent / "granian"), "config.wsgi:application", "--interface", "wsgi",
-        "--port", str(port), "--workers", "2", "--blocking-threads", "1", "--log-level", "warning",
+        str(Path(sys.executable).parent / "granian"), *(target or ("config.wsgi:application",)), "--interface", "wsgi",
+        "--port", str(port), "--workers", "2", "--blocking-threads", str(threads), "--no-ws", "--log-level", "warning",
     ]  # fmt: skip
     server = subprocess.Popen(command, cwd=ROOT)
     for _ in range(200):
@@ -187,15 +202,15 @@ def spread(port: int, secret: str, bodies: list[bytes], connections: int) -> Non
         list(pool.map(lambda start: post(port, secret, bodies[start::connections]), range(connections)))
 
 
-def post(port: int, secret: str, bodies: list[bytes]) -> None:
-    """Send bodies one after the other over one connection; SystemExit unless each is accepted whole."""
+def post(port: int, secret: str, bodies: list[bytes], *, again: bool = False) -> None:
+    """Send bodies over one connection, one by one; SystemExit unless each is accepted whole, or known when `again`."""
     client = http.client.HTTPConnection("127.0.0.1", port)
     headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
     for each in bodies:
         client.request("POST", "/api/v1/events", each, headers)
         answer = client.getresponse()
         report = json.loads(answer.read())
-        if answer.status != 200 or report["accepted"] != BATCH:
+        if answer.status != 200 or report["accepted"] + (report["duplicates"] if again else 0) != BATCH:
             raise SystemExit(f"unexpected answer: {answer.status} {report}")
     client.close()
 

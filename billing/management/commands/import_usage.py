@@ -14,6 +14,7 @@ from tqdm import tqdm
 from billing.metering.csv_import import ImportReport, RowProblem, import_csv
 from billing.metering.csv_mapping import IDS, CsvMapping, from_options
 from billing.metering.errors import ImportMappingError
+from billing.metering.rollups import services as rollups
 from config import clock
 
 EXAMPLE = """
@@ -82,6 +83,7 @@ class Command(BaseCommand):
                 data=options["data"], zone=options["zone"], ids=options["ids"], source=options["source"],
             )  # fmt: skip
             report = self._import(path, mapping, errors, delimiter, options["dry_run"])
+            rollups.catch_up()
         except ImportMappingError as error:
             raise CommandError(str(error)) from None
         except OSError as error:

@@ -12,6 +12,7 @@ from django.db import connection
 from tqdm import tqdm
 
 from billing.metering import scale
+from billing.metering.rollups import services as rollups
 from config import clock
 from customers.models import Customer
 
@@ -39,7 +40,10 @@ class Command(BaseCommand):
         ):
             for done in pool.map(partial(_chunk, plan, now), range(plan.chunks)):
                 bar.update(done)
+        scale.make_meters()
+        rollups.catch_up()
         with connection.cursor() as cursor:
+            cursor.execute("ANALYZE metering_hour, metering_day, metering_activity")
             cursor.execute("ANALYZE metering_event, metering_key, metering_subject, customers_usagesubject")
         self.stdout.write(f"{events:,} events of {customers:,} customers in {plan.month:%Y-%m}.")
 

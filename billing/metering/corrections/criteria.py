@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from billing.metering.corrections.errors import CriteriaError
-from billing.metering.definitions import DefinitionError, parse_meter
+from billing.metering.definitions import parse_meter
+from billing.metering.errors import DefinitionError
 from billing.metering.validate import instant
 from billing.periods import Period
 

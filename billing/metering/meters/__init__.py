@@ -1,4 +1,4 @@
-"""Meters: what each reads from an event, as SQL, and how one is checked, revised and tried on events before it is saved."""
+"""Meters: what each reads from an event, as SQL, and how one is checked, revised and tried before it is saved."""
 
 from billing.metering.meters.checking import check_meter
 from billing.metering.meters.counting import Counted, counted, dimension, reason

@@ -51,10 +51,7 @@ def reason(meter: Meter) -> Fragment:
     if definition.value is None:
         return Fragment("NULL::text")
     value = definition.value
-    if isinstance(value, Property):
-        wrong = why_not_single(value, json_at(value.names))
-    else:
-        wrong = why_no_number(value)
+    wrong = why_not_single(value, json_at(value.names)) if isinstance(value, Property) else why_no_number(value)
     sentence = f"The property {definition.operation} is neither add nor remove."
     return join(
         "CASE WHEN c.value IS NULL THEN {} WHEN c.adds IS NULL THEN {} END", wrong, Fragment("%s::text", (sentence,))

@@ -157,8 +157,8 @@ def test_a_request_takes_few_queries_however_many_events(secret: str) -> None:
         with CaptureQueriesContext(connection) as captured:
             post(secret, [EVENT | {"id": f"{count}-{n}"} for n in range(count)])
         selects = [query["sql"] for query in captured if query["sql"].startswith("SELECT")]
-        assert sum("apikey" in sql for sql in selects) == 1
-        assert len(captured) <= 16
+        assert not any("apikey" in sql for sql in selects)  # remembered for two seconds
+        assert len(captured) <= 20
 
 
 @pytest.mark.django_db(transaction=True)
