@@ -8,5 +8,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django = get_wsgi_application()
 
 from billing.metering.front.wsgi import Front  # noqa: E402  needs the apps that the line above loads
+from billing.metering.rollups import runner  # noqa: E402
 
 application = Front(django)
+runner.enable()

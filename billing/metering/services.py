@@ -18,6 +18,7 @@ from billing.metering import access, append, keys, names, partitions, validate, 
 from billing.metering.access import KnownKey
 from billing.metering.errors import KeyAlreadyRevoked, KeyEnded, TooManyEvents
 from billing.metering.models import ApiKey
+from billing.metering.rollups import runner
 from billing.metering.validate import NewEvent, Problem, Reading
 
 ATTEMPTS: Final = 6
@@ -136,6 +137,7 @@ def _ingest(readings: Sequence[Reading], sender: _Sender, now: datetime) -> list
         events = [(start + index, event) for start, reading in pairs for index, event in reading.events]
     good, refused = validate.check_all(events, latest, has_default_source=bool(sender.default_source))
     stored = _store(good, sender, now)
+    runner.wake()
     return _reports(readings, starts, stored, [*refused, *stored.rejected])
 
 

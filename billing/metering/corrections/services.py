@@ -13,7 +13,6 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import connection, transaction
 
 from billing.metering import names, partitions
-from billing.metering.append import utc_text
 from billing.metering.corrections.criteria import Changes, Criteria
 from billing.metering.corrections.errors import CannotUndo, CorrectionError, NothingToCorrect, SelectionChanged
 from billing.metering.corrections.models import Backfill, Correction
@@ -109,7 +108,7 @@ def _select(criteria: Criteria) -> None:
 def _change(changes: Changes) -> None:
     """What is to count instead."""
     if changes.time:
-        partitions.ensure([utc_text(changes.time)[:7]])
+        partitions.ensure(partitions.of([changes.time]))
     gone = [name for name, value in changes.data.items() if value is None]
     kept = {name: value for name, value in changes.data.items() if value is not None}
     _run(
