@@ -26,8 +26,14 @@ def entry(title: str, icon: str, model: str) -> dict[str, Any]:
 
 
 def page(title: str, icon: str, name: str, *permissions: str) -> dict[str, Any]:
-    """A line of the sidebar that leads to a page of its own, and is lit on it."""
+    """A line of the sidebar that leads to a page of its own."""
     return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{name}"), "permission": allowed(*permissions)}
+
+
+def at_usage(request: HttpRequest) -> bool:
+    """The explorer and the events behind it; live events and the search have lines of their own."""
+    here = str(reverse_lazy("admin:billing_usage"))
+    return request.path.startswith(here) and not request.path.startswith((f"{here}live/", f"{here}find/"))
 
 
 def environment(request: HttpRequest) -> list[str] | None:
@@ -52,7 +58,7 @@ NAVIGATION: list[dict[str, Any]] = [
             entry("Plans", "sell", "billing_plan"),
             entry("Products", "inventory_2", "billing_product"),
             entry("Meters", "speed", "billing_meter") | {"active": at_meters},
-            page("Usage", "monitoring", "billing_usage", "billing.view_meter"),
+            page("Usage", "monitoring", "billing_usage", "billing.view_meter") | {"active": at_usage},
             page("Unmatched and invalid", "help_center", "billing_unmatched", "billing.view_meter"),
         ],
     },

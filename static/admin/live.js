@@ -50,7 +50,7 @@
     if (!first) arrived += answer.count;
     empty.hidden = rows.children.length > 0;
     const more = first ? 0 : answer.count - answer.events.length;
-    let text = `${arrived.toLocaleString("en")} events arrived since this page looks`;
+    let text = `${arrived.toLocaleString("en")} event${arrived === 1 ? "" : "s"} arrived since this page was opened`;
     if (more > 0) text += `; ${more.toLocaleString("en")} of the last ${answer.count.toLocaleString("en")} are not shown`;
     if (answer.passed_over > 0) text += `, nor those of ${answer.passed_over.toLocaleString("en")} batches more`;
     state.textContent = `${text}.`;
