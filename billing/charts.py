@@ -6,7 +6,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 COLOURS: Final = (
-    "var(--color-primary-600)", "#d97706", "#7c3aed", "#0284c7", "#be123c", "#65a30d", "#c026d3", "#78716c",
+    "var(--color-primary-600)", "#d97706", "#7c3aed", "#0284c7", "#be123c", "#65a30d", "#c026d3", "#eab308",
+    "#9ca3af",
 )  # fmt: skip
 GREY: Final = "#737b89"  # reads on white and on the dark ground alike
 OPTIONS: Final = json.dumps(

@@ -75,7 +75,7 @@ def _row(line: InvoiceLine, billed: bool, known: bool) -> dict[str, Any]:
     """One line as texts."""
     invoice, zone = line.invoice, line.invoice.contract.timezone
     return {
-        "invoice": str(invoice).capitalize(),
+        "invoice": invoice.number or str(invoice).capitalize(),
         "url": change_url(invoice),
         "position": line.position,
         "description": line.description,

@@ -229,7 +229,7 @@ def test_an_event_names_the_invoice_line_that_billed_it(sign_in: Any) -> None:
     factories.bill_and_issue("2023-12-01", now=datetime(2023, 12, 1, 9, tzinfo=UTC))
     card = card_of(event_page(client, "e"))
     assert [(row["invoice"], row["amount"], row["says"]) for row in card["rows"]] == [
-        ("Acme-000001", "USD 0.07", "Billed it")
+        ("ACME-000001", "USD 0.07", "Billed it")
     ]
 
 
