@@ -5,5 +5,6 @@ from billing.invoicing.models import *  # noqa: F403
 from billing.metering.access.models import *  # noqa: F403
 from billing.metering.corrections.models import *  # noqa: F403
 from billing.metering.models import *  # noqa: F403
+from billing.metering.reports.models import *  # noqa: F403
 from billing.metering.rollups.models import *  # noqa: F403
 from billing.payments.models import *  # noqa: F403

@@ -83,6 +83,8 @@ NAVIGATION: list[dict[str, Any]] = [
             page("Live events", "stream", "billing_usage_live", "billing.view_event"),
             page("Find an event", "search", "billing_event_search", "billing.view_event"),
             entry("API keys", "key", "billing_apikey"),
+            entry("Conflicts", "call_split", "billing_eventconflict"),
+            entry("Rejections", "block", "billing_eventreject"),
             entry("Queued tasks", "pending_actions", "django_q_ormq"),
             entry("Failed tasks", "error", "django_q_failure"),
             entry("Schedules", "schedule", "django_q_schedule"),

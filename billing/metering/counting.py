@@ -13,7 +13,7 @@ from django.db import connection
 from billing.metering.meters.counting import counted
 from billing.metering.meters.fragments import Fragment
 from billing.metering.models import Meter
-from billing.metering.parts import NO_DIMENSIONS, Column, columns
+from billing.metering.parts import Column, columns
 from billing.metering.segments import Columns, Segments
 
 NOT_VOIDED: Final = "NOT EXISTS (SELECT 1 FROM metering_voided v WHERE v.batch = e.batch AND v.n = e.n)"
@@ -169,11 +169,7 @@ def _with_distinct(answer: str, groups: str) -> str:
         ) b ON b.key = a.key{by}"""
 
 
-def dims_digest(dimensions: Sequence[Fragment]) -> tuple[Fragment, Fragment]:
-    """SQL of an event's dimensions as an array of text, and of the digest under which a rollup keeps them."""
-    if not dimensions:
-        return Fragment("NULL::text[]"), Fragment(NO_DIMENSIONS)
+def dims_array(dimensions: Sequence[Fragment]) -> Fragment:
+    """SQL of an event's dimensions as an array of text; NULL where the meter has none."""
     array = joined(dimensions, ", ")
-    values = Fragment(f"ARRAY[{array.sql}]::text[]", array.values)
-    digest = f"encode(substr(sha256(convert_to(to_jsonb({values.sql})::text, 'UTF8')), 1, 16), 'hex')::uuid"
-    return values, Fragment(digest, values.values)
+    return Fragment(f"ARRAY[{array.sql}]::text[]" if dimensions else "NULL::text[]", array.values)

@@ -1,5 +1,7 @@
 """What can go wrong in metering, named; each message says what it concerns and the way out."""
 
+from collections.abc import Sequence
+
 
 class MeteringError(Exception):
     """Base of all business failures of metering."""
@@ -18,6 +20,14 @@ class TooManyEvents(MeteringError):
 
     def __init__(self, count: int, limit: int) -> None:
         super().__init__(f"The request holds {count:,} events; send at most {limit:,} at a time.")
+
+
+class TooManyNewMonths(MeteringError):
+    """Events in more months that hold none yet than are made at once; `months` are those left over, as “1999-11”."""
+
+    def __init__(self, months: Sequence[str]) -> None:
+        self.months = frozenset(months)
+        super().__init__(f"{len(months):,} months hold no events yet; send those before {max(months)} by themselves.")
 
 
 class KeyAlreadyRevoked(MeteringError):

@@ -6,7 +6,7 @@ Pure: no Django, no database, no clock.
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from billing.metering.validate import NewEvent, Problem, Reading, read_one
+from billing.metering.validate import Problem, Reading, read_one
 
 BATCH: Final = 1000
 """Events that are stored in one transaction."""
@@ -23,10 +23,7 @@ def batches(
     reading, size = Reading([], []), 0
     for index, line in numbered(pieces, longest_line):
         event = _too_long(index, longest_line) if line is None else read_one(index, line)
-        if isinstance(event, NewEvent):
-            reading.events.append((index, event))
-        else:
-            reading.problems.append(event)
+        reading.add(index, event, line or b"")
         size += len(line or b"")
         if size >= most_bytes or len(reading.events) + len(reading.problems) == most_events:
             yield reading

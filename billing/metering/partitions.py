@@ -7,6 +7,10 @@ from typing import Final
 from django.db import connection, transaction
 
 from billing.metering import waiting
+from billing.metering.errors import TooManyNewMonths
+
+MOST_NEW: Final = 120
+"""Months that one batch makes at most: ten years of usage come in at once, and no sender floods the database."""
 
 _LOCK: Final = 0x6D6574_6572  # advisory lock "meter": its second number is the month
 _made: set[str] = set()
@@ -16,16 +20,27 @@ def ensure(months: Iterable[str]) -> None:
     """Make the month tables for `months` ("2023-11") that do not exist yet; no query for those this process knows.
 
     A table is built apart and attached, which takes no lock that readers or writers of other months wait for. Two
-    first events of a month wait for each other by an advisory lock. Remembered once committed.
+    first events of a month wait for each other by an advisory lock. Remembered once committed. TooManyNewMonths names
+    the earliest of those that would be made beyond `MOST_NEW`; then none is.
     """
     missing = sorted(set(months) - _made)
     if not missing:
         return
+    if len(missing) > MOST_NEW and (beyond := _new(missing)[:-MOST_NEW]):
+        raise TooManyNewMonths(beyond)
     with transaction.atomic():
         waiting.limit()
         for month in missing:
             _make(month)
         transaction.on_commit(lambda: _made.update(missing))
+
+
+def _new(months: Sequence[str]) -> list[str]:
+    """Those of the months that have no table, in order."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'metering_event'::regclass")
+        tables = {table for (table,) in cursor.fetchall()}
+    return [month for month in months if table_of(month) not in tables]
 
 
 def of(times: Sequence[datetime]) -> set[str]:

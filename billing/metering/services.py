@@ -16,10 +16,14 @@ from django.db import DataError, Error, IntegrityError, OperationalError, transa
 
 from billing.metering import access, append, keys, names, partitions, validate, waiting
 from billing.metering.access import KnownKey
-from billing.metering.errors import KeyAlreadyRevoked, KeyEnded, TooManyEvents
+from billing.metering.errors import KeyAlreadyRevoked, KeyEnded, TooManyEvents, TooManyNewMonths
 from billing.metering.models import ApiKey
+from billing.metering.reports import services as unstored
 from billing.metering.rollups import runner
 from billing.metering.validate import NewEvent, Problem, Reading
+
+CONFLICT: Final = "conflict"
+"""The code of the one problem that is no rejection: known, with another content."""
 
 ATTEMPTS: Final = 6
 """How often a batch is tried that lost against another one (deadlock)."""
@@ -80,7 +84,9 @@ def ingest(
     reading = events if isinstance(events, Reading) else Reading(list(enumerate(events)), [])
     if len(reading.events) + len(reading.problems) > settings.USAGE_BATCH_LIMIT:
         raise TooManyEvents(len(reading.events) + len(reading.problems), settings.USAGE_BATCH_LIMIT)
-    (report,) = _ingest([reading], _Sender(source or "", origin, key.pk if key else None, backfill_id), now)
+    sender = _Sender(source or "", origin, key.pk if key else None, backfill_id)
+    (report,) = _ingest([reading], sender, now)
+    _count_rejects([reading], [report], sender, now)
     return report
 
 
@@ -97,11 +103,18 @@ def ingest_together(*, deliveries: Sequence[Delivery], origin: str, now: datetim
     reports: dict[int, IngestReport] = {}
     with transaction.atomic() if len(by_key) > 1 else nullcontext():
         for places in by_key.values():
-            key = deliveries[places[0]].key
-            readings = [deliveries[place].reading for place in places]
-            done = _ingest(readings, _Sender(key.default_source, origin, key.pk, None), now)
-            reports.update(zip(places, done, strict=True))
+            readings, sender = _shared(deliveries, places, origin)
+            reports.update(zip(places, _ingest(readings, sender, now), strict=True))
+    for places in by_key.values():
+        readings, sender = _shared(deliveries, places, origin)
+        _count_rejects(readings, [reports[place] for place in places], sender, now)
     return [reports[place] for place in range(len(deliveries))]
+
+
+def _shared(deliveries: Sequence[Delivery], places: Sequence[int], origin: str) -> tuple[list[Reading], "_Sender"]:
+    """What the requests at these places hold, which have one key, and where it comes from."""
+    key = deliveries[places[0]].key
+    return [deliveries[place].reading for place in places], _Sender(key.default_source, origin, key.pk, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,22 +191,35 @@ def _store(events: list[tuple[int, NewEvent]], sender: _Sender, now: datetime) -
             break
         try:
             rows = _rows(events, sender.default_source, now)
-            return replace(_append(events, rows, sender, now), rejected=rejected)
+            stored = _append(events, rows, sender, now)
         except DataError:
             bad = set(append.bad_data(rows))
             if not bad:
                 raise
             rejected += [Problem(i, event.id, "invalid_data", _UNSTORABLE) for i, event in events if i in bad]
             events = [(i, event) for i, event in events if i not in bad]
+        except TooManyNewMonths as error:
+            early = {i for i, event in events if event.time and f"{event.time.astimezone(UTC):%Y-%m}" in error.months}
+            rejected += [Problem(i, event.id, "too_many_new_months", _EARLY) for i, event in events if i in early]
+            events = [(i, event) for i, event in events if i not in early]
         except (OperationalError, IntegrityError) as error:
             if attempt == ATTEMPTS - 1 or not _passing(error):
                 raise
             partitions.forget()
             time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - only to keep two rivals apart
+        else:
+            if stored.conflicts:
+                _record(rows, stored.conflicts, sender, now)
+            return replace(stored, rejected=rejected)
     return _Stored(rejected=rejected)
 
 
 _UNSTORABLE: Final = "The data holds a number that is too large to be stored; write it as a string, or shorten it."
+
+_EARLY: Final = (
+    f"The request begins more than {partitions.MOST_NEW} months that hold no events yet, and this event’s is one of the"
+    " earliest; send it again, by itself or with its like."
+)
 
 
 def _passing(error: Error) -> bool:
@@ -230,8 +256,31 @@ def _append(events: list[tuple[int, NewEvent]], rows: append.Rows, sender: _Send
     with waiting.limited():
         done = append.append(rows, origin=sender.origin, key_id=sender.key_id, now=now, backfill_id=sender.backfill_id)
     ids = {index: event.id for index, event in events} if done.conflicts else {}
-    conflicts = [Problem(i, ids[i], "conflict", _CONFLICT.format(ids[i])) for i in done.conflicts]
+    conflicts = [Problem(i, ids[i], CONFLICT, _CONFLICT.format(ids[i])) for i in done.conflicts]
     return _Stored(done.batch, done.duplicates, conflicts)
+
+
+def _record(rows: append.Rows, conflicts: Sequence[Problem], sender: _Sender, now: datetime) -> None:
+    """Keep what was sent and not stored, before anybody is told of it."""
+    at = {problem.index for problem in conflicts}
+    contrary = rows.pick([position for position, n in enumerate(rows.n) if n in at])
+    unstored.record_conflicts(rows=contrary, origin=sender.origin, key_id=sender.key_id, now=now)
+
+
+def _count_rejects(
+    readings: Sequence[Reading], reports: Sequence[IngestReport], sender: _Sender, now: datetime
+) -> None:
+    """Count what was refused, once all else is committed, with the last event of each code."""
+    problems = [problem for report in reports for problem in report.rejected]
+    if not problems:
+        return
+    examples: dict[str, str] = {}
+    for reading, report in zip(readings, reports, strict=True):
+        examples |= reading.examples
+        events = dict(reading.events) if report.rejected else {}
+        last = {problem.code: events[problem.index] for problem in report.rejected if problem.index in events}
+        examples |= {code: unstored.example_of(event=event) for code, event in last.items()}
+    unstored.count_rejects(problems=problems, examples=examples, origin=sender.origin, key_id=sender.key_id, now=now)
 
 
 _CONFLICT: Final = (

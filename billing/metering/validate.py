@@ -4,20 +4,22 @@
 binary float. Times are cut, not rounded, to microseconds. Pure: no Django, no database, no clock.
 """
 
-import json
+import dataclasses
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
 
+from billing.metering.elements import elements
 from billing.metering.errors import UnreadableBody
 
 MAX_ID: Final = 1000
 MAX_TYPE: Final = 200  # what Meter.event_type can name
 MAX_NAME: Final = 1000  # sources, and what a claim can name as a subject
+MAX_EXAMPLE: Final = 2000  # characters that are kept of what was refused
 MAX_NAME_BYTES: Final = 2600  # an index entry of PostgreSQL takes 2,704
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -78,10 +80,23 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a body holds: events that can be read, each with its place, and problems with the others."""
+    """What a body holds: events that can be read, each with its place, and problems with the others.
+
+    `examples` has the last text of each code of problem, for people who look into it.
+    """
 
     events: list[tuple[int, NewEvent]]
     problems: list[Problem]
+    examples: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def add(self, index: int, event: "NewEvent | Problem", text: str | bytes) -> None:
+        """Put down what was read of `text`."""
+        if isinstance(event, NewEvent):
+            self.events.append((index, event))
+        else:
+            self.problems.append(event)
+            start = text[:MAX_EXAMPLE]
+            self.examples[event.code] = start.decode(errors="replace") if isinstance(start, bytes) else start
 
 
 class _Refused(Exception):
@@ -98,7 +113,6 @@ _cloud_batch = msgspec.json.Decoder(list[_CloudWire])
 _line = msgspec.json.Decoder(_Wire)
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _encoder = msgspec.json.Encoder(decimal_format="number")
-_scanner = json.JSONDecoder()
 
 
 def new_event(
@@ -318,12 +332,8 @@ def _time(text: str) -> datetime:
 def _read_each(text: str, kind: type[_Wire]) -> Reading:
     """Read a list event by event: slower, but each problem is found at its own place."""
     reading = Reading([], [])
-    for index, raw in enumerate(_elements(text)):
-        event = _read_object(index, raw, kind)
-        if isinstance(event, NewEvent):
-            reading.events.append((index, event))
-        else:
-            reading.problems.append(event)
+    for index, raw in enumerate(elements(text)):
+        reading.add(index, _read_object(index, raw, kind), raw)
     return reading
 
 
@@ -336,34 +346,6 @@ def _read_object(index: int, raw: str, kind: type[_Wire]) -> NewEvent | Problem:
         return _event(_typed(fields, kind))
     except _Refused as refused:
         return Problem(index, identifier, refused.code, refused.message)
-
-
-def _elements(text: str) -> Iterator[str]:
-    """The JSON text of each element of a list; UnreadableBody when the list itself cannot be followed."""
-    space = re.compile(r"[ \t\r\n]*")
-    if text[:1] != "[":
-        raise UnreadableBody(
-            "not_events", "The body is neither a JSON object nor a list of them; send one event or a list."
-        )
-    found: list[str] = []
-    at = space.match(text, 1).end()  # type: ignore[union-attr]  # it matches nothing, too
-    try:
-        while text[at] != "]" or found:
-            end = _scanner.raw_decode(text, at)[1]
-            found.append(text[at:end])
-            at = space.match(text, end).end()  # type: ignore[union-attr]
-            if text[at] == "]":
-                break
-            if text[at] != ",":
-                raise ValueError
-            at = space.match(text, at + 1).end()  # type: ignore[union-attr]
-        if at + 1 != len(text):
-            raise ValueError
-    except (ValueError, IndexError, RecursionError):
-        raise UnreadableBody(
-            "invalid_json", f"The body is no JSON from character {at + 1:,} on; check how it was made."
-        ) from None
-    return iter(found)
 
 
 def _object(raw: str, kind: type[_Wire]) -> dict[str, Any]:

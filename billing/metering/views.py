@@ -2,8 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Callable, Iterable
+from typing import Any, Final, NamedTuple, Protocol
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -11,13 +11,20 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from billing.metering import access, answers, bodies, cloudevents, keys, lines, services, validate
+from billing.metering import access, answers, bodies, cloudevents, keys, lago, lines, services, validate
 from billing.metering.access import Ask, KnownKey
 from billing.metering.answers import Tally, problem
 from billing.metering.bodies import Request
 from billing.metering.errors import Refusal, TooManyEvents, UnreadableBody
-from billing.metering.validate import Reading
+from billing.metering.reports import services as reports
+from billing.metering.reports.files import ProblemLog
+from billing.metering.validate import Problem, Reading
 from config import clock
+
+JSON: Final = "application/json"
+NDJSON: Final = "application/x-ndjson"
+CLOUD_EVENT: Final = "application/cloudevents+json"
+CLOUD_BATCH: Final = "application/cloudevents-batch+json"
 
 RETRY_AFTER: Final = "5"
 """Seconds after which a sender should try again when the database is away."""
@@ -30,12 +37,15 @@ ASKED_AT_THE_DOOR: Final = "meterbook.door"
 """By this key of the environ the front asks whether a request would come as far as the view; no sender can set it."""
 
 
-class _Format(NamedTuple):
-    """How a kind of body is read, batch by batch, and how what became of its events is answered."""
+class _Sent(NamedTuple):
+    """What a body holds, batch by batch, and how what became of its events is answered."""
 
-    read: Callable[[Request], Iterator[Reading]]
+    readings: Iterable[Reading]
     answer: Callable[[Tally], HttpResponse] = answers.report
     most_problems: int | None = None
+
+
+_Open = Callable[[Request], _Sent]
 
 
 class Store(Protocol):
@@ -67,42 +77,76 @@ def answer(request: Request, *, store: Store = store_at_once, ask: Ask = access.
     report so far where a part of a stream was stored. After a 503, or no answer at all, the same request may be sent
     again: what was stored counts once.
     """
-    response = _attempt(request, store, ask)
+    return _respond(request, _open, store, ask)
+
+
+@csrf_exempt  # see events
+def lago_batch(request: HttpRequest) -> HttpResponse:
+    """`POST /api/v1/events/batch`: store the events of Lago’s `{"events": […]}`.
+
+    200 with the events when each is stored or was known, else 422, which names the others; the good ones are kept.
+    """
+    return _respond(request, _batch_of_lago, store_at_once, access.at_once)
+
+
+def _respond(request: Request, open_body: _Open, store: Store, ask: Ask) -> HttpResponse:
+    """The answer, and the rest of the body read where it was not."""
+    response = _attempt(request, open_body, store, ask)
     if response.status_code in (400, 403, 413, 415, 429, 500, 503):
         bodies.pass_over(request)
     return response
 
 
-def _attempt(request: Request, store: Store, ask: Ask) -> HttpResponse:
+def _attempt(request: Request, open_body: _Open, store: Store, ask: Ask) -> HttpResponse:
     """Store what the body holds, and the answer, whatever happened."""
-    tally = Tally(None)
+    tally, key = Tally(None), None
     try:
         if request.method != "POST":
             raise Refusal(405, "method_not_allowed", "Events are sent by POST.", Allow="POST")
         key = access.authenticate(request.headers.get("Authorization", ""), keys.INGEST, clock.now(), ask=ask)
-        form = _format(request)
-        tally = Tally(form.most_problems)
-        for reading in form.read(request):
+        sent = open_body(request)
+        tally = Tally(sent.most_problems, ProblemLog(key.pk, clock.now(), ask) if sent.most_problems else None)
+        for reading in sent.readings:
             _charge(key, reading, tally, ask)
             tally.add(store(reading, key))
-        return form.answer(tally)
+        return sent.answer(tally)
     except Refusal as refusal:
-        response = problem(refusal.status, refusal.code, refusal.detail, **tally.so_far())
-        for name, value in refusal.headers.items():
-            response[name] = value
-        return response
+        return _refused(refusal, key, tally, ask)
     except UnreadableBody as error:
-        return problem(400, error.code, str(error), **tally.so_far())
+        return _refused(Refusal(400, error.code, str(error)), key, tally, ask)
     except TooManyEvents as error:
-        return problem(413, "too_many_events", str(error), **tally.so_far())
+        return _refused(Refusal(413, "too_many_events", str(error)), key, tally, ask)
     except (OperationalError, InterfaceError, ImproperlyConfigured) as error:  # the last: no embedded server
-        _log.warning("Events were not taken: %s", error)
-        detail = "The database takes no events at the moment; send the same request again in a few seconds."
-        return _later(problem(503, "unavailable", detail, **tally.so_far()))
+        return _unavailable(error, tally)
     except Exception:
         _log.exception("Events were not taken.")
         detail = "Something went wrong here, and was written to the log; send the same request again later."
         return _later(problem(500, "internal_error", detail, **tally.so_far()))
+
+
+def _refused(refusal: Refusal, key: KnownKey | None, tally: Tally, ask: Ask) -> HttpResponse:
+    """The answer that ends a request, counted among the rejections of the key’s hour unless it asks for patience."""
+    if key and refusal.status != 429:
+        key_id, problems = key.pk, [Problem(0, None, refusal.code, refusal.detail)]
+        try:
+            ask(
+                lambda: reports.count_rejects(
+                    problems=problems, examples={}, origin="api", key_id=key_id, now=clock.now()
+                )
+            )
+        except (OperationalError, InterfaceError) as error:
+            return _unavailable(error, tally)
+    response = problem(refusal.status, refusal.code, refusal.detail, **tally.so_far())
+    for name, value in refusal.headers.items():
+        response[name] = value
+    return response
+
+
+def _unavailable(error: Exception, tally: Tally) -> HttpResponse:
+    """The answer while the database takes nothing."""
+    _log.warning("Events were not taken: %s", error)
+    detail = "The database takes no events at the moment; send the same request again in a few seconds."
+    return _later(problem(503, "unavailable", detail, **tally.so_far()))
 
 
 def _later(response: HttpResponse) -> HttpResponse:
@@ -124,54 +168,80 @@ def _charge(key: KnownKey, reading: Reading, tally: Tally, ask: Ask) -> None:
         time.sleep(min(seconds, 1))
 
 
-def _format(request: Request) -> _Format:
-    """The format that the headers say; Refusal (415) for an unknown one, or another charset than UTF-8."""
+def _open(request: Request) -> _Sent:
+    """The body in the format that the headers say; Refusal (415) for an unknown one, or another charset than UTF-8."""
     media_type = (request.content_type or "").lower()
     charset = (request.content_params or {}).get("charset", "utf-8").lower()
-    form = _FORMATS.get(media_type)
-    if media_type in ("", "application/json") and cloudevents.is_binary(request.headers):
-        form = _BINARY
-    if form is None or charset not in ("utf-8", "utf8"):
+    open_body = FORMATS.get(media_type)
+    if media_type in ("", JSON) and cloudevents.is_binary(request.headers):
+        open_body = _binary
+    if open_body is None or charset not in ("utf-8", "utf8"):
         said = f"{media_type or 'nothing'}" + ("" if charset in ("utf-8", "utf8") else f" in {charset}")
         raise Refusal(415, "unsupported_media_type", f"The body is said to be {said}; send {_KNOWN}, in UTF-8.")
-    return form
+    return open_body(request)
 
 
-def _json(request: Request) -> Iterator[Reading]:
-    """One event or a list."""
-    yield validate.read(bodies.whole(request))
+def _json(request: Request) -> _Sent:
+    """One event or a list; or one of Lago's, told by its shape; or CloudEvents that OpenMeter's kit calls plain."""
+    body = bodies.whole(request)
+    if lago.is_one(body):
+        return _of_lago(lago.read_one(body), _event_of_lago)
+    if "openmeter/" in request.headers.get("User-Agent", ""):  # to it nothing but 204 is a success
+        return _Sent([validate.read(body, cloud=True)], answers.cloud_report)
+    return _Sent([validate.read(body)])
 
 
-def _lines(request: Request) -> Iterator[Reading]:
+def _lines(request: Request) -> _Sent:
     """One event a line, of any number, never held as a whole."""
-    return lines.batches(
+    readings = lines.batches(
         bodies.pieces(request),
         longest_line=settings.USAGE_LINE_LIMIT_BYTES,
         most_bytes=settings.USAGE_BODY_LIMIT_BYTES,
         most_events=min(lines.BATCH, settings.USAGE_BATCH_LIMIT),
     )
+    return _Sent(readings, most_problems=answers.MOST_PROBLEMS)
 
 
-def _structured(request: Request) -> Iterator[Reading]:
+def _structured(request: Request) -> _Sent:
     """One CloudEvent."""
-    yield cloudevents.structured(bodies.whole(request))
+    return _Sent([cloudevents.structured(bodies.whole(request))], answers.cloud_report)
 
 
-def _batched(request: Request) -> Iterator[Reading]:
+def _batched(request: Request) -> _Sent:
     """A list of CloudEvents."""
-    yield cloudevents.batched(bodies.whole(request))
+    return _Sent([cloudevents.batched(bodies.whole(request))], answers.cloud_report)
 
 
-def _binary(request: Request) -> Iterator[Reading]:
+def _binary(request: Request) -> _Sent:
     """One CloudEvent, its attributes in the headers and its data in the body."""
-    yield cloudevents.binary(request.headers, bodies.whole(request))
+    return _Sent([cloudevents.binary(request.headers, bodies.whole(request))], answers.cloud_report)
 
 
-_FORMATS: Final = {
-    "application/json": _Format(_json),
-    "application/x-ndjson": _Format(_lines, most_problems=answers.MOST_PROBLEMS),
-    "application/cloudevents+json": _Format(_structured, answers.cloud_report),
-    "application/cloudevents-batch+json": _Format(_batched, answers.cloud_report),
+def _of_lago(reading: Reading, members: Callable[[list[dict[str, Any]]], dict[str, Any]]) -> _Sent:
+    """Events of Lago's, answered as Lago does."""
+    echoes = [lago.echo(event, clock.now()) for _, event in reading.events]
+    return _Sent([reading], lambda tally: answers.lago_report(tally, members(echoes)))
+
+
+def _batch_of_lago(request: Request) -> _Sent:
+    """Lago's batch."""
+    return _of_lago(lago.read_many(bodies.whole(request)), _events_of_lago)
+
+
+def _event_of_lago(echoes: list[dict[str, Any]]) -> dict[str, Any]:
+    """The answer to one event."""
+    return {"event": echoes[0] if echoes else None}
+
+
+def _events_of_lago(echoes: list[dict[str, Any]]) -> dict[str, Any]:
+    """The answer to a batch."""
+    return {"events": echoes}
+
+
+FORMATS: Final[dict[str, _Open]] = {
+    JSON: _json,
+    NDJSON: _lines,
+    CLOUD_EVENT: _structured,
+    CLOUD_BATCH: _batched,
 }
-_BINARY: Final = _Format(_binary, answers.cloud_report)
-_KNOWN: Final = ", ".join(list(_FORMATS)[:-1]) + f" or {list(_FORMATS)[-1]}"
+_KNOWN: Final = ", ".join(list(FORMATS)[:-1]) + f" or {list(FORMATS)[-1]}"

@@ -9,7 +9,7 @@
   const empty = document.getElementById("live-empty");
   const pause = document.getElementById("live-pause");
   const filter = document.getElementById("live-filter");
-  let seen = new Set(), after = null, paused = false, arrived = 0, round = 0, timer = null;
+  let seen = new Set(), told = new Set(), since = null, after = null, paused = false, arrived = 0, round = 0, timer = null;
 
   const cell = (text, name) => {
     const made = document.createElement("td");
@@ -44,7 +44,9 @@
     after ??= 0;
     seen = new Set([...seen].filter((batch) => batch > after - OVERLAP));
     const known = new Set([...rows.children].map((each) => each.dataset.place));
-    const fresh = answer.events.filter((event) => !known.has(event.place));
+    const fresh = [...answer.refused, ...answer.events].filter((event) => !known.has(event.place) && !told.has(event.place));
+    for (const event of answer.refused) told.add(event.place);
+    since = answer.now;
     rows.prepend(...fresh.map(row));
     while (rows.children.length > KEPT) rows.lastElementChild.remove();
     if (!first) arrived += answer.count;
@@ -59,6 +61,7 @@
   const ask = async () => {
     const mine = round, query = new URLSearchParams(new FormData(filter));
     if (after !== null) query.set("after", after);
+    if (since !== null) query.set("since", since);
     query.set("seen", [...seen].join(","));
     try {
       const answer = await fetch(`${root.dataset.url}?${query}`, { headers: { Accept: "application/json" } });
@@ -88,6 +91,8 @@
   filter.addEventListener("change", () => {
     rows.replaceChildren();
     seen = new Set();
+    told = new Set();
+    since = null;
     after = null;
     arrived = 0;
     restart();

@@ -349,6 +349,25 @@ def test_a_claim_from_a_day_on_leaves_what_was_before(sign_in: Any, business: An
     assert page.context["cards"][0].content["rows"] == []
 
 
+def test_what_was_refused_is_told_beside_what_arrived(sign_in: Any, usage: Any) -> None:
+    now = clock.now()
+    factories.send_events(id="a1", subject="acme", time="2023-11-05T08:00:00Z", data={"tokens": 9999}, now=now)
+    factories.send_events(id="bad", subject="acme", time="never", data={}, now=now)
+    client = sign_in("admin")
+    told = {row["fate"][0][0]: row for row in live(client)["refused"]}
+    assert (told["Conflict"]["id"], told["Conflict"]["subject"]) == ("a1", "acme")
+    assert told["Rejected"]["counts"][0].endswith("(1 in this hour)")
+    assert [row["fate"][0][0] for row in live(client, subject="acm")["refused"]] == ["Conflict"]
+    assert live(client, subject="beta")["refused"] == []
+    assert live(client, since="2100-01-01T00:00:00Z")["refused"] != []
+
+
+def test_an_address_with_a_nul_is_refused(sign_in: Any, usage: Any) -> None:
+    client = sign_in("Engineer")
+    assert event_page(client, "a\0").status_code == 400
+    assert client.get(reverse("admin:billing_usage_events"), {"subject": "a\0"}).status_code == 400
+
+
 PAGES = (
     "billing_usage",
     "billing_usage_events",

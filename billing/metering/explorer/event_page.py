@@ -3,7 +3,6 @@
 from typing import Any
 from urllib.parse import urlencode
 
-from django.core.exceptions import PermissionDenied
 from django.db import connection
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -12,7 +11,7 @@ from django.urls import reverse
 from billing.metering.corrections.models import Backfill, CorrectedEvent
 from billing.metering.explorer import events, parts
 from billing.metering.explorer.events import Fate, Stored
-from billing.metering.explorer.events_page import SEES_EVENTS, subject_url
+from billing.metering.explorer.events_page import may_see_events, subject_url
 from billing.metering.explorer.explorer_page import address
 from billing.metering.explorer.presets import period_of
 from billing.metering.explorer.wording import badges_of, body_of, counted_text, event_url
@@ -24,8 +23,7 @@ from customers.models import Customer
 
 def event(request: HttpRequest, model_admin: Any) -> HttpResponse:
     """The event of the source and id in the address; 404 when nobody ever sent it."""
-    if not request.user.has_perms(SEES_EVENTS):
-        raise PermissionDenied
+    may_see_events(request)
     source, event_id = request.GET.get("source", ""), request.GET.get("id", "")
     found, away = events.find(event_id, source)
     if not found and not away:

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -28,10 +28,17 @@ PAGE = 50
 SUBJECTS = 20
 
 
-def events_list(request: HttpRequest, model_admin: Any) -> HttpResponse:
-    """Events newest first, a page at a time, each with what the meter counts of it, or what became of it."""
+def may_see_events(request: HttpRequest) -> None:
+    """Raise unless the user may see events, and unless the address is one that can be asked: text without NUL."""
     if not request.user.has_perms(SEES_EVENTS):
         raise PermissionDenied
+    if any("\0" in value for _, values in request.GET.lists() for value in values):
+        raise BadRequest("The address holds a NUL character, which no event can.")
+
+
+def events_list(request: HttpRequest, model_admin: Any) -> HttpResponse:
+    """Events newest first, a page at a time, each with what the meter counts of it, or what became of it."""
+    may_see_events(request)
     given = request.GET
     meter = Meter.objects.filter(pk=given["meter"]).first() if given.get("meter", "").isdecimal() else None
     period = _period(given.get("start"), given.get("end"))
@@ -106,11 +113,12 @@ def _rows(found: list[Stored], meter: Meter | None) -> list[dict[str, Any]]:
 
 def _period(start: str | None, end: str | None) -> Period:
     """The stretch that the address names; for what it does not name, all of time."""
-    first, last = _instant(start) or BEGINNING, _instant(end)
+    first, last = instant(start) or BEGINNING, instant(end)
     return Period(first, last if last and last >= first else None)
 
 
-def _instant(text: str | None) -> datetime | None:
+def instant(text: str | None) -> datetime | None:
+    """The instant that a text names with its zone, None for any other text."""
     try:
         found = datetime.fromisoformat(text or "")
     except ValueError:
@@ -126,8 +134,7 @@ def _page(request: HttpRequest, mark: Mark | None) -> str:
 
 def search(request: HttpRequest, model_admin: Any) -> HttpResponse:
     """Events of an id, whatever their source, and subjects that contain the text; one event alone opens at once."""
-    if not request.user.has_perms(SEES_EVENTS):
-        raise PermissionDenied
+    may_see_events(request)
     form = SearchForm(request.GET)
     text = form.cleaned_data["q"] if form.is_valid() else ""
     found, away = events.find(text) if text else ([], [])

@@ -6,11 +6,13 @@ names those it has seen. Only the newest batches are read, through the index on 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import connection
 
 from billing.metering.explorer.events import COLUMNS, NAMES, Stored, read
+from billing.metering.reports.models import EventConflict, EventReject
 
 SAMPLE: Final = 50
 """Events shown of one look."""
@@ -63,6 +65,31 @@ def arrived(*, after: int | None, seen: Sequence[int], narrow: Filter) -> Arrive
     looked_at = wanted[:BATCHES] if after is not None else wanted[:SAMPLED]
     count, events = _read(looked_at, narrow) if looked_at else (0, [])
     return Arrived(batches, tuple(events), count, len(wanted) - len(looked_at) if after is not None else 0)
+
+
+def conflicts(since: datetime, narrow: Filter) -> list[EventConflict]:
+    """Ids that came again with another content since an instant, the latest first; at most a sample."""
+    rows = EventConflict.objects.filter(last_seen__gt=since).select_related("source")
+    if narrow.key_id is not None:
+        rows = rows.filter(key=narrow.key_id)
+    if narrow.type:
+        rows = rows.filter(sent__type=narrow.type)
+    if narrow.subject:
+        rows = rows.filter(sent__subject__icontains=narrow.subject)
+    return list(rows.order_by("-last_seen")[:SAMPLE])
+
+
+def rejections(since: datetime, narrow: Filter) -> list[EventReject]:
+    """What was refused since an instant, a row for each hour, key and reason, the latest first; at most a sample.
+
+    Of what is refused neither type nor subject need be known: whoever asks for these gets none.
+    """
+    if narrow.type or narrow.subject:
+        return []
+    rows = EventReject.objects.filter(hour__gt=since - timedelta(hours=1), last_at__gt=since)
+    if narrow.key_id is not None:
+        rows = rows.filter(key=narrow.key_id)
+    return list(rows.order_by("-last_at")[:SAMPLE])
 
 
 def _read(batches: Sequence[int], narrow: Filter) -> tuple[int, list[Stored]]:

@@ -1,26 +1,29 @@
 """The live tail: a page that asks every two seconds what arrived, and the answers to it."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from billing.metering.explorer import events, tail
 from billing.metering.explorer.events import Fate, Stored
-from billing.metering.explorer.events_page import SEES_EVENTS
+from billing.metering.explorer.events_page import instant, may_see_events
 from billing.metering.explorer.tail import Filter
 from billing.metering.explorer.wording import KINDS, counted_text, event_url, words_of
 from billing.metering.models import ApiKey, EventType
+from config import clock
+from customers.backoffice import change_url
 
 TYPES = 200
+RECENT = timedelta(minutes=15)  # what was refused before is not told when the page opens
+OVERLAP = timedelta(seconds=10)  # a refusal is dated before it is committed; the script knows what it has shown
 
 
 def live(request: HttpRequest, model_admin: Any) -> HttpResponse:
     """The page; its script does the asking."""
-    if not request.user.has_perms(SEES_EVENTS):
-        raise PermissionDenied
+    may_see_events(request)
     context = {
         **model_admin.admin_site.each_context(request),
         "title": "Live events",
@@ -33,21 +36,24 @@ def live(request: HttpRequest, model_admin: Any) -> HttpResponse:
 
 def live_events(request: HttpRequest) -> HttpResponse:
     """What arrived since `after` (a batch), without the batches in `seen`, as JSON."""
-    if not request.user.has_perms(SEES_EVENTS):
-        raise PermissionDenied
+    may_see_events(request)
     given = request.GET
-    key = given.get("key", "")
+    narrow = Filter(given.get("type", ""), given.get("subject", ""), _number(given.get("key")))
     found = tail.arrived(
         after=_number(given.get("after")),
         seen=[number for number in map(_number, given.get("seen", "").split(",")) if number is not None],
-        narrow=Filter(given.get("type", ""), given.get("subject", ""), _number(key)),
+        narrow=narrow,
     )
     fates = events.fates(found.events)
+    now = clock.now()
+    since = min(instant(given.get("since")) or now - RECENT, now) - OVERLAP
     answer = {
         "batches": found.batches,
         "count": found.count,
         "passed_over": found.passed_over,
         "events": [_row(event, fates[event.batch, event.n]) for event in found.events],
+        "refused": _refused(request, since, narrow),
+        "now": now.isoformat(),
     }
     return JsonResponse(answer, headers={"Cache-Control": "no-store"})
 
@@ -67,6 +73,30 @@ def _row(event: Stored, fate: Fate) -> dict[str, Any]:
         "fate": [[word, KINDS[word]] for word in words_of(fate)],
         "counts": [f"{verdict.meter.code}: {counted_text(verdict)}" for verdict in fate.verdicts if verdict.passes],
     }
+
+
+def _refused(request: HttpRequest, since: datetime, narrow: Filter) -> list[dict[str, Any]]:
+    """Conflicts and rejections as the script prints them, the latest first."""
+    rows: list[tuple[datetime, dict[str, Any]]] = []
+    if request.user.has_perm("billing.view_eventconflict"):
+        for conflict in tail.conflicts(since, narrow):
+            sent = {name: str(conflict.sent.get(name) or "") for name in ("type", "subject", "time")}
+            says = f"Known with another content, which stands; sent {conflict.count:,} times."
+            row = _other("Conflict", change_url(conflict), conflict.last_seen, conflict.event_id, says)
+            rows.append((conflict.last_seen, row | sent))
+    if request.user.has_perm("billing.view_eventreject"):
+        for reject in tail.rejections(since, narrow):
+            says = f"{reject.last_message} ({reject.count:,} in this hour)"
+            rows.append((reject.last_at, _other("Rejected", change_url(reject), reject.last_at, reject.code, says)))
+    return [row for _, row in sorted(rows, key=lambda each: each[0], reverse=True)]
+
+
+def _other(word: str, url: str, at: datetime, name: str, says: str) -> dict[str, Any]:
+    """One thing that was not stored; it is told again when it happens again."""
+    return {
+        "place": f"{url}@{at.isoformat()}", "recorded": f"{at:%H:%M:%S}", "time": "", "id": name, "url": url,
+        "source": "", "type": "", "subject": "", "customer": "", "fate": [[word, KINDS[word]]], "counts": [says],
+    }  # fmt: skip
 
 
 def _number(text: str | None) -> int | None:

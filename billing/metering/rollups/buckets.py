@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from django.db import connection
 
-from billing.metering.counting import NOT_VOIDED, VALUE_DIGEST, Source, dims_digest, events
+from billing.metering.counting import NOT_VOIDED, VALUE_DIGEST, Source, dims_array, events
 from billing.metering.meters.counting import dimension
 from billing.metering.meters.fragments import Fragment
 from billing.metering.models import Meter
-from billing.metering.parts import DAY, HOUR, columns
+from billing.metering.parts import DAY, HOUR, NO_DIMENSIONS, columns
 
 Hours = tuple[list[int], list[str]]
 """Hours of subjects to count anew, as columns: the subject, and the hour's start."""
@@ -46,19 +46,21 @@ def of_everything(type_id: int) -> Source:
 
 def add(meter: Meter, rollup: int, source: Source, position: int) -> None:
     """Count the source's events into the hours and days of a rollup."""
-    values, digest = dims_digest([dimension(path) for path in meter.group_by])
-    read = events(meter, source, [digest, values])
+    read = events(meter, source, [dims_array([dimension(path) for path in meter.group_by])])
     unique = meter.aggregation == "unique_count"
-    statements = [_labels(), *_counts(meter), *(_values() if unique else [])] if meter.group_by else [
-        *_counts(meter), *(_values() if unique else [])
-    ]  # fmt: skip
+    statements = [*([_LABELS] if meter.group_by else []), *_counts(meter), *(_values() if unique else [])]
     *before, last = statements
     ctes = "".join(f", w{place} AS ({statement})" for place, statement in enumerate(before))
     hours = ", ".join(f"{c.merged} AS {c.name}" for c in columns(meter.aggregation))
     singles = ", ".join(f"{c.of_event} AS {c.name}" for c in columns(meter.aggregation))
+    labelled = f"SELECT ev.*, {NO_DIMENSIONS} AS dims FROM raw ev"
+    if meter.group_by:  # digests are dear: one for each combination, not for each event
+        labelled = "SELECT ev.*, l.dims FROM raw ev JOIN labels l ON l.values = ev.x0"
     sql = f"""
-        WITH ev AS MATERIALIZED ({read.sql}),
-        one AS (SELECT ev.subject_id, {HOUR.format("ev.ts")} AS bucket, ev.x0 AS dims, {singles} FROM ev),
+        WITH raw AS MATERIALIZED ({read.sql}),
+        labels AS MATERIALIZED (SELECT x0 AS values, {_DIGEST} AS dims FROM raw WHERE x0 IS NOT NULL GROUP BY x0),
+        ev AS NOT MATERIALIZED ({labelled}),
+        one AS (SELECT ev.subject_id, {HOUR.format("ev.ts")} AS bucket, ev.dims, {singles} FROM ev),
         hours AS MATERIALIZED (SELECT p.subject_id, p.bucket, p.dims, {hours} FROM one p GROUP BY 1, 2, 3),
         own AS (SELECT {int(rollup)}::bigint AS rollup, {int(position)}::bigint AS position)
         {_value_ctes() if unique else ""}{ctes}
@@ -66,10 +68,11 @@ def add(meter: Meter, rollup: int, source: Source, position: int) -> None:
     _run(sql, read.values)
 
 
-def _labels() -> str:
-    """Keep what each digest of dimensions stands for."""
-    return """INSERT INTO metering_dimensions (digest, values)
-              SELECT DISTINCT ON (x0) x0, x1 FROM ev ORDER BY x0 ON CONFLICT DO NOTHING"""
+_DIGEST: Final = "encode(substr(sha256(convert_to(to_jsonb(x0)::text, 'UTF8')), 1, 16), 'hex')::uuid"
+_LABELS: Final = """
+    INSERT INTO metering_dimensions (digest, values) SELECT dims, values FROM labels ORDER BY dims
+    ON CONFLICT DO NOTHING"""
+"""What each digest of dimensions stands for."""
 
 
 def _counts(meter: Meter) -> list[str]:
@@ -92,7 +95,7 @@ def _value_ctes() -> str:
     """The last thing that happened to each value, by hour."""
     last = ", ".join(f"{_LAST.format(name)} AS {name}" for name in ("adds", "at", "at_batch", "at_n"))
     return f""", single AS (
-            SELECT ev.subject_id, {HOUR.format("ev.ts")} AS bucket, ev.x0 AS dims, {VALUE_DIGEST} AS value, ev.adds,
+            SELECT ev.subject_id, {HOUR.format("ev.ts")} AS bucket, ev.dims, {VALUE_DIGEST} AS value, ev.adds,
                    ev.ts AS at, ev.batch AS at_batch, ev.n AS at_n
             FROM ev WHERE ev.valid),
         vals AS MATERIALIZED (SELECT subject_id, bucket, dims, value, {last} FROM single GROUP BY 1, 2, 3, 4)"""
