@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.db import connection
-
+from billing.metering.bound import ask
 from billing.metering.meters.counting import counted
 from billing.metering.meters.fragments import Fragment
 from billing.metering.models import Meter
@@ -68,24 +67,33 @@ def claimed(segments: Columns, type_id: int, where: str) -> Source:
     return Source(Fragment(sql, (*segments.literals(), type_id, min(segments.starts), max(segments.ends))), where)
 
 
+def _spots(segments: Columns) -> Fragment:
+    """The hours that are touched by what is pending, within stretches of clean subjects: few, and found first."""
+    return Fragment(
+        f"""MATERIALIZED (
+            SELECT r.key, r.subject_id, h.hour FROM {_SEGMENTS}
+            JOIN (SELECT DISTINCT unnest(hours) AS hour FROM metering_pending) h ON h.hour >= r.lo AND h.hour < r.hi
+            WHERE {_CLEAN})""",
+        tuple(segments.literals()),
+    )
+
+
 def _pending(segments: Columns, type_id: int) -> Source:
-    """Events in batches that no rollup holds yet, found by the hours that they touch."""
-    sql = f"""{_SEGMENTS}
-        JOIN (SELECT DISTINCT unnest(hours) AS hour FROM metering_pending) h ON h.hour >= r.lo AND h.hour < r.hi
-        JOIN metering_event e ON e.subject_id = r.subject_id AND e.type_id = %s
-             AND e.ts >= h.hour AND e.ts < h.hour + interval '1 hour' AND e.ts >= %s AND e.ts < %s"""
-    table = Fragment(sql, (*segments.literals(), type_id, min(segments.starts), max(segments.ends)))
-    return Source(table, f"e.batch IN (SELECT batch FROM metering_pending) AND {_CLEAN}")
+    """Events at those spots, of batches that no rollup holds yet."""
+    sql = """spots r JOIN metering_event e ON e.subject_id = r.subject_id AND e.type_id = %s
+             AND e.ts >= r.hour AND e.ts < r.hour + interval '1 hour' AND e.ts >= %s AND e.ts < %s"""
+    table = Fragment(sql, (type_id, min(segments.starts), max(segments.ends)))
+    return Source(table, "e.batch IN (SELECT batch FROM metering_pending)")
 
 
 def _stored(meter: Meter, table: str, segments: Columns, names: Sequence[str], dims: Fragment) -> Fragment:
     """Rows of a rollup in stretches of subjects' time."""
     labels = "LEFT JOIN metering_dimensions l ON l.digest = d.dims" if dims.sql else ""
-    sql = f"""
+    sql = f"""(
         SELECT r.key, {", ".join(f"d.{name}" for name in names)}{dims.sql}
         FROM {_SEGMENTS} JOIN {table} d
              ON d.rollup = %s AND d.subject_id = r.subject_id AND d.bucket >= r.lo AND d.bucket < r.hi
-        {labels} WHERE {_CLEAN}"""
+        {labels} WHERE {_CLEAN})"""
     return Fragment(sql, (*dims.values, *segments.literals(), meter.rollup))
 
 
@@ -109,7 +117,7 @@ class Question:
             [
                 Fragment("WITH"),
                 Fragment(DIRTY, (self.type_id,)),
-                *(Fragment(f", {name} AS ({each.sql})", each.values) for name, each in branches.items()),
+                *(Fragment(f", {name} AS {each.sql}", each.values) for name, each in branches.items()),
                 self._parts(branches, groups),
             ],
             " ",
@@ -117,23 +125,27 @@ class Question:
         unique = self.meter.aggregation == "unique_count"
         answer = f"SELECT p.key{groups}, {names} FROM p GROUP BY p.key{groups}"
         sql = f"{statement.sql} {_with_distinct(answer, groups) if unique else answer}"
-        with connection.cursor() as cursor:
-            cursor.execute(sql, statement.values)
-            rows: list[tuple[Any, ...]] = cursor.fetchall()
-        return rows
+        return ask(sql, statement.values)
 
     def _from_events(self) -> dict[str, Fragment]:
         """Everything from the events."""
-        return {"ev": events(self.meter, claimed(self.segments.whole, self.type_id, "true"), self.dimensions)}
+        return {"ev": self._events([claimed(self.segments.whole, self.type_id, "true")])}
+
+    def _events(self, sources: Sequence[Source]) -> Fragment:
+        """Events of all sources, as a CTE's body."""
+        all_of_them = joined([events(self.meter, each, self.dimensions) for each in sources], " UNION ALL ")
+        return Fragment(f"({all_of_them.sql})", all_of_them.values)
 
     def _from_rollup(self, places: Sequence[int]) -> dict[str, Fragment]:
         """Days, hours, and single events: at the edges, pending, and all of a subject under correction."""
+        branches = {}
         sources = [claimed(self.segments.whole, self.type_id, "r.subject_id IN (SELECT subject_id FROM dirty)")]
         if self.segments.edges.keys:
             sources.append(claimed(self.segments.edges, self.type_id, _CLEAN))
         if self.segments.inner.keys:
+            branches["spots"] = _spots(self.segments.inner)
             sources.append(_pending(self.segments.inner, self.type_id))
-        branches = {"ev": joined([events(self.meter, each, self.dimensions) for each in sources], " UNION ALL ")}
+        branches["ev"] = self._events(sources)
         dims = joined([Fragment(f", l.values[{place + 1}] AS x{i}") for i, place in enumerate(places)], "")
         names = [column.name for column in self.columns]
         values = ["value", "adds", "at", "at_batch", "at_n"]

@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 INGEST: Final = "ingest"
 READ: Final = "read"
+CORRECT: Final = "correct"
 
 _ALPHABET: Final = "abcdefghijkmnpqrstuvwxyz23456789"  # no letter that reads as another: prefixes are read aloud
 

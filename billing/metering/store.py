@@ -73,6 +73,7 @@ class _Asked:
         dimensions: Sequence[str],
     ) -> None:  # fmt: skip
         self.meter, self.type_id, self.requests, self.names = meter, type_id, requests, dimensions
+        self.definition = meter.definition()
         self.dimensions = [dimension(path) for path in dimensions]
         self.segments = Segments()
         for place, request in enumerate(requests):
@@ -117,7 +118,7 @@ class _Asked:
         request, within, before = self.requests[place], parts.get(0, Parts()), parts.get(1, Parts())
         value = finish(
             self.meter.aggregation, within, before=before, period=request.period,
-            full=request.full or request.period, rounding=self.meter.definition().rounding,
+            full=request.full or request.period, rounding=self.definition.rounding,
         )  # fmt: skip
         return Quantity(value, within.n + before.n, within.invalid + before.invalid)
 
@@ -137,7 +138,6 @@ class _Asked:
 
     def _weighed(self, request: Request, rows: Sequence[tuple[Any, ...]]) -> Quantity:
         """The quantity of events in their order, by the reference's own rule."""
-        definition = self.meter.definition()
         window = Window.of(request.period, request.full or request.period, request.timezone)
         counting = [row for row in rows if row[7]]
         unique = self.meter.aggregation == "unique_count"
@@ -146,5 +146,5 @@ class _Asked:
                        number=None if unique else Fraction(value), adds=adds)
             for place, (_, _, ts, _, _, value, adds, *_) in enumerate(counting)
         ]  # fmt: skip
-        number = aggregate(definition, read, window)
-        return Quantity(round_quantity(number, definition.rounding), len(counting), len(rows) - len(counting))
+        number = aggregate(self.definition, read, window)
+        return Quantity(round_quantity(number, self.definition.rounding), len(counting), len(rows) - len(counting))

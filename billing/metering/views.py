@@ -15,6 +15,7 @@ from billing.metering import access, answers, bodies, cloudevents, keys, lago, l
 from billing.metering.access import Ask, KnownKey
 from billing.metering.answers import Tally, problem
 from billing.metering.bodies import Request
+from billing.metering.corrections.models import Backfill
 from billing.metering.errors import Refusal, TooManyEvents, UnreadableBody
 from billing.metering.reports import services as reports
 from billing.metering.reports.files import ProblemLog
@@ -25,6 +26,9 @@ JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
 CLOUD_EVENT: Final = "application/cloudevents+json"
 CLOUD_BATCH: Final = "application/cloudevents-batch+json"
+
+BACKFILL: Final = "Meterbook-Backfill"
+"""The header that says to which backfill a request's events belong."""
 
 RETRY_AFTER: Final = "5"
 """Seconds after which a sender should try again when the database is away."""
@@ -57,6 +61,20 @@ class Store(Protocol):
 def store_at_once(reading: Reading, key: KnownKey) -> services.IngestReport:
     """Store on the connection of this thread, in a transaction of its own."""
     return services.ingest(events=reading, origin="api", key=key, now=clock.now())
+
+
+def _store_in(number: str, ask: Ask) -> Store:
+    """Store what belongs to a backfill; Refusal (404) when there is none of that number."""
+    found = ask(lambda: Backfill.objects.filter(pk=number).first()) if number.isdecimal() and len(number) < 19 else None
+    if found is None:
+        raise Refusal(404, "unknown_backfill", f"There is no backfill {number!r}; make one by POST /api/v1/backfills.")
+
+    def store(reading: Reading, key: KnownKey) -> services.IngestReport:
+        return ask(
+            lambda: services.ingest(events=reading, origin="api", key=key, now=clock.now(), backfill_id=found.pk)
+        )
+
+    return store
 
 
 @csrf_exempt  # no cookie counts here: the key in the header is the whole authority
@@ -104,6 +122,8 @@ def _attempt(request: Request, open_body: _Open, store: Store, ask: Ask) -> Http
         if request.method != "POST":
             raise Refusal(405, "method_not_allowed", "Events are sent by POST.", Allow="POST")
         key = access.authenticate(request.headers.get("Authorization", ""), keys.INGEST, clock.now(), ask=ask)
+        if BACKFILL in request.headers:
+            store = _store_in(request.headers[BACKFILL], ask)
         sent = open_body(request)
         tally = Tally(sent.most_problems, ProblemLog(key.pk, clock.now(), ask) if sent.most_problems else None)
         for reading in sent.readings:

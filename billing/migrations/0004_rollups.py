@@ -1,5 +1,6 @@
 """Rollups of usage, what is pending of them, and corrections; what was stored before is pending, so that it counts."""
 
+import billing.metering.exact_json
 import billing.metering.rollups.fields
 import django.contrib.postgres.fields
 import django.db.models.deletion
@@ -59,6 +60,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.CharField(max_length=200)),
                 ('reason', models.TextField(help_text='Why this usage comes in this way.')),
+                ('api_key', models.ForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='billing.apikey')),
                 ('created_at', models.DateTimeField(editable=False)),
                 ('created_by', models.ForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
@@ -85,11 +87,12 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('kind', models.CharField(choices=[('void', 'Void'), ('replace', 'Replace'), ('revert', 'Revert a backfill'), ('undo', 'Undo a correction')], max_length=10)),
                 ('reason', models.TextField()),
+                ('api_key', models.ForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='billing.apikey')),
                 ('created_at', models.DateTimeField(editable=False)),
                 ('batch', models.BigIntegerField(editable=False, help_text='The batch of its replacements, and its mark.', unique=True)),
                 ('events', models.BigIntegerField(editable=False, help_text='How many events it concerns.')),
-                ('criteria', models.JSONField(default=dict, editable=False, help_text='Which events were meant, as it was asked.')),
-                ('changes', models.JSONField(default=dict, editable=False, help_text='What a replacement changes.')),
+                ('criteria', models.JSONField(default=dict, editable=False, encoder=billing.metering.exact_json.ExactEncoder, help_text='Which events were meant, as it was asked.')),
+                ('changes', models.JSONField(default=dict, editable=False, encoder=billing.metering.exact_json.ExactEncoder, help_text='What a replacement changes.')),
                 ('backfill', models.ForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='corrections', to='billing.backfill')),
                 ('created_by', models.ForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('undoes', models.OneToOneField(editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='undone_by', to='billing.correction')),

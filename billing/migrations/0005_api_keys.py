@@ -51,11 +51,11 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='apikey',
             name='scopes',
-            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('ingest', 'Send events'), ('read', 'Read usage')], max_length=20), default=billing.metering.models.ingest_only, help_text='What the key may do.', size=None),
+            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('ingest', 'Send events'), ('read', 'Read usage'), ('correct', 'Correct usage')], max_length=20), default=billing.metering.models.ingest_only, help_text='What the key may do.', size=None),
         ),
         migrations.AddConstraint(
             model_name='apikey',
-            constraint=models.CheckConstraint(condition=models.Q(('scopes__contained_by', ['ingest', 'read']), ('scopes__len__gt', 0)), name='apikey_scopes', violation_error_message='A key may send events, read usage, or both.'),
+            constraint=models.CheckConstraint(condition=models.Q(('scopes__contained_by', ['ingest', 'read', 'correct']), ('scopes__len__gt', 0)), name='apikey_scopes', violation_error_message='A key may send events, read usage, correct it, or several of these.'),
         ),
         migrations.AddConstraint(
             model_name='apikey',

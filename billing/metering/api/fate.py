@@ -9,8 +9,9 @@ import msgspec
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 
-from billing.metering import append, store
+from billing.metering import append, listing
 from billing.metering.api.edge import asked, reader, reading
+from billing.metering.asking import Request
 from billing.metering.corrections.models import VoidedEvent
 from billing.metering.errors import Refusal
 from billing.metering.models import ApiKey, EventBatch, EventKey, EventSource, Meter
@@ -131,8 +132,8 @@ def _metered(meter: Meter, event: _Known, state: str) -> dict[str, Any]:
     if state == "stored":
         at = event.key.ts
         instant = Period(at, at + timedelta(microseconds=1))
-        asked = store.Request(0, ((event.key.subject.name, instant),), instant)
-        seen = store.events_of(meter, asked, limit=SAME_INSTANT)
+        asked = Request(0, ((event.key.subject.name, instant),), instant)
+        seen = listing.events_of(meter, asked, limit=SAME_INSTANT)
         one = next((each for each in seen if (each.source, each.id) == (event.source, event.id)), None)
         if one is None:
             reason = "The meter’s filters leave the event out."

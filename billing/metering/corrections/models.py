@@ -5,7 +5,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from billing.metering.models import EventSubject, EventType
+from billing.metering.exact_json import ExactEncoder
+from billing.metering.models import ApiKey, EventSubject, EventType
 
 
 class Backfill(models.Model):
@@ -16,6 +17,7 @@ class Backfill(models.Model):
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, editable=False, related_name="+"
     )
+    api_key = models.ForeignKey(ApiKey, models.PROTECT, null=True, editable=False, related_name="+")
     created_at = models.DateTimeField(editable=False)
 
     class Meta:
@@ -39,13 +41,18 @@ class Correction(models.Model):
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, editable=False, related_name="+"
     )
+    api_key = models.ForeignKey(ApiKey, models.PROTECT, null=True, editable=False, related_name="+")
     created_at = models.DateTimeField(editable=False)
     batch = models.BigIntegerField(
         unique=True, editable=False, help_text="The batch of its replacements, and its mark."
     )
     events = models.BigIntegerField(editable=False, help_text="How many events it concerns.")
-    criteria = models.JSONField(default=dict, editable=False, help_text="Which events were meant, as it was asked.")
-    changes = models.JSONField(default=dict, editable=False, help_text="What a replacement changes.")
+    criteria = models.JSONField(
+        default=dict, encoder=ExactEncoder, editable=False, help_text="Which events were meant, as it was asked."
+    )
+    changes = models.JSONField(
+        default=dict, encoder=ExactEncoder, editable=False, help_text="What a replacement changes."
+    )
     backfill = models.ForeignKey(Backfill, models.PROTECT, null=True, editable=False, related_name="corrections")
     undoes = models.OneToOneField("self", models.PROTECT, null=True, editable=False, related_name="undone_by")
 

@@ -4,9 +4,7 @@ One correction at a time, by a lock, so that a later one never commits before an
 the number of statements does not depend on how many they are.
 """
 
-import json
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any, Final
 
 from django.contrib.auth.models import AbstractBaseUser
@@ -17,15 +15,22 @@ from billing.metering.corrections.criteria import Changes, Criteria
 from billing.metering.corrections.errors import CannotUndo, CorrectionError, NothingToCorrect, SelectionChanged
 from billing.metering.corrections.models import Backfill, Correction
 from billing.metering.corrections.selecting import selection
+from billing.metering.exact_json import dumps
 
 _LOCK: Final = 7004
 _HOUR: Final = "date_bin('1 hour', {}, timestamptz '2000-01-01 00:00:00+00')"
 
 
 def void(
-    *, criteria: Criteria, reason: str, user: AbstractBaseUser | None, now: datetime, expected: int | None = None
+    *,
+    criteria: Criteria,
+    reason: str,
+    user: AbstractBaseUser | None,
+    now: datetime,
+    expected: int | None = None,
+    key_id: int | None = None,
 ) -> Correction:
-    """Let the events that meet the criteria count no more.
+    """Let the events that meet the criteria count no more. Who says so is a user, or an API key.
 
     `expected` is how many were shown before: SelectionChanged when others meet the criteria now. NothingToCorrect when
     none does.
@@ -33,31 +38,35 @@ def void(
     with transaction.atomic():
         _begin()
         _select(criteria)
-        return _correct("void", _header(reason, user, now, criteria=criteria.to_json()), expected)
+        return _correct("void", _header(reason, user, key_id, now, criteria=criteria.to_json()), expected)
 
 
 def replace(
     *, criteria: Criteria, changes: Changes, reason: str, user: AbstractBaseUser | None, now: datetime,
-    expected: int | None = None,
+    expected: int | None = None, key_id: int | None = None,
 ) -> Correction:  # fmt: skip
     """Let changed copies of the events that meet the criteria count instead of them; see void."""
     with transaction.atomic():
         _begin()
         _select(criteria)
         _change(changes)
-        header = _header(reason, user, now, criteria=criteria.to_json(), changes=changes.to_json())
+        header = _header(reason, user, key_id, now, criteria=criteria.to_json(), changes=changes.to_json())
         return _correct("replace", header, expected)
 
 
-def revert(*, backfill: Backfill, reason: str, user: AbstractBaseUser | None, now: datetime) -> Correction:
+def revert(
+    *, backfill: Backfill, reason: str, user: AbstractBaseUser | None, now: datetime, key_id: int | None = None
+) -> Correction:
     """Let no event of a backfill count any more; what is sent again under their ids stays a duplicate (R1.1)."""
     with transaction.atomic():
         _begin()
         _select(Criteria(backfill=backfill.pk))
-        return _correct("revert", _header(reason, user, now, backfill=backfill))
+        return _correct("revert", _header(reason, user, key_id, now, backfill=backfill))
 
 
-def undo(*, correction: Correction, reason: str, user: AbstractBaseUser | None, now: datetime) -> Correction:
+def undo(
+    *, correction: Correction, reason: str, user: AbstractBaseUser | None, now: datetime, key_id: int | None = None
+) -> Correction:
     """Let everything count as it did before a correction; CannotUndo when a later one stands on it."""
     with transaction.atomic():
         _begin()
@@ -66,19 +75,26 @@ def undo(*, correction: Correction, reason: str, user: AbstractBaseUser | None, 
         if Correction.objects.filter(undoes=correction).exists():
             raise CannotUndo("This correction is undone already; nothing needs to be done.")
         _refuse_if_built_upon(correction)
-        return _undo(correction, _header(reason, user, now, undoes=correction))
+        return _undo(correction, _header(reason, user, key_id, now, undoes=correction))
 
 
-def make_backfill(*, name: str, reason: str, user: AbstractBaseUser | None, now: datetime) -> Backfill:
+def make_backfill(
+    *, name: str, reason: str, user: AbstractBaseUser | None, now: datetime, key_id: int | None = None
+) -> Backfill:
     """A name for usage that comes in together and can be taken back as a whole (`revert`)."""
-    return Backfill.objects.create(name=name, reason=reason, created_by_id=user.pk if user else None, created_at=now)
+    return Backfill.objects.create(
+        name=name, reason=reason, created_by_id=user.pk if user else None, api_key_id=key_id, created_at=now
+    )
 
 
-def _header(reason: str, user: AbstractBaseUser | None, now: datetime, **fields: Any) -> dict[str, Any]:
+def _header(
+    reason: str, user: AbstractBaseUser | None, key_id: int | None, now: datetime, **fields: Any
+) -> dict[str, Any]:
     """Who, when and why; CorrectionError without a reason."""
     if not reason.strip():
         raise CorrectionError("A correction needs a reason: who reads the invoice later will ask.")
-    return {"reason": reason.strip(), "created_by_id": user.pk if user else None, "created_at": now, **fields}
+    by = {"created_by_id": user.pk if user else None, "api_key_id": key_id}
+    return {"reason": reason.strip(), "created_at": now, **by, **fields}
 
 
 def _begin() -> None:
@@ -118,16 +134,9 @@ def _change(changes: Changes) -> None:
         [
             names.types.resolve([changes.type])[changes.type] if changes.type else None,
             names.subjects.resolve([changes.subject])[changes.subject] if changes.subject else None,
-            changes.time, json.dumps(kept, default=_number), gone,
+            changes.time, dumps(kept), gone,
         ],
     )  # fmt: skip
-
-
-def _number(value: Any) -> Any:
-    """A number that was read exactly; as text, since JSON of Python has no exact ones, and texts are numbers too."""
-    if isinstance(value, Decimal):
-        return str(value)
-    raise TypeError(f"{value!r} is no JSON")
 
 
 def _correct(kind: str, header: dict[str, Any], expected: int | None = None) -> Correction:
