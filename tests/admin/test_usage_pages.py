@@ -106,6 +106,18 @@ def test_the_smaller_columns_are_one(sign_in: Any, usage: Any) -> None:
     assert page.context["whole_total"] == "37.5"
 
 
+def test_of_very_many_customers_the_busiest_are_compared(
+    sign_in: Any, usage: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("billing.metering.explorer.table.MANY", 1)
+    monkeypatch.setattr("billing.metering.explorer.table.BUSIEST", 1)
+    catch_up()
+    page = sign_in("RevOps").get(reverse("admin:billing_usage"), NOVEMBER)
+    assert page.context["names"] == [str(usage["acme"])]
+    assert (page.context["table"].total, page.context["table"].other) == (None, None)
+    assert "Of 2 customers those with most events are compared" in page.content.decode()
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [

@@ -96,6 +96,21 @@ def events_by_day(since: date) -> list[tuple[date, int]]:
     return _run(statement, since)
 
 
+def busiest(event_type: str, first: date, last: date, limit: int) -> list[int]:
+    """The customers whose subjects had most events of a type on these days (UTC), as far as rollups know them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT c.customer_id FROM (
+                   SELECT subject_id, sum(n) AS n FROM metering_activity
+                   WHERE type_id = (SELECT id FROM metering_type WHERE name = %s) AND day >= %s AND day <= %s
+                   GROUP BY subject_id) a
+               JOIN metering_subject s ON s.id = a.subject_id JOIN customers_usagesubject c ON c.subject = s.name
+               GROUP BY c.customer_id ORDER BY sum(a.n) DESC, c.customer_id LIMIT %s""",
+            [event_type, first, last, limit],
+        )
+        return [pk for (pk,) in cursor.fetchall()]
+
+
 def _run(statement: str, since: date, **values: Any) -> list[tuple[Any, ...]]:
     """Run a statement over what is pending, whose bounds are read first so that the planner knows them."""
     with connection.cursor() as cursor:

@@ -106,28 +106,29 @@ _ORDER: Final = "ORDER BY e.ts DESC, e.batch DESC, e.n DESC"
 
 
 def latest(
-    *, claims: Iterable[Claim], types: Sequence[str] | None, period: Period, before: Mark | None, limit: int,
+    *, claims: Iterable[Claim] | None, types: Sequence[str] | None, period: Period, before: Mark | None, limit: int,
     now: datetime, where: Fragment | None = None,
 ) -> list[Stored]:  # fmt: skip
-    """The newest events of these claims within the period, before a mark, at most `limit`; of all types for None.
+    """The newest events of these claims (None: of all customers) within the period, before a mark, at most `limit`.
 
-    `where` is a condition beginning with AND over the event `e`. Tied events go by arrival. `now` is where most of the
-    newest are.
+    `types` None is all types. `where` is a condition beginning with AND over the event `e`. Tied events go by arrival.
+    `now` is where most of the newest are.
     """
-    pieces = _pieces(claims, period)
-    if not pieces[0]:
+    source = Fragment(_ANYBODYS) if claims is None else _pieces(claims, period)
+    if not source.sql:
         return []
     end = min(period.end or FUTURE, before.ts + timedelta(microseconds=1) if before else FUTURE)
-    late = [min(end, now) - span for span in SPANS] if len(pieces[0]) > 1 else []
+    alone = claims is not None and len(source.values[0]) == 1
+    late = [] if alone else [min(end, now) - span for span in SPANS]
     for start in [*(each for each in late if each > period.start), period.start]:
-        found = _latest(pieces, types, Period(start, end), before, limit, where or Fragment(""))
+        found = _latest(source, types, Period(start, end), before, limit, where or Fragment(""))
         if len(found) == limit:
             return found
     return found
 
 
 def _latest(
-    pieces: tuple[list[str], ...], types: Sequence[str] | None, period: Period, before: Mark | None, limit: int,
+    source: Fragment, types: Sequence[str] | None, period: Period, before: Mark | None, limit: int,
     where: Fragment,
 ) -> list[Stored]:  # fmt: skip
     """One look-up for each claim and type; each gives its newest, and the newest of these are the answer."""
@@ -136,7 +137,7 @@ def _latest(
     statement = f"""
         SELECT {COLUMNS}
         FROM (
-            SELECT e.* FROM unnest(%s::text[], %s::timestamptz[], %s::timestamptz[]) AS r(subject, lo, hi)
+            SELECT e.* FROM {source.sql}
             JOIN metering_subject s ON s.name = r.subject
             CROSS JOIN (SELECT id FROM metering_type {chosen}) t
             CROSS JOIN LATERAL (
@@ -148,7 +149,7 @@ def _latest(
             {_ORDER} LIMIT %s
         ) e {NAMES} {_ORDER}
     """
-    values: list[Any] = [*pieces, *([] if types is None else [list(types)]), period.start, period.until]
+    values: list[Any] = [*source.values, *([] if types is None else [list(types)]), period.start, period.until]
     values += [before.ts, before.batch, before.n] if before else []
     return read(statement, [*values, *where.values, limit, limit])
 
@@ -250,15 +251,23 @@ def _value(text: str | None) -> Decimal | str | bool | None:
     return None if text is None else json.loads(text, parse_float=Decimal, parse_int=Decimal)
 
 
-def _pieces(claims: Iterable[Claim], period: Period) -> tuple[list[str], list[str], list[str]]:
-    """Subject and bounds of every claim within the period, as columns."""
+_ANYBODYS: Final = """
+    (SELECT subject, coalesce(valid_from, '-infinity') AS lo, coalesce(valid_to, 'infinity') AS hi
+     FROM customers_usagesubject) r"""
+
+
+def _pieces(claims: Iterable[Claim], period: Period) -> Fragment:
+    """Subject and bounds of every claim within the period, as rows `r`; nothing where there is none."""
     cut = ((subject, claimed.intersect(period)) for subject, claimed in claims)
     kept = [(subject, common) for subject, common in cut if common is not None and not common.is_empty]
-    return (
+    if not kept:
+        return Fragment("")
+    columns = (
         [subject for subject, _ in kept],
         [common.start.isoformat() for _, common in kept],
         ["infinity" if common.end is None else common.end.isoformat() for _, common in kept],
     )
+    return Fragment("unnest(%s::text[], %s::timestamptz[], %s::timestamptz[]) AS r(subject, lo, hi)", columns)
 
 
 def read(statement: str, values: Sequence[Any]) -> list[Stored]:

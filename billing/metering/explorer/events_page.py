@@ -44,7 +44,7 @@ def events_list(request: HttpRequest, model_admin: Any) -> HttpResponse:
     period = _period(given.get("start"), given.get("end"))
     customers = list(Customer.objects.filter(pk__in=[pk for pk in given.getlist("customers") if pk.isdecimal()]))
     found = events.latest(
-        claims=_claims(given.get("subject"), customers, period), types=[meter.event_type] if meter else None,
+        claims=_claims(given.get("subject"), customers), types=[meter.event_type] if meter else None,
         period=period, before=Mark.parse(given.get("before", "")), limit=PAGE + 1,
         now=clock.now(), where=_where(meter, given),
     )  # fmt: skip
@@ -66,12 +66,12 @@ def events_list(request: HttpRequest, model_admin: Any) -> HttpResponse:
     return TemplateResponse(request, "billing/admin/events.html", context)
 
 
-def _claims(subject: str | None, customers: list[Customer], period: Period) -> list[Claim]:
-    """Whose events are listed: a subject's, some customers', or those of all customers."""
+def _claims(subject: str | None, customers: list[Customer]) -> list[Claim] | None:
+    """Whose events are listed: a subject's, some customers', or (None) those of all customers."""
     if subject:
         return [(subject, Period(BEGINNING, None))]
-    ids = [customer.pk for customer in customers] or Customer.objects.values_list("pk", flat=True)
-    return [claim for claims in queries.claims_of(ids).values() for claim in claims]
+    found = queries.claims_of([customer.pk for customer in customers])
+    return [claim for claims in found.values() for claim in claims] if customers else None
 
 
 def _where(meter: Meter | None, given: Any) -> Fragment:

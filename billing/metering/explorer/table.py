@@ -9,10 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Final
 
 from billing.metering import queries
 from billing.metering.asking import Quantity
+from billing.metering.explorer import activity
 from billing.metering.explorer.presets import window_label
 from billing.metering.models import Meter
 from billing.metering.queries import UsageRow
@@ -26,6 +28,11 @@ MAX_ROWS: Final = 800
 MAX_QUESTIONS: Final = 20_000
 """Customers × windows that one page asks for."""
 
+MANY: Final = 1000
+"""Above as many customers, only the busiest are compared on a page; the file has all of them."""
+
+BUSIEST: Final = 50
+
 Key = tuple[int, str | None]
 """A column: the customer (0: all that were asked for) and the value of the dimension."""
 
@@ -33,7 +40,7 @@ Cells = dict[datetime | None, dict[Key, Quantity]]
 """Quantities by the beginning of a window (None: the whole period) and by column."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Asked:
     """What is asked of the explorer. `by` is the property to group by, empty for customers."""
 
@@ -55,6 +62,14 @@ class Asked:
     def windows(self) -> list[Period]:
         """The windows of the period, in order; TooManyWindows."""
         return split(self.period, self.window, self.timezone)
+
+    @cached_property
+    def compared(self) -> tuple[int, ...]:
+        """The customers that a page looks at: all, or of very many those with most events."""
+        if len(self.customer_ids) <= MANY or self.by:
+            return self.customer_ids
+        first, last = self.period.start.date(), self.period.until.date()
+        return tuple(activity.busiest(self.meter.event_type, first, last, BUSIEST))
 
     @property
     def dimensions(self) -> tuple[str, ...]:
@@ -133,15 +148,17 @@ def too_much(asked: Asked) -> str:
 
 def table_of(asked: Asked) -> Table:
     """Ask for the whole period first, which says who is largest; then for the windows of those that are shown."""
-    totals = _merged(asked, asked.rows(asked.customer_ids, None)).get(None, {})
+    totals = _merged(asked, asked.rows(asked.compared, None)).get(None, {})
+    everybody = len(asked.compared) == len(asked.customer_ids)
+    adds = asked.additive and everybody
     ranked = sorted(totals, key=lambda key: (-abs(totals[key].value), key[0], key[1] is None, key[1] or ""))
     shown, rest = ranked[: asked.top], ranked[asked.top :]
     cells, complete = _cells(asked, shown, rest)
     rows = [_row(asked, piece, shown, cells.get(piece.start, {}), complete) for piece in asked.windows]
     return Table(
         keys=tuple(shown), rows=tuple(rows), totals=tuple(totals[key] for key in shown),
-        other=added(totals[key] for key in rest) if asked.additive and rest else None,
-        total=added(totals.values()) if asked.additive else None, others=len(rest), other_by_window=complete,
+        other=added(totals[key] for key in rest) if adds and rest else None,
+        total=added(totals.values()) if adds else None, others=len(rest), other_by_window=complete,
     )  # fmt: skip
 
 
@@ -152,7 +169,8 @@ def _cells(asked: Asked, shown: Sequence[Key], rest: Sequence[Key]) -> tuple[Cel
         ids = asked.customer_ids if asked.additive else tuple(some)
         return _merged(asked, asked.rows(ids, asked.window)), asked.additive
     ids = tuple(customer for customer, _ in shown)
-    complete = asked.additive and len(rest) * len(asked.windows) <= MAX_QUESTIONS
+    everybody = len(asked.compared) == len(asked.customer_ids)
+    complete = asked.additive and everybody and len(rest) * len(asked.windows) <= MAX_QUESTIONS
     if complete:
         ids += tuple(customer for customer, _ in rest)
     return _merged(asked, asked.rows(ids, asked.window)), complete
