@@ -35,11 +35,15 @@ def joined(fragments: Sequence[Fragment], separator: str) -> Fragment:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where events `e` come from: a FROM item, conditions, and the column that tells their stretches apart."""
+    """Where events `e` come from: a FROM item, conditions, and the column that tells their stretches apart.
+
+    `stands` is the condition that no correction took an event back, where a quicker one than the general is known.
+    """
 
     table: Fragment
     where: str
     key: str = "r.key"
+    stands: str = NOT_VOIDED
 
 
 def events(meter: Meter, source: Source, extra: Sequence[Fragment] = ()) -> Fragment:
@@ -54,7 +58,7 @@ def events(meter: Meter, source: Source, extra: Sequence[Fragment] = ()) -> Frag
                ({count.valid}) AS valid{more.sql}
         FROM {source.table.sql}
         CROSS JOIN LATERAL (SELECT {count.value.sql} AS value, {count.adds.sql} AS adds OFFSET 0) c
-        WHERE {source.where} AND {NOT_VOIDED} {count.filters.sql}"""
+        WHERE {source.where} AND {source.stands} {count.filters.sql}"""
     values = (*more.values, *source.table.values, *count.value.values, *count.adds.values, *count.filters.values)
     return Fragment(sql, values)
 

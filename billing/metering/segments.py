@@ -4,9 +4,10 @@ Days (UTC) over hours over events: whole days lie within whole hours, and events
 that does not begin and end on full hours (local midnight in Kathmandu is at 18:15 UTC).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from billing.periods import Period
@@ -23,14 +24,6 @@ class Columns:
     subjects: list[int] = field(default_factory=list)
     starts: list[str] = field(default_factory=list)
     ends: list[str] = field(default_factory=list)
-
-    def add(self, key: int, subject: int, start: datetime, end: datetime | None) -> None:
-        """Another stretch, unless it is empty; an `end` of None never ends."""
-        if end is None or start < end:
-            self.keys.append(key)
-            self.subjects.append(subject)
-            self.starts.append(start.isoformat())
-            self.ends.append("infinity" if end is None else end.isoformat())
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -53,24 +46,43 @@ class Segments:
 
     def add(self, key: int, subject: int, period: Period) -> None:
         """Cut a subject's stretch into whole days, whole hours and edges."""
-        start, end = period.start, period.end
-        self.whole.add(key, subject, start, end)
-        first, last = _up(start, _HOUR), None if end is None else _down(end, _HOUR)
-        if last is not None and first >= last:
-            self.edges.add(key, subject, start, end)
-            return
-        self.edges.add(key, subject, start, first)
-        if last is not None:
-            self.edges.add(key, subject, last, end)
-        self.inner.add(key, subject, first, last)
-        first_day, last_day = _up(first, _DAY), None if last is None else _down(last, _DAY)
-        if last_day is not None and first_day >= last_day:
-            self.hours.add(key, subject, first, last)
-            return
-        self.hours.add(key, subject, first, first_day)
-        self.days.add(key, subject, first_day, last_day)
-        if last_day is not None:
-            self.hours.add(key, subject, last_day, last)
+        for kind, start, end in _cut(period):
+            columns: Columns = getattr(self, kind)
+            columns.keys.append(key)
+            columns.subjects.append(subject)
+            columns.starts.append(start)
+            columns.ends.append(end)
+
+
+@lru_cache(maxsize=10_000)
+def _cut(period: Period) -> tuple[tuple[str, str, str], ...]:
+    """The stretches of a period that are not empty: what answers them, start and end as text."""
+    return tuple(
+        (kind, start.isoformat(), "infinity" if end is None else end.isoformat())
+        for kind, start, end in _stretches(period.start, period.end)
+        if end is None or start < end
+    )
+
+
+def _stretches(start: datetime, end: datetime | None) -> Iterator[tuple[str, datetime, datetime | None]]:
+    """The stretches of a period, empty ones too; an end of None never comes."""
+    yield "whole", start, end
+    first, last = _up(start, _HOUR), None if end is None else _down(end, _HOUR)
+    if last is not None and first >= last:
+        yield "edges", start, end
+        return
+    yield "edges", start, first
+    if last is not None:
+        yield "edges", last, end
+    yield "inner", first, last
+    first_day, last_day = _up(first, _DAY), None if last is None else _down(last, _DAY)
+    if last_day is not None and first_day >= last_day:
+        yield "hours", first, last
+        return
+    yield "hours", first, first_day
+    yield "days", first_day, last_day
+    if last_day is not None:
+        yield "hours", last_day, last
 
 
 def _down(instant: datetime, step: timedelta) -> datetime:

@@ -17,7 +17,8 @@ from billing.metering.parts import DAY, HOUR, NO_DIMENSIONS, columns
 Hours = tuple[list[int], list[str]]
 """Hours of subjects to count anew, as columns: the subject, and the hour's start."""
 
-_BATCHES: Final = "e.batch = ANY(%s::bigint[]) AND e.batch >= %s AND e.batch <= %s AND e.ts >= %s AND e.ts < %s"
+# The block ranges of the batches are found by their bounds alone: "+ 0" keeps lists and types from other indexes.
+BATCHES: Final = "(e.batch + 0) = ANY(%s::bigint[]) AND e.batch >= %s AND e.batch <= %s AND e.ts >= %s AND e.ts < %s"
 _HOURS: Final = "unnest(%s::int[], %s::timestamptz[]) AS r(subject_id, hour)"
 _SETTLED: Final = "e.batch NOT IN (SELECT batch FROM metering_pending)"
 _LATER: Final = "(excluded.at, excluded.at_batch, excluded.at_n) > (t.at, t.at_batch, t.at_n)"
@@ -27,8 +28,14 @@ _LAST: Final = "(array_agg({0} ORDER BY at DESC, at_batch DESC, at_n DESC))[1]"
 def of_batches(batches: Sequence[int], bounds: tuple[str, str], type_id: int) -> Source:
     """The events of a type in batches, whose times lie within bounds."""
     values = (batches_literal(batches), min(batches), max(batches), *bounds, type_id)
-    table = Fragment(f"(SELECT * FROM metering_event e WHERE {_BATCHES} AND e.type_id = %s) e", values)
-    return Source(table, "true", key="0")
+    table = Fragment(f"(SELECT * FROM metering_event e WHERE {BATCHES} AND (e.type_id + 0) = %s) e", values)
+    return Source(table, "true", key="0", stands=_stand(batches))
+
+
+def _stand(batches: Sequence[int]) -> str:
+    """The condition that events of new batches were not taken back already: few are, so that a list of them is held."""
+    few = f"SELECT batch, n FROM metering_voided WHERE batch BETWEEN {int(min(batches))} AND {int(max(batches))}"
+    return f"(e.batch, e.n) NOT IN ({few})"
 
 
 def of_hours(hours: Hours, type_id: int) -> Source:
@@ -170,7 +177,7 @@ def add_activity(batches: Sequence[int], bounds: tuple[str, str], position: int)
     _run(
         f"""INSERT INTO metering_activity AS t (subject_id, type_id, day, n, first_ts, last_ts, position)
             SELECT e.subject_id, e.type_id, (e.ts AT TIME ZONE 'UTC')::date, count(*), min(e.ts), max(e.ts), %s
-            FROM metering_event e WHERE {_BATCHES} AND {NOT_VOIDED} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+            FROM metering_event e WHERE {BATCHES} AND {_stand(batches)} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
             ON CONFLICT (subject_id, type_id, day) DO UPDATE
                 SET n = t.n + excluded.n, first_ts = least(t.first_ts, excluded.first_ts),
                     last_ts = greatest(t.last_ts, excluded.last_ts), position = excluded.position""",

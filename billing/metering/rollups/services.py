@@ -40,6 +40,7 @@ def step(*, limit: int = BATCHES) -> int:
     with transaction.atomic(), _rollup_lock() as held:
         if not held or not (taken := _take(limit)).batches:
             return 0
+        _allow_memory()
         types = _types_of(taken)
         corrected = _corrected(taken.batches)
         meters = list(Meter.objects.filter(rollup_ready=True).order_by("id"))
@@ -88,6 +89,7 @@ def _build(meter_id: int) -> bool:
         (position,) = cursor.fetchone()
         cursor.execute("SELECT nextval('metering_rollup_no')")
         (rollup,) = cursor.fetchone()
+        _allow_memory()
         type_id = _type_id(meter.event_type)
         if type_id is not None:
             buckets.add(meter, rollup, buckets.of_everything(type_id), position)
@@ -154,6 +156,12 @@ def _rollup_lock(*, wait: bool = False) -> Iterator[bool]:
     yield held
 
 
+def _allow_memory() -> None:
+    """Let this transaction sort and group in memory."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL work_mem = '64MB'")
+
+
 def _take(limit: int) -> _Taken:
     """Take the marks of pending batches away, and give the batches their positions."""
     with connection.cursor() as cursor:
@@ -198,7 +206,7 @@ def _types_of(taken: _Taken) -> dict[str, int]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT t.name, t.id FROM metering_type t
-                WHERE t.id IN (SELECT DISTINCT e.type_id FROM metering_event e WHERE {buckets._BATCHES})""",
+                WHERE t.id IN (SELECT DISTINCT e.type_id FROM metering_event e WHERE {buckets.BATCHES})""",
             [buckets.batches_literal(taken.batches), min(taken.batches), max(taken.batches), *taken.bounds],
         )
         return dict(cursor.fetchall())
