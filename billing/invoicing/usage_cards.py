@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.db.models import Q
@@ -118,4 +119,9 @@ def claim_card(request: HttpRequest, customer: Customer, act: Callable[[], objec
         }
         for each in found
     ]
-    return Card("Cycles that are invoiced already", "billing/admin/claim_invoices.html", {"rows": rows})
+    sums: dict[str, Decimal] = {}
+    for each in found:
+        sums[each.currency] = sums.get(each.currency, Decimal(0)) + each.amount
+    total = " and ".join(amount_text(amount, currency) for currency, amount in sorted(sums.items()))
+    content = {"rows": rows, "total": total}
+    return Card("Cycles that are invoiced already", "billing/admin/claim_invoices.html", content)
