@@ -105,7 +105,10 @@ def claim_card(request: HttpRequest, customer: Customer, act: Callable[[], objec
     """Which invoiced lines of the customer would come to another amount; the next invoice bills the difference."""
     if not request.user.has_perm("billing.view_invoice"):
         return None
-    found = consequences(customer_ids=[customer.pk], act=act, now=clock.now())
+    found = sorted(
+        consequences(customer_ids=[customer.pk], act=act, now=clock.now()),
+        key=lambda each: (each.contract, each.name, each.cycle.start),
+    )
     zones = dict(Contract.objects.filter(customer=customer).values_list("pk", "timezone"))
     rows = [
         {
