@@ -23,7 +23,11 @@ def _seeds_survive_a_flush() -> None:
 
     def seed(sender: Any, **kwargs: Any) -> None:
         if sender.name == "revenue":
-            for name in ("revenue.migrations.0002_chart", "config.migrations.0001_roles"):
+            for name in (
+                "revenue.migrations.0002_chart",
+                "config.migrations.0001_roles",
+                "config.migrations.0002_usage",
+            ):
                 import_module(name).seed(apps, SimpleNamespace(connection=connection))
 
     post_migrate.connect(seed, weak=False)

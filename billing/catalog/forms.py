@@ -15,6 +15,7 @@ from unfold.widgets import (
 
 from billing.catalog.models import Charge, PlanVersion, Subscription
 from billing.catalog.states import VersionState
+from billing.metering.models import Meter
 from billing.pricing import PriceError, parse_price, price_to_json
 
 DAY = {"type": "date"}
@@ -74,11 +75,18 @@ class ChargeForm(forms.ModelForm):
             self.fields["code_name"].initial = self.instance.code.code
             self.fields["price_json"].initial = json.dumps(prices[0] if len(prices) == 1 else prices, indent=2)
 
+    def clean_meter(self) -> Meter | None:
+        """A new choice is a current version; a draft that has an older one may keep it."""
+        meter: Meter | None = self.cleaned_data["meter"]
+        if meter and meter.superseded_at and meter.pk != self.instance.meter_id:
+            raise forms.ValidationError(f"{meter} was superseded by a newer version: choose that.")
+        return meter
+
     def clean(self) -> dict[str, Any]:
         """Usage is metered and paid in arrears; a fee has no meter. Said here in words, kept by the database."""
         values = super().clean() or self.cleaned_data
         if values.get("kind") == Charge.Kind.USAGE:
-            if not values.get("meter"):
+            if not values.get("meter") and "meter" not in self.errors:
                 self.add_error("meter", "Usage needs a meter: choose what is counted.")
             values["pay"] = Charge.Pay.IN_ARREARS
         elif values.get("meter"):

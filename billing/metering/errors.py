@@ -82,3 +82,19 @@ class DefinitionError(MeteringError, ValueError):
     def to_json(self) -> dict[str, str]:
         """The error as commands answer it."""
         return {"code": self.code, "message": self.message, "path": self.path}
+
+
+class MeterSuperseded(MeteringError):
+    """A version of a meter that a newer one took the place of."""
+
+    def __init__(self, code: str, version: int, current: int) -> None:
+        super().__init__(f"Version {version} of the meter “{code}” stays as it is; change version {current}.")
+
+
+class PreviewTooSlow(MeteringError):
+    """The latest events of a type were not found in the time that a page may take."""
+
+    def __init__(self, event_type: str) -> None:
+        super().__init__(
+            f"Events of type “{event_type}” were not found in time. You can save without; try the preview later."
+        )

@@ -1,4 +1,4 @@
-"""Forms of meters and claims."""
+"""The form of a claim."""
 
 from typing import Any
 
@@ -7,33 +7,7 @@ from django.contrib import admin
 from django.contrib.admin.widgets import AutocompleteSelect
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from billing.metering.errors import MeterError
-from billing.metering.meters import check_meter
-from billing.metering.models import METER_DEFINITION, Meter
 from customers.models import Customer, UsageSubject
-
-
-class MeterForm(forms.ModelForm):
-    """A meter that can count: checked by the code that counts."""
-
-    class Meta:
-        model = Meter
-        fields = "__all__"  # noqa: DJ007  the page says which
-
-    def clean(self) -> dict[str, Any]:
-        """Each problem at its field."""
-        values = super().clean() or self.cleaned_data
-        empty: dict[str, Any] = {"filters": {}, "group_by": []}
-        values |= {name: blank for name, blank in empty.items() if name in values and values[name] is None}
-        if "event_type" in self.errors or "aggregation" in self.errors:
-            return values
-        given = Meter(**{name: values.get(name, getattr(self.instance, name)) for name in METER_DEFINITION})
-        try:
-            check_meter(given)
-        except MeterError as error:
-            for field, text in error.problems.items():
-                self.add_error(field if field in self.fields else None, text)
-        return values
 
 
 class ClaimForm(forms.Form):

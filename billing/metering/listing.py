@@ -44,6 +44,9 @@ def invalid(meter: Meter, request: Request | None, period: Period) -> list[tuple
     return _query(statement, problem.values, count, meter, _pieces([request]) if request else period)
 
 
+LONG: Final = 4000
+"""Digits of a whole number up to which Python reads it; no meter counts any longer than 40."""
+
 # The pieces of time of each subject, joined to the events by the look-up index. The last two bounds are those of all
 # pieces together: constants, by which the planner leaves out the months that none of them touches.
 _CLAIMED: Final = """
@@ -100,4 +103,9 @@ def _pieces(requests: Sequence[Request]) -> _Pieces:
 
 def _json(data: Any) -> dict[str, Any]:
     """Event data with its numbers as exact decimals; Django hands JSON over as text."""
-    return json.loads(data, parse_float=Decimal) if isinstance(data, str) else data  # type: ignore[no-any-return]
+    return json.loads(data, parse_float=Decimal, parse_int=_integer) if isinstance(data, str) else data  # type: ignore[no-any-return]
+
+
+def _integer(text: str) -> int | Decimal:
+    """A whole number of any length: beyond what Python reads as one, a decimal."""
+    return int(text) if len(text) <= LONG else Decimal(text)

@@ -341,7 +341,8 @@ class Meter(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.name if self.version == 1 else f"{self.name} v{self.version}"
+        only = self.version == 1 and self.superseded_at is None
+        return self.name if only else f"{self.name} v{self.version}"
 
     def written(self) -> dict[str, Any]:
         """The definition as JSON, as `manage.py measure` reads it; what is empty is left out."""

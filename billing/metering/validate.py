@@ -239,7 +239,7 @@ def check(event: NewEvent, latest: datetime, *, has_default_source: bool) -> tup
             "data_not_an_object",
             'The data is not a JSON object; write properties with names, such as {"tokens": 5}.',
         )
-    return _escapes(data) if b"\\u" in data else None
+    return unstorable(data) if b"\\u" in data else None
 
 
 def instant(text: str) -> datetime | tuple[str, str]:
@@ -270,7 +270,7 @@ def _nul(field: str) -> tuple[str, str]:
     return "nul_character", f"The {field} holds a NUL character (\\u0000), which cannot be stored; leave it out."
 
 
-def _escapes(data: bytes) -> tuple[str, str] | None:
+def unstorable(data: bytes) -> tuple[str, str] | None:
     """NUL characters and halves of surrogate pairs, written as escapes, which PostgreSQL's jsonb refuses."""
     for match in _ESCAPE.finditer(data):
         if match[1]:

@@ -15,9 +15,12 @@ _own = local()  # the connection of this thread that is limited for good
 
 
 def limit_for_good() -> None:
-    """Limit the connection of this thread: for threads that only store events. No query when it is limited already."""
+    """Limit the connection of this thread: for threads that only store events. No query when it is limited already.
+
+    Where a pooler gives each transaction another server, nothing lasts: there each transaction is limited.
+    """
     connection.ensure_connection()
-    if not _limited():
+    if not _limited() and not connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
         with connection.cursor() as cursor:
             cursor.execute(f"SET lock_timeout = '{settings.USAGE_LOCK_TIMEOUT_SECONDS:d}s'")
         _own.raw = connection.connection

@@ -14,6 +14,7 @@ from django.conf import settings
 
 STOP_SECONDS: Final = 15
 WEB_WORKERS: Final = 2
+WEB_THREADS: Final = "32"  # requests that wait for a shared commit: granian warns of so many, which do not compute
 
 
 class CannotServe(Exception):
@@ -62,7 +63,7 @@ def _programs(host: str, port: int) -> Mapping[str, list[str]]:
     return {
         "web server": [
             *("-m", "granian", "--interface", "wsgi", "--host", host, "--port", str(port)),
-            *("--workers", str(WEB_WORKERS), "--blocking-threads", "2", "--no-ws", "--log-level", "warning"),
+            *("--workers", str(WEB_WORKERS), "--blocking-threads", WEB_THREADS, "--no-ws", "--log-level", "error"),
             "config.wsgi:application",
         ],
         "worker": [manage, "qcluster"],

@@ -10,7 +10,7 @@ from django.urls import reverse
 from billing.catalog.models import PlanVersion, Subscription
 from billing.catalog.wording import price_in_words
 from billing.metering.keys import digest_of
-from billing.metering.models import ApiKey, Meter
+from billing.metering.models import ApiKey
 from billing.pricing import parse_price
 from customers.models import Contract, UsageSubject
 from revenue.ledger.models import AccountingPeriod
@@ -219,30 +219,11 @@ def test_only_revops_claims(role: str, sign_in: Any, business: Any) -> None:
     assert not UsageSubject.objects.filter(subject="stranger").exists()
 
 
-def meter_form(**fields: Any) -> dict[str, Any]:
-    given = {"name": "Calls", "code": "calls", "event_type": "call", "aggregation": "count", "value": "",
-             "unit": "call", "filters": "{}", "group_by": "[]"}  # fmt: skip
-    return given | fields
-
-
-def test_a_meter_is_checked_by_the_code_that_counts(sign_in: Any) -> None:
-    engineer, url = sign_in("Engineer"), reverse("admin:billing_meter_add")
-    page = engineer.post(url, meter_form(aggregation="sum")).content.decode()
-    assert "name a property such as tokens" in page
-    assert "Filters are properties" in engineer.post(url, meter_form(filters="[1]")).content.decode()
-    assert engineer.post(url, meter_form()).status_code == 302
-    assert Meter.objects.get(code="calls").aggregation == "count"
-
-
-def test_a_sold_meter_is_frozen_on_its_page(sign_in: Any, business: Any) -> None:
-    page = sign_in("Engineer").get(reverse("admin:billing_meter_change", args=[business.meter.pk])).content.decode()
-    assert 'name="name"' in page
-    assert 'name="aggregation"' not in page
-
-
 def test_a_key_shows_its_secret_once_and_is_revoked(sign_in: Any, db: None) -> None:
     engineer = sign_in("Engineer")
-    made = engineer.post(reverse("admin:billing_apikey_add"), {"name": "Gateway", "default_source": "gw"})
+    made = engineer.post(
+        reverse("admin:billing_apikey_add"), {"name": "Gateway", "default_source": "gw", "scopes": ["ingest"]}
+    )
     secret, key = made.context["secret"], ApiKey.objects.get()
     assert made.status_code == 200
     assert "no-store" in made["Cache-Control"]

@@ -66,6 +66,15 @@ def test_a_conflict_whose_month_was_taken_out_says_so(sent: SimpleNamespace, sig
     assert "was taken out of the database" in answer.content.decode()
 
 
+def test_a_number_of_5000_digits_breaks_no_page(sent: SimpleNamespace, sign_in: Any) -> None:
+    digits = "7" * 5000
+    send(sent.key, '{"id": "req-1", "type": "call", "subject": "acme", "data": {"n": [0]}}'.replace("0", digits))
+    client, latest = sign_in("admin"), EventConflict.objects.defer("sent").latest("pk")
+    assert client.get(reverse("admin:billing_eventconflict_changelist")).status_code == 200
+    page = client.get(reverse("admin:billing_eventconflict_change", args=[latest.pk]))
+    assert digits in page.content.decode()
+
+
 def test_a_rejection_shows_its_example_as_text(sent: SimpleNamespace, sign_in: Any) -> None:
     answer = sign_in("admin").get(reverse("admin:billing_eventreject_change", args=[sent.reject.pk]))
     assert "&lt;script&gt;" in answer.content.decode()

@@ -9,6 +9,7 @@ from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.utils.html import format_html
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
@@ -39,7 +40,7 @@ class StateFilter(admin.SimpleListFilter):
         """As `keys.state_of` has them."""
         revoked, ended = ~Q(revoked_at=None), Q(expires_at__lte=clock.now())
         chosen = {"active": ~revoked & ~ended, "expired": ended & ~revoked, "revoked": revoked}
-        return queryset.filter(chosen[self.value()]) if self.value() in chosen else queryset
+        return queryset.filter(chosen.get(self.value() or "", Q()))
 
 
 @admin.register(ApiKey)
@@ -58,7 +59,7 @@ class ApiKeyAdmin(OfficeAdmin):
     def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[Any, ...]:
         """What is chosen for a new key; all that is known of an old one."""
         if obj is None:
-            return (("name", "default_source"), "scopes", ("rate_limit", "expires_at"))
+            return (("name", "default_source"), ("scopes", "rate_limit"), "expires_at")
         return (
             ("name", "rate_limit"), ("prefix", "key_state"), ("default_source", "may"), ("expires_at", "revoked_at"),
             ("created_at", "created_by"), ("replaces_key", "replaced_by_key"), ("last_used", "refusals"),
@@ -77,14 +78,12 @@ class ApiKeyAdmin(OfficeAdmin):
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         """A live key can be replaced; one that is not revoked can be revoked."""
         key = self.get_object(request, unquote(str(object_id)))
-        legal = (
-            () if key is None or key.revoked_at else ("revoke",) if _state(key) != "active" else ("rotate", "revoke")
-        )
-        offered = super().get_actions_detail(request, object_id)
-        return [each for each in offered if any(each.action_name.endswith(f"_{name}") for name in legal)]
+        live = key is not None and _state(key) == "active"
+        legal = {"rotate": live, "revoke": key is not None and key.revoked_at is None}
+        return [each for each in super().get_actions_detail(request, object_id) if legal.get(each.path)]
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Make the key; its secret lives until the answer is written, and is stored nowhere. Or change name and limit."""
+        """Change name and limit, or make a key; its secret lives until the answer is written, stored nowhere."""
         if change:
             obj.save(update_fields=[name for name in form.changed_data if name in ("name", "rate_limit")])
             forget()
@@ -132,7 +131,7 @@ class ApiKeyAdmin(OfficeAdmin):
     @display(description="Events a second", ordering="rate_limit")
     def limit(self, key: ApiKey) -> str:
         """The limit, if any."""
-        return quantity_text(key.rate_limit) if key.rate_limit else "no limit"
+        return _figure(quantity_text(key.rate_limit) if key.rate_limit else "no limit")
 
     @display(description="Last used", ordering=F("use__last_used_at").desc(nulls_last=True))
     def last_used(self, key: ApiKey) -> str:
@@ -142,7 +141,7 @@ class ApiKeyAdmin(OfficeAdmin):
     @display(description="Refused", ordering=F("use__refused_count").desc(nulls_last=True))
     def refusals(self, key: ApiKey) -> str:
         """How often it was used after its end."""
-        return quantity_text(getattr(getattr(key, "use", None), "refused_count", 0))
+        return _figure(quantity_text(getattr(getattr(key, "use", None), "refused_count", 0)))
 
     @display(description="Last refused")
     def last_refused(self, key: ApiKey) -> str:
@@ -207,6 +206,11 @@ class ApiKeyAdmin(OfficeAdmin):
 def _state(key: ApiKey) -> str:
     """The key's state now."""
     return state_of(revoked_at=key.revoked_at, expires_at=key.expires_at, now=clock.now())
+
+
+def _figure(text: str) -> str:
+    """A number in a column of numbers."""
+    return format_html('<span class="mb-money">{}</span>', text)
 
 
 def _moment(instant: Any, none: str) -> str:

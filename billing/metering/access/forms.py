@@ -5,7 +5,7 @@ from typing import Any
 
 from django import forms
 from unfold.widgets import (
-    UnfoldAdminCheckboxSelectMultiple,
+    UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminSplitDateTimeWidget,
 )
@@ -37,7 +37,7 @@ class ApiKeyForm(forms.ModelForm):
         if "scopes" in self.fields:
             self.fields["scopes"] = forms.MultipleChoiceField(
                 choices=ApiKey.Scope.choices,
-                widget=UnfoldAdminCheckboxSelectMultiple,
+                widget=UnfoldAdminCheckboxSelectMultipleWidget,
                 initial=["ingest"],
                 label="May",
                 error_messages={"required": "Choose what the key may do; a key for nothing opens no door."},

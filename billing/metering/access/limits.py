@@ -29,7 +29,7 @@ _TAKE: Final = f"""
     SET balance = {_BALANCE} - %(lot)s, balance_at = greatest(balance_at, statement_timestamp())
     WHERE key_id = %(key)s AND {_BALANCE} > 0
 """
-_WAIT: Final = f"SELECT ceil(-({_BALANCE}) / %(limit)s) FROM metering_apikey_use WHERE key_id = %(key)s"
+_WAIT: Final = f"SELECT ceil(-({_BALANCE}) * 1000 / %(limit)s) FROM metering_apikey_use WHERE key_id = %(key)s"
 _BEGIN: Final = """
     INSERT INTO metering_apikey_use (key_id) SELECT id FROM billing_apikey WHERE id = %s ON CONFLICT DO NOTHING
 """
@@ -67,20 +67,19 @@ def delay(key: KnownKey, events: int, *, ask: Ask = at_once) -> int:
     with lease.lock:
         if lease.left < events:
             begun = time.monotonic_ns()
-            if begun < lease.empty_until:
-                return -((begun - lease.empty_until) // 1_000_000_000)
-            lot = max(limit // LOTS, events - lease.left)
-            seconds: int = ask(lambda: _take(key.pk, limit, lot))
-            if seconds:
-                lease.empty_until = begun + seconds * 1_000_000_000
-                return seconds
-            lease.left += lot
+            if begun >= lease.empty_until:
+                lot = max(limit // LOTS, events - lease.left)
+                milliseconds: int = ask(lambda: _take(key.pk, limit, lot))
+                lease.empty_until = begun + milliseconds * 1_000_000
+                lease.left += 0 if milliseconds else lot
+            if lease.empty_until > begun:
+                return -((begun - lease.empty_until) // 1_000_000_000)  # rounded up
         lease.left -= events
     return 0
 
 
 def _take(key: int, limit: int, lot: int) -> int:
-    """Take a lot off the balance: 0, or the whole seconds until it is above zero."""
+    """Take a lot off the balance: 0, or the milliseconds until it is above zero, at least those of a lot."""
     values = {"key": key, "limit": limit, "lot": lot}
     with connection.cursor() as cursor:
         cursor.execute(_TAKE, values)
@@ -91,4 +90,4 @@ def _take(key: int, limit: int, lot: int) -> int:
             return 0
         cursor.execute(_WAIT, values)
         row = cursor.fetchone()
-    return max(1, int(row[0])) if row else 1
+    return max(1000 // LOTS, int(row[0])) if row else 1000

@@ -10,7 +10,7 @@ from billing.metering.api.schemas import SCHEMAS, Schema, listed, nullable, ref,
 from billing.metering.api.usage import MOST_DIMENSIONS, WINDOWS
 from billing.metering.lines import BATCH
 from billing.metering.reports.services import KEPT_DAYS
-from billing.metering.views import CLOUD_BATCH, CLOUD_EVENT, JSON, NDJSON, RETRY_AFTER
+from billing.metering.views import BACKFILL, CLOUD_BATCH, CLOUD_EVENT, JSON, NDJSON, RETRY_AFTER
 
 VERSION: Final = "v1"
 
@@ -30,6 +30,17 @@ _AS_LAGO: Final = """curl {server}/api/v1/events/batch \\
   -H "Authorization: Bearer $METERBOOK_KEY" -H "Content-Type: application/json" \\
   -d '{{"events": [{{"transaction_id": "req-2", "external_subscription_id": "org_8213", "code": "inference",
        "timestamp": 1772366400, "properties": {{"tokens": 4808}}}}]}}'"""
+_VOID: Final = {
+    "kind": "void", "reason": "A load test.", "criteria": {"source": "gateway", "ids": ["req-1"]}, "dry_run": True,
+}  # fmt: skip
+_VOIDED: Final = """curl {server}/api/v1/corrections \\
+  -H "Authorization: Bearer $METERBOOK_KEY" -H "Content-Type: application/json" \\
+  -d '{{"kind": "void", "reason": "A load test.", "criteria": {{"source": "gateway", "ids": ["req-1"]}},
+       "dry_run": true}}'"""
+_LOST: Final = {"name": "Usage of 1 March", "reason": "The gateway was down."}
+_REFILLED: Final = """curl {server}/api/v1/backfills \\
+  -H "Authorization: Bearer $METERBOOK_KEY" -H "Content-Type: application/json" \\
+  -d '{{"name": "Usage of 1 March", "reason": "The gateway was down."}}'"""
 _MARCH: Final = "/api/v1/usage?customer=org_8213&meter=tokens&start=2026-03-01&end=2026-04-01&window=day"
 _READ: Final = 'curl "{server}{path}" \\\n  -H "Authorization: Bearer $METERBOOK_KEY"'
 
@@ -50,6 +61,7 @@ def document(server: str) -> dict[str, Any]:
         "tags": [
             {"name": "Sending", "description": f"Needs an API key with the scope {keys.INGEST}."},
             {"name": "Reading", "description": f"Needs an API key with the scope {keys.READ}."},
+            {"name": "Correcting", "description": f"Needs an API key with the scope {keys.CORRECT}."},
         ],
         "paths": _paths(server),
         "components": {
@@ -69,6 +81,8 @@ def _paths(server: str) -> dict[str, Any]:
         "/api/v1/events/{source}/{id}": {"get": _fate(server)},
         "/api/v1/usage": {"get": _usage(server)},
         "/api/v1/problems/{id}": {"get": _problems(server)},
+        "/api/v1/corrections": {"post": _correct(server)},
+        "/api/v1/backfills": {"post": _backfill(server)},
         "/healthz": {"get": _health(server)},
     }
 
@@ -85,7 +99,10 @@ def _send(server: str) -> dict[str, Any]:
         "description": f"One event or many, at most {most:,} and {limit:,} bytes at once, plain or gzipped. Every good "
         "event is stored once, ever, by its source and id, and each other one is named by its place. As "
         f"`{NDJSON}` a body may have any length: its lines are stored {BATCH:,} at a time.",
-        "parameters": [_header("Content-Encoding", {"enum": ["identity", "gzip"]})],
+        "parameters": [
+            _header("Content-Encoding", {"enum": ["identity", "gzip"]}, "How the body is packed."),
+            _header(BACKFILL, text(), "The id of the backfill to which the events belong."),
+        ],
         "requestBody": {
             "required": True,
             "content": {
@@ -101,7 +118,7 @@ def _send(server: str) -> dict[str, Any]:
             }),
             "204": {"description": "CloudEvents: every event is stored, or was known."},
             "422": _problem("An event of Lago’s that was not taken.", "LagoProblem"),
-            **_refusals(400, 401, 403, 411, 413, 415, 429, 500, 503),
+            **_refusals(400, 401, 403, 404, 411, 413, 415, 429, 500, 503),
         },
         "x-example": _SENT.format(server=server),
     }  # fmt: skip
@@ -122,7 +139,7 @@ def _send_as_lago(server: str) -> dict[str, Any]:
         "responses": {
             "200": _answer("Every event is stored, or was known.", _echoed("events", listed(ref("LagoEcho")))),
             "422": _problem("Some events were not taken.", "LagoProblem"),
-            **_refusals(400, 401, 403, 411, 413, 415, 429, 500, 503),
+            **_refusals(400, 401, 403, 404, 411, 413, 415, 429, 500, 503),
         },
         "x-example": _AS_LAGO.format(server=server),
     }
@@ -183,6 +200,40 @@ def _problems(server: str) -> dict[str, Any]:
         {"description": "Problems, one a line.", "content": {NDJSON: {"schema": text()}}}, (401, 403, 404, 429, 503),
         _READ.format(server=server, path="/api/v1/problems/0b9f6c1e-6f0c-4a53-9d0e-6f8b3b7f7f4e"),
     )  # fmt: skip
+
+
+def _correct(server: str) -> dict[str, Any]:
+    """Void, replace, undo, revert."""
+    return {
+        "tags": ["Correcting"],
+        "operationId": "correct",
+        "summary": "Correct events",
+        "description": "Takes events back, puts others in their place, or undoes that: new facts with a reason, never "
+        "an edit. With `dry_run` it only tells what would change.",
+        "requestBody": {"required": True, "content": {JSON: {"schema": ref("Correction"), "example": _VOID}}},
+        "responses": {
+            "200": _answer("What it would change; nothing was stored.", ref("CorrectionPreview")),
+            "201": _answer("It is made.", ref("CorrectionMade")),
+            **_refusals(400, 401, 403, 404, 409, 413, 415, 429, 503),
+        },
+        "x-example": _VOIDED.format(server=server),
+    }
+
+
+def _backfill(server: str) -> dict[str, Any]:
+    """A name for usage that comes in together."""
+    return {
+        "tags": ["Correcting"],
+        "operationId": "backfill",
+        "summary": "Begin a backfill",
+        "description": f"Requests that carry its id in the header `{BACKFILL}` belong to it; it can be reverted whole.",
+        "requestBody": {"required": True, "content": {JSON: {"schema": ref("Backfill"), "example": _LOST}}},
+        "responses": {
+            "201": _answer("Its id.", ref("BackfillMade")),
+            **_refusals(400, 401, 403, 413, 415, 429, 503),
+        },
+        "x-example": _REFILLED.format(server=server),
+    }
 
 
 def _health(server: str) -> dict[str, Any]:
@@ -268,5 +319,5 @@ def _in(place: str, name: str, schema: Schema, *, required: bool = True) -> Sche
     return {"name": name, "in": place, "required": required, "schema": described} | note
 
 
-def _header(name: str, schema: Schema) -> Schema:
-    return {"name": name, "in": "header", "required": False, "schema": schema}
+def _header(name: str, schema: Schema, description: str) -> Schema:
+    return {"name": name, "in": "header", "required": False, "schema": schema, "description": description}

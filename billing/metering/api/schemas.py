@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from billing.metering import lago
 from billing.metering.answers import MOST_PROBLEMS
+from billing.metering.corrections.criteria import MAX_IDS
 from billing.metering.models import Meter
 from billing.metering.validate import MAX_ID, MAX_NAME, MAX_TYPE
 
@@ -36,6 +37,7 @@ def listed(schema: Schema, **more: Any) -> Schema:
 
 
 _COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
+_NUMBER: Final[Schema] = {"type": "integer"}
 _INSTANT: Final[Schema] = {"type": "string", "format": "date-time"}
 _ID: Final = text("Your own id of the event, unique within its source.", minLength=1, maxLength=MAX_ID)
 _TYPE: Final = text("What happened; meters choose events by it.", minLength=1, maxLength=MAX_TYPE)
@@ -145,5 +147,31 @@ SCHEMAS: Final[dict[str, Schema]] = {
         "meter name counts value reason", meter=text(), name=text(), counts={"type": "boolean"},
         value=nullable(text()), reason=nullable(text()),
     ),
+    "Correction": entry(
+        "kind reason", kind={"enum": ["void", "replace", "undo", "revert"]}, reason=text("Why.", minLength=1),
+        criteria=ref("Criteria"), changes=ref("Changes"), dry_run={"type": "boolean"},
+        correction=_NUMBER | {"description": "To undo: its number."},
+        backfill=_NUMBER | {"description": "To revert: its number."},
+        expected=_NUMBER | {"description": "Events that a dry run found; others are not corrected."},
+    ),
+    "Criteria": entry(
+        "",
+        ids=listed(text(minLength=1), maxItems=MAX_IDS), source=text("Of the ids."), subject=text(), type=text(),
+        start=_INSTANT, end=_INSTANT, filters={"type": "object", "description": "As a meter has them."},
+        backfill=_NUMBER,
+    ) | {"description": "All that is named must be met; ids with their source, a period or a backfill must be named."},
+    "Changes": entry("", subject=text(), type=text(), time=_INSTANT, data={"type": "object"}),
+    "CorrectionMade": entry("id kind events", id=_NUMBER, kind=text(), events=_COUNT),
+    "CorrectionPreview": entry(
+        "events first last types subjects subject_count customer_count effects",
+        events=_COUNT, first=_INSTANT, last=_INSTANT, types=listed(text()), subjects=listed(text()),
+        subject_count=_COUNT, customer_count=_COUNT, effects=listed(ref("Effect")),
+    ),
+    "Effect": entry(
+        "customer meter month before after",
+        customer=text(), meter=text(), month=text(), before=_DECIMAL, after=_DECIMAL,
+    ),
+    "Backfill": entry("name reason", name=text(minLength=1), reason=text("Why.", minLength=1)),
+    "BackfillMade": entry("id name", id=_NUMBER, name=text()),
     "Health": entry("status", status=text(), database=text()),
 }  # fmt: skip

@@ -14,6 +14,8 @@ from billing.periods import Period
 KEYS: Final = ("ids", "source", "subject", "type", "start", "end", "filters", "backfill")
 CHANGES: Final = ("subject", "type", "time", "data")
 MAX_IDS: Final = 10_000
+YEARS: Final = (1970, 9998)
+"""Years that a time may have: those of events, and one below the last that can be moved to any zone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,8 @@ def _time(given: Mapping[str, Any], name: str) -> datetime:
     if not isinstance(read, datetime):
         message = "it is missing" if not value else (read[1] if read else f"{value!r} is none")
         raise CriteriaError(name, f"Write {name} as a time such as 2026-03-01T00:00:00Z: {message}")
+    if not YEARS[0] <= read.year <= YEARS[1]:
+        raise CriteriaError(name, f"The {name} lies in the year {read.year}, which no usage does.")
     return read
 
 

@@ -1,14 +1,16 @@
 """`POST /api/v1/corrections` and `/api/v1/backfills`: what the pages of corrections do, for programs."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import wraps
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.conf import settings
+from django.db import DataError, InterfaceError, OperationalError, transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from billing.metering import access, bodies, keys
+from billing.metering import access, bodies, keys, validate
 from billing.metering.access import KnownKey
 from billing.metering.answers import problem
 from billing.metering.cases import read_json
@@ -50,6 +52,9 @@ def _posted(view: Callable[[Any, KnownKey], HttpResponse]) -> Callable[[HttpRequ
             return problem(404, "nothing_to_correct", str(error))
         except CorrectionError as error:
             return problem(409, "cannot_correct", str(error))
+        except DataError:
+            detail = "The changes hold a number that is too large to be stored; write it as a string, or shorten it."
+            return problem(400, "invalid_data", detail)
         except (OperationalError, InterfaceError):
             response = problem(503, "unavailable", "The database is away; ask again in a few seconds.")
             response["Retry-After"] = RETRY_AFTER
@@ -68,7 +73,7 @@ def corrections(given: dict[str, Any], key: KnownKey) -> HttpResponse:
     by: dict[str, Any] = {"reason": _text(given, "reason"), "user": None, "now": clock.now(), "key_id": key.pk}
     if kind in ("void", "replace"):
         criteria = read_criteria(given.get("criteria"))
-        changes = read_changes(given.get("changes")) if kind == "replace" else None
+        changes = _changes(given) if kind == "replace" else None
         if given.get("dry_run") is True:
             return _previewed(criteria, changes)
         by["expected"] = given.get("expected")
@@ -94,6 +99,14 @@ def backfills(given: dict[str, Any], key: KnownKey) -> HttpResponse:
         raise CriteriaError("name" if not name else "reason", "A backfill needs a name and a reason.")
     made = services.make_backfill(name=name[:200], reason=reason, user=None, now=clock.now(), key_id=key.pk)
     return JsonResponse({"id": made.pk, "name": made.name}, status=201)
+
+
+def _changes(given: dict[str, Any]) -> Changes:
+    """What a replacement changes; no time may lie in the future (R1.5)."""
+    changes = read_changes(given.get("changes"))
+    if changes.time and changes.time > clock.now() + timedelta(seconds=settings.USAGE_FUTURE_LIMIT_SECONDS):
+        raise CriteriaError("time", f"The time {changes.time.isoformat()} lies in the future, which no usage does.")
+    return changes
 
 
 def _previewed(criteria: Criteria, changes: Changes | None) -> HttpResponse:
@@ -125,6 +138,8 @@ def _previewed(criteria: Criteria, changes: Changes | None) -> HttpResponse:
 
 def _object(body: bytes) -> dict[str, Any]:
     """The body as a JSON object, with exact numbers."""
+    if found := validate.unstorable(body):
+        raise UnreadableBody(*found)
     try:
         given = read_json(body.decode())
     except (ValueError, RecursionError):

@@ -197,12 +197,14 @@ def _reconnecting(do: Callable[[], _Result]) -> _Result:
 
     What was committed before the connection broke is then known, and answered as a duplicate.
     """
+    raw = None
     try:
         waiting.limit_for_good()
+        raw = connection.connection
         return do()
     except (OperationalError, InterfaceError):
-        if connection.is_usable():
-            raise
+        if raw is not None and raw is connection.connection and connection.is_usable():
+            raise  # whatever it is, a new connection would not mend it
         connection.close()
         waiting.limit_for_good()
         return do()

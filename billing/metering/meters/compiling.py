@@ -114,7 +114,7 @@ class Compiler:
     def number(self, node: Property) -> Part:
         """The number that the event holds there: NULL when missing, NaN when it is none."""
         json = self.json(node)
-        number = Part(number_in(json.text, join("{} #>> '{{}}'", json.text)), json.level)
+        number = Part(number_in(json.text), json.level)
         template = "coalesce({}, CASE WHEN coalesce(jsonb_typeof({}), 'null') <> 'null' THEN 'NaN'::numeric END)"
         return part(template, number, json)
 

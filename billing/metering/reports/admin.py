@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from unfold.contrib.filters.admin import RangeDateTimeFilter
@@ -28,6 +29,11 @@ class EventConflictAdmin(RecordAdmin):
     show_full_result_count = False
     empty_hint = "An id that is sent again with another content is shown here. So far none was."
     change_form_template = "billing/admin/conflict.html"
+    fields = ("event_id",)  # the template shows all of it
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[EventConflict]:
+        """Without what was sent, in which a number may be longer than Django reads."""
+        return super().get_queryset(request).defer("sent")
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None

@@ -39,7 +39,7 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 
 @pytest.fixture
 def secret() -> str:
-    return create_api_key(name="app", default_source="app", user=None, now=NOW, scopes=["ingest", "read"])[1]
+    return create_api_key(name="app", default_source="app", user=None, now=NOW, scopes=["ingest", "read", "correct"])[1]
 
 
 def post(secret: str, body: Any, content_type: str = "application/json", path: str = "", **headers: str) -> Any:
@@ -47,7 +47,7 @@ def post(secret: str, body: Any, content_type: str = "application/json", path: s
     content = body if isinstance(body, bytes) else json.dumps(body)
     with clock.set_to(NOW):
         return Client(raise_request_exception=False).post(
-            f"/api/v1/events{path}", content, content_type, headers=headers
+            f"/api/v1/{path or 'events'}", content, content_type, headers=headers
         )
 
 
@@ -119,6 +119,8 @@ def test_an_integer_of_5000_digits_is_kept_exactly(secret: str) -> None:
     meter = factories.make_meter(event_type="call", value="n")
     factories.make_customer("acme")
     parameters = {"customer": "acme", "meter": meter.code, "start": "2026-03-01", "end": "2026-04-01"}
+    again = Client().get("/api/v1/events/app/long", headers={"Authorization": f"Bearer {secret}"})
+    assert json.loads(again.content, parse_int=str)["meters"][0]["counts"] is False
     found = Client().get("/api/v1/usage", parameters, headers={"Authorization": f"Bearer {secret}"}).json()
     assert (found["rows"][0]["quantity"], found["rows"][0]["invalid"]) == ("1", 1)  # no number that can be billed
 
@@ -145,7 +147,7 @@ def test_nesting_of_10_000_sinks_no_other_event(secret: str, opening: str, closi
     assert (report["duplicates"], report["rejected_count"]) == (2, 2)
     assert post(secret, deep.encode()).status_code in (200, 400)
     assert post(secret, f'{{"event": {deep}}}'.encode()).status_code in (200, 400, 422)  # 200: one of ours, without id
-    assert post(secret, f'{{"events": [{deep}]}}'.encode(), path="/batch").status_code in (400, 422)
+    assert post(secret, f'{{"events": [{deep}]}}'.encode(), path="events/batch").status_code in (400, 422)
     assert_whole()
 
 
@@ -237,6 +239,60 @@ def test_two_first_events_of_a_new_month_at_the_same_moment_are_both_kept(secret
     assert Event.objects.filter(ts__year=1999).count() == 4
 
 
+CORRECTION = (
+    '{"kind": "replace", "reason": "r", "criteria": {"source": "app", "ids": ["good"]}, "changes": {"data": {"n": 2}}}'
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"r"', '"\\ud800"'),
+        ('"r"', '"\\u0000"'),
+        ('"good"', '"\\ud800"'),
+        ('"good"', '"\\u0000"'),
+        ('"app"', '"\\udc00"'),
+        ('"n": 2', '"n": "\\ud800"'),
+        ('"n": 2', '"n": "\\u0000"'),
+        ('"n": 2', '"\\u0000": 2'),
+        ('"n": 2', f'"n": {"7" * 5000}'),
+        ('"n": 2', '"n": 1e999999999'),
+        ('"n": 2', '"n": 1e400'),
+        ('"n": 2', '"n": ' + "[" * 10_000 + "]" * 10_000),
+        ('"data": {"n": 2}', '"time": "0001-01-01T00:00:00+23:59"'),
+        ('"data": {"n": 2}', '"time": "9999-12-31T23:59:59-23:59"'),
+        ('"data": {"n": 2}', '"subject": "' + "x" * 5000 + '"'),
+        ('"data": {"n": 2}', '"type": "' + "x" * 5000 + '"'),
+        (
+            '"ids": ["good"]',
+            '"ids": ["good"], "start": "0001-01-01T00:00:00+23:59", "end": "9999-12-31T23:59:59-23:59"',
+        ),
+        ('"ids": ["good"]', '"backfill": 1e400'),
+        ('"ids": ["good"]', f'"backfill": {10**30}'),
+        ('"ids": ["good"]', '"ids": ["good"], "filters": {"a": "\\ud800"}'),
+        ('"ids": ["good"]', '"ids": ["good"], "filters": {"\\u0000": "x"}'),
+    ],
+)
+def test_a_bad_correction_is_answered(secret: str, old: str, new: str) -> None:
+    assert post(secret, GOOD).json()["accepted"] == 1
+    body = CORRECTION.replace(old, new)
+    assert body != CORRECTION
+    for text in (body, body[:-1] + ', "dry_run": true}'):
+        answer = post(secret, text.encode(), path="corrections")
+        assert (answer.status_code < 500, answer["Content-Type"].partition("; ")[0]) == (
+            True,
+            "application/json" if answer.status_code < 300 else "application/problem+json",
+        )
+
+
+def test_a_correction_puts_nothing_into_the_future(secret: str) -> None:
+    post(secret, GOOD)
+    answer = post(
+        secret, CORRECTION.replace('"data"', '"time": "2026-03-11T00:00:00Z", "data"').encode(), path="corrections"
+    )
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_time")
+
+
 TOKENS = [
     b"{", b"}", b"[", b"]", b'"', b":", b",", b"\\", b"\\u0000", b"\\ud800", b"\x00", b"\x1e", b"\xff", b"\xed\xa0\x80",
     b"null", b"true", b"NaN", b"Infinity", b"1e400", b"1e999999999", b"-", b"0" * 400, b'"id"', b'"event"', b'"events"',
@@ -253,7 +309,7 @@ def mutants(seed: int, count: int) -> Iterator[tuple[str, str, bytes, dict[str, 
     seeds: list[tuple[str, str, Any]] = [
         ("", TYPES[0], [event(str(n)) for n in range(3)]), ("", TYPES[0], GOOD), ("", TYPES[1], GOOD),
         ("", TYPES[2], cloud), ("", TYPES[3], [cloud, cloud]), ("", TYPES[0], {"event": lago}),
-        ("/batch", TYPES[0], {"events": [lago, lago | {"properties": {"a": 1}}]}),
+        ("events/batch", TYPES[0], {"events": [lago, lago | {"properties": {"a": 1}}]}),
     ]  # fmt: skip
     for _ in range(count):
         path, content_type, good = source.choice(seeds)

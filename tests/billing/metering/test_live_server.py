@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 from cloudevents.conversion import to_binary, to_structured
@@ -104,6 +105,18 @@ def test_a_stream_of_50_000_lines_takes_little_memory(server: Server) -> None:
     assert (status, report["accepted"], report["rejected_count"]) == (200, 50_000, 0)
     assert server.memory("VmHWM") - before < 100_000_000
     assert Event.objects.count() == 50_001
+
+
+def test_a_stream_of_20_000_problems_takes_little_memory_and_names_them_all(server: Server) -> None:
+    server.post(line(-1), NDJSON)
+    before = server.memory("VmRSS")
+    pieces = (b'{"id": "1"}'.ljust(3000) + b"\n" for _ in range(20_000))
+    status, report = server.post(pieces, NDJSON)
+    assert (status, len(report["rejected"]), report["rejected_count"]) == (200, 1000, 20_000)
+    assert server.memory("VmHWM") - before < 60_000_000
+    address = f"http://127.0.0.1:{server.port}{report['problems_url']}"
+    with urlopen(Request(address, headers={"Authorization": f"Bearer {server.secret}"}), timeout=60) as file:
+        assert [json.loads(problem)["index"] for problem in file] == list(range(20_000))
 
 
 def test_a_sender_learns_why_its_body_was_refused(server: Server) -> None:

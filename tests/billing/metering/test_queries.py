@@ -71,7 +71,6 @@ def test_claims_are_found_in_one_query() -> None:
     }
 
 
-
 GOOD: dict[str, Any] = {"event_type": "call", "aggregation": "sum", "value": "n", "filters": {}, "group_by": []}
 
 

@@ -107,7 +107,7 @@ def test_a_backfill_is_sent_and_reverted(secret: str) -> None:
         ({"kind": "undo", "correction": 10**30}, 404, "not_found"),
         ({"kind": "revert", "backfill": True}, 400, "invalid_backfill"),
         ({"kind": "void", "criteria": PERIOD, "all": 1}, 400, "invalid_all"),
-        ({"kind": "void", "criteria": {"subject": "\0"} | PERIOD}, 400, "invalid_subject"),
+        ({"kind": "void", "criteria": {"subject": "\0"} | PERIOD}, 400, "nul_character"),
     ],
 )
 def test_what_cannot_be_done_is_told(secret: str, body: dict[str, Any], status: int, code: str) -> None:
