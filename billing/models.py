@@ -3,8 +3,10 @@
 from billing.catalog.models import *  # noqa: F403
 from billing.invoicing.models import *  # noqa: F403
 from billing.metering.access.models import *  # noqa: F403
+from billing.metering.alerts.models import *  # noqa: F403
 from billing.metering.corrections.models import *  # noqa: F403
 from billing.metering.models import *  # noqa: F403
+from billing.metering.months.models import *  # noqa: F403
 from billing.metering.reports.models import *  # noqa: F403
 from billing.metering.rollups.models import *  # noqa: F403
 from billing.payments.models import *  # noqa: F403

@@ -18,6 +18,7 @@ from billing.catalog.models import PlanVersion
 from billing.charts import bars
 from billing.invoicing.models import BillingRun, Invoice, RunOutcome
 from billing.invoicing.states import InvoiceState
+from billing.metering.alerts.models import UsageAlert
 from billing.metering.explorer import activity
 from billing.metering.models import Meter
 from billing.payments.queries import with_standing
@@ -40,6 +41,8 @@ def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         context["charts"] += _invoiced_by_month(now.date())
     if may("billing.view_billingrun"):
         context["queues"] += _troubles()
+    if may("billing.view_usagealert"):
+        context["queues"] += _alerts()
     if may("billing.view_meter"):
         context["queues"] += _unmatched(now)
         context["charts"].insert(0, _events_by_day(now))
@@ -87,6 +90,15 @@ def _troubles() -> list[dict[str, Any]]:
     return [
         _queue("Not billed by the last run", failed + held, change_url(run), lines, "urgent" if failed else "waits")
     ]
+
+
+def _alerts() -> list[dict[str, Any]]:
+    """Usage that stopped or jumped, and silent sources, that nobody has looked into."""
+    kinds = UsageAlert.objects.filter(closed_at=None, acknowledged_at=None).values_list("kind")
+    counts = dict(kinds.annotate(n=Count("pk")).order_by("kind"))
+    lines = [f"{count} {UsageAlert.Kind(kind).label.lower()}" for kind, count in counts.items()]
+    url = list_url(UsageAlert, "standing=open")
+    return [_queue("Usage alerts", sum(counts.values()), url, lines or ["usage is as it was"])]
 
 
 def _unmatched(now: datetime) -> list[dict[str, Any]]:

@@ -50,6 +50,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "billing.metering.months.middleware.MonthDetachedMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -119,6 +120,7 @@ STATIC_ROOT = env.str("STATIC_ROOT", default=None)  # for collectstatic, where a
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True  # a checkout serves its own static files: no collectstatic needed
 MEDIA_ROOT = DATA_DIR / "documents"
+ARCHIVE_DIR = Path(env.str("METERBOOK_ARCHIVE", default=str(DATA_DIR / "archive")))  # months of events as files
 
 EMAIL_BACKEND = env.str("EMAIL_BACKEND", default="django.core.mail.backends.filebased.EmailBackend")
 EMAIL_FILE_PATH = DATA_DIR / "outbox"
@@ -143,6 +145,8 @@ Q_CLUSTER = {
     "save_limit": 1000,
 }
 
+# Who is told by mail when usage stops or jumps, or a source falls silent.
+USAGE_ALERT_EMAILS = env.list("USAGE_ALERT_EMAILS", default=[])
 # Usage (R1.5): an event further in the future than this is refused.
 USAGE_FUTURE_LIMIT_SECONDS = env.int("USAGE_FUTURE_LIMIT_SECONDS", default=300)
 # One request to the ingest endpoint: bytes of its body (after unpacking), and events.

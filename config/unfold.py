@@ -47,6 +47,12 @@ def at_meters(request: HttpRequest) -> bool:
     return request.path.startswith(here) and not request.path.startswith((f"{here}usage/", f"{here}unmatched/"))
 
 
+def at_months(request: HttpRequest) -> bool:
+    """The page of ingest hangs on the months' address, and is not a month."""
+    here = str(reverse_lazy("admin:billing_eventmonth_changelist"))
+    return request.path.startswith(here) and not request.path.startswith(f"{here}health/")
+
+
 NAVIGATION: list[dict[str, Any]] = [
     {"items": [{"title": "Home", "icon": "home", "link": reverse_lazy("admin:index")}]},
     {
@@ -83,6 +89,9 @@ NAVIGATION: list[dict[str, Any]] = [
             page("Live events", "stream", "billing_usage_live", "billing.view_event"),
             page("Find an event", "search", "billing_event_search", "billing.view_event"),
             entry("API keys", "key", "billing_apikey"),
+            page("Ingest health", "monitor_heart", "billing_ingest_health", "billing.view_eventbatch"),
+            entry("Usage alerts", "notifications", "billing_usagealert"),
+            entry("Months of events", "inventory", "billing_eventmonth") | {"active": at_months},
             entry("Conflicts", "call_split", "billing_eventconflict"),
             entry("Rejections", "block", "billing_eventreject"),
             entry("Queued tasks", "pending_actions", "django_q_ormq"),

@@ -15,9 +15,9 @@ from billing.invoicing.fees import FeeLine, fee_lines
 from billing.invoicing.terms import ContractTerms
 from billing.invoicing.usage import Rated, SlotLine, Wanted, rated, slot_lines, wanted_usage
 from billing.metering.asking import Request
+from billing.metering.interface import events
 from billing.metering.models import Meter
 from billing.metering.queries import claims_of
-from billing.metering.store import quantities
 from customers.models import Contract
 
 ENGINE = "1"
@@ -100,7 +100,7 @@ def rate_usage(wanted: Sequence[tuple[ContractTerms, list[Wanted]]]) -> list[lis
     meters = Meter.objects.in_bulk(asked)
     answers = {}
     for meter_id, requests in asked.items():
-        answers.update(quantities(meters[meter_id], requests))
+        answers.update(events.quantities(meters[meter_id], requests))
     found: list[list[Rated]] = [[] for _ in wanted]
     for row, (contract, slots) in enumerate(wanted):
         for column, slot in enumerate(slots):

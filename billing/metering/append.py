@@ -50,8 +50,9 @@ _APPEND: Final = f"""
         ON CONFLICT DO NOTHING RETURNING digest
     ),
     b AS (
-        INSERT INTO metering_batch (recorded_at, origin, key_id, backfill_id)
-        SELECT %(now)s, %(origin)s, %(key)s, %(backfill)s WHERE EXISTS (SELECT FROM k) RETURNING no
+        INSERT INTO metering_batch (recorded_at, origin, key_id, backfill_id, events)
+        SELECT %(now)s::timestamptz, %(origin)s::text, %(key)s::int, %(backfill)s::int, count(*) FROM k
+        HAVING count(*) > 0 RETURNING no
     ),
     e AS (
         INSERT INTO metering_event (batch, n, source_id, type_id, subject_id, ts, id, data)

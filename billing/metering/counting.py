@@ -12,6 +12,7 @@ from billing.metering.bound import ask
 from billing.metering.meters.counting import counted
 from billing.metering.meters.fragments import Fragment
 from billing.metering.models import Meter
+from billing.metering.months import queries as months
 from billing.metering.parts import Column, columns
 from billing.metering.segments import Columns, Segments
 
@@ -20,6 +21,9 @@ DIRTY: Final = """
     dirty AS MATERIALIZED (
         SELECT DISTINCT h.subject_id FROM metering_corrected_hour h JOIN metering_pending USING (batch)
         WHERE h.type_id = %s)"""
+_CORRECTED: Final = """EXISTS (
+    SELECT 1 FROM metering_corrected_hour h JOIN metering_pending USING (batch)
+    WHERE h.type_id = %s AND h.subject_id = ANY(%s::int[]))"""
 _CLEAN: Final = "NOT EXISTS (SELECT 1 FROM dirty WHERE dirty.subject_id = r.subject_id)"
 _SEGMENTS: Final = "unnest(%s::bigint[], %s::int[], %s::timestamptz[], %s::timestamptz[]) AS r(key, subject_id, lo, hi)"
 VALUE_DIGEST: Final = "encode(substr(sha256(convert_to(ev.value::text, 'UTF8')), 1, 16), 'hex')::uuid"
@@ -129,7 +133,12 @@ class Question:
         unique = self.meter.aggregation == "unique_count"
         answer = f"SELECT p.key{groups}, {names} FROM p GROUP BY p.key{groups}"
         sql = f"{statement.sql} {_with_distinct(answer, groups) if unique else answer}"
-        return ask(sql, statement.values)
+        from_events = self.segments.whole if places is None else self.segments.edges
+        corrected = [] if places is None else self.segments.whole.periods()
+        return months.read(
+            sql, statement.values, from_events.periods(), maybe=corrected, when=_CORRECTED,
+            when_values=(self.type_id, self.segments.whole.literals()[1]), run=ask,
+        )  # fmt: skip
 
     def _from_events(self) -> dict[str, Fragment]:
         """Everything from the events."""

@@ -1,17 +1,16 @@
 """Events one by one, as a meter sees them: the latest, and those that it cannot read."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
-
-from django.db import connection
 
 from billing.metering.asking import Request, StoredEvent
 from billing.metering.counting import NOT_VOIDED
 from billing.metering.meters.counting import Counted, counted, reason
 from billing.metering.models import Meter
+from billing.metering.months import queries as months
 from billing.periods import Period
 
 
@@ -65,22 +64,21 @@ def _query(
 ) -> list[tuple[Any, ...]]:
     """Run a statement over the meter's events `e`, their values `c.value` and, where claimed, the requests `r`."""
     bounds: list[Any]
+    periods: Iterable[months.Bounds]
     if isinstance(where, Period):
-        table, bounds = _ANYBODYS, [where.start, where.end or "infinity"]
+        table, bounds = _ANYBODYS, [*months.bounds(where)]
+        periods = [months.bounds(where)]
     elif where[0]:
         table, bounds = _CLAIMED, [*where, min(where[2]), max(where[3])]
+        periods = zip(where[2], where[3], strict=True)
     else:
         return []
     events = f"""{table} AND e.type_id = (SELECT id FROM metering_type WHERE name = %s) {count.filters.sql}
                  AND {NOT_VOIDED}
                  CROSS JOIN LATERAL (SELECT {count.value.sql} AS value, {count.adds.sql} AS adds OFFSET 0) c"""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            statement.replace("{events}", events),
-            [*values, *bounds, meter.event_type, *count.filters.values, *count.value.values, *count.adds.values],
-        )
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-    return rows
+    read = [*count.filters.values, *count.value.values, *count.adds.values]
+    given = [*values, *bounds, meter.event_type, *read]
+    return months.read(statement.replace("{events}", events), given, periods)
 
 
 def _pieces(requests: Sequence[Request]) -> _Pieces:

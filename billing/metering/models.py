@@ -68,9 +68,13 @@ class EventBatch(models.Model):
     key_id = models.IntegerField(null=True)
     backfill_id = models.IntegerField(null=True)
     position = models.BigIntegerField(null=True, unique=True, help_text="Commit order; given when it is rolled up.")
+    events = models.IntegerField(null=True, help_text="How many it holds; unknown of older batches.")
 
     class Meta:
         db_table = "metering_batch"
+        indexes = [  # the rates of the last hours, from the index alone
+            models.Index(fields=["recorded_at"], include=["events", "key_id"], name="metering_batch_recorded"),
+        ]
 
     def __str__(self) -> str:
         return f"batch {self.no}"

@@ -58,6 +58,16 @@ def forget() -> None:
     _made.clear()
 
 
+def exists(month: str) -> bool:
+    """Whether the month has a table."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM pg_inherits WHERE inhrelid = to_regclass(%s) AND inhparent = 'metering_event'::regclass",
+            [table_of(month)],
+        )
+        return cursor.fetchone() is not None
+
+
 def table_of(month: str) -> str:
     """The name of the month's table: "metering_event_2023_11"."""
     first = date.fromisoformat(f"{month}-01")
@@ -71,12 +81,9 @@ def _make(month: str) -> None:
     following = date(first.year + first.month // 12, first.month % 12 + 1, 1)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK * 100_000 + first.year * 12 + first.month])
-        cursor.execute(
-            "SELECT 1 FROM pg_inherits WHERE inhrelid = to_regclass(%s) AND inhparent = 'metering_event'::regclass",
-            [table],
-        )
-        if cursor.fetchone():
+        if exists(month):
             return
+        cursor.execute("INSERT INTO metering_month (month) VALUES (%s) ON CONFLICT (month) DO NOTHING", [first])
         cursor.execute(f"CREATE TABLE {table} (LIKE metering_event INCLUDING ALL)")
         cursor.execute(
             f"ALTER TABLE metering_event ATTACH PARTITION {table}"

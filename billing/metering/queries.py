@@ -1,6 +1,7 @@
 """Questions about usage that need customers: whose subjects are whose, and what they used.
 
-Periods bound every question, because the event table has no end.
+Periods bound every question, because the event table has no end. MonthDetached when events of a detached month are
+needed.
 """
 
 from collections.abc import Iterable, Sequence

@@ -5,6 +5,7 @@ event in a hundred.
 """
 
 import random
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -103,8 +104,9 @@ def copy_chunk(scale: Scale, number: int, now: datetime) -> int:
     raw: psycopg.Connection = connection.connection
     with raw.transaction(), psycopg.Cursor(raw) as cursor:
         rows = list(_rows(scale, number))
-        batches = sorted({row[0] for row in rows})
-        _copy(cursor, "metering_batch (no, recorded_at, origin)", (f"{no}\t{now}\t{SOURCE}\n" for no in batches))
+        batches = sorted(Counter(row[0] for row in rows).items())
+        lines = (f"{no}\t{now}\t{SOURCE}\t{count}\n" for no, count in batches)
+        _copy(cursor, "metering_batch (no, recorded_at, origin, events)", lines)
         _copy(cursor, "metering_pending (batch, hours)", _pending(rows))
         _copy(cursor, "metering_key (digest, content, ts, subject_id, type_id)", (row[1] for row in rows))
         _copy(

@@ -28,6 +28,10 @@ class Columns:
     def __len__(self) -> int:
         return len(self.keys)
 
+    def periods(self) -> Iterable[tuple[str, str]]:
+        """Start and end of each stretch."""
+        return zip(self.starts, self.ends, strict=True)
+
     def literals(self) -> list[str]:
         """The columns as array literals, which travel quicker than lists do."""
         columns: Iterable[list[int] | list[str]] = (self.keys, self.subjects, self.starts, self.ends)

@@ -2,7 +2,8 @@
 
 It knows subjects and instants, never customers or time zones of contracts: who claims a subject, and when, is resolved
 by the caller (`queries.claims_of`). Whatever is committed counts, at once. One statement answers any number of
-requests; all numbers are exact decimals.
+requests; all numbers are exact decimals. MonthDetached when events are needed of a month that lies in the archive: days
+and hours that are counted already need none.
 """
 
 import json
@@ -10,8 +11,6 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from fractions import Fraction
 from typing import Any
-
-from django.db import connection
 
 from billing.metering import names
 from billing.metering.aggregations import Counted as Occurrence
@@ -21,6 +20,7 @@ from billing.metering.counting import Question, claimed, events
 from billing.metering.measuring import round_quantity
 from billing.metering.meters.counting import dimension
 from billing.metering.models import Meter
+from billing.metering.months import queries as months
 from billing.metering.parts import Parts, columns, finish
 from billing.metering.segments import Segments
 from billing.metering.windows import split
@@ -127,9 +127,8 @@ class _Asked:
         if not self.segments.whole.keys:
             return
         read = events(self.meter, claimed(self.segments.whole, self.type_id, "true"), self.dimensions)
-        with connection.cursor() as cursor:
-            cursor.execute(f"WITH ev AS ({read.sql}) SELECT * FROM ev ORDER BY ts, batch, n", read.values)
-            rows = cursor.fetchall()
+        statement = f"SELECT * FROM ({read.sql}) ev ORDER BY ts, batch, n"
+        rows = months.read(statement, read.values, self.segments.whole.periods())
         groups: dict[tuple[int, tuple[str | None, ...]], list[tuple[Any, ...]]] = {}
         for row in rows:
             groups.setdefault((row[0] // 2, tuple(row[8:])), []).append(row)

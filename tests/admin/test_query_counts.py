@@ -20,6 +20,7 @@ LISTS = (
     "customers_customer", "customers_contract", "customers_legalentity", "billing_product", "billing_plan",
     "billing_planversion", "billing_meter", "billing_apikey", "billing_billingrun", "billing_invoice",
     "billing_payment", "revenue_account", "revenue_accountingperiod", "revenue_journalentry", "revenue_obligation",
+    "billing_eventmonth", "billing_usagealert",
 )  # fmt: skip
 
 
@@ -49,6 +50,7 @@ def _pages() -> dict[str, str]:
             "admin:revenue_journalentry_change", args=[JournalEntry.objects.earliest("pk").pk]
         ),
         "customer usage": reverse("admin:billing_customer_usage", args=[issued.customer_id]) + "?month=2023-11",
+        "ingest health": reverse("admin:billing_ingest_health"),
         "unmatched": reverse("admin:billing_unmatched"),
         "explorer": reverse("admin:billing_usage") + "?preset=custom&first=2023-11-01&last=2023-11-30",
         "events": reverse("admin:billing_usage_events"),

@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.db import connection, transaction
 
 from billing.metering.corrections.criteria import Criteria
-from billing.metering.corrections.selecting import selection
+from billing.metering.corrections.selecting import require_months, selection
 from billing.metering.models import Meter
 from billing.metering.queries import quantities
 from billing.periods import Period
@@ -79,6 +79,7 @@ def selected(criteria: Criteria) -> Selected:
             found.values,
         )
         events, first, last, types, subjects = cursor.fetchone()
+    require_months(criteria)
     return Selected(events, first, last, tuple(types), tuple(subjects))
 
 

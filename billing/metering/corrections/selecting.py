@@ -1,14 +1,21 @@
 """The statement that finds the events which criteria mean."""
 
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 from billing.metering import names
 from billing.metering.append import digest_of
+from billing.metering.asking import BEGINNING
 from billing.metering.corrections.criteria import Criteria
 from billing.metering.counting import NOT_VOIDED
 from billing.metering.definitions import parse_meter
 from billing.metering.meters.filtering import conditions as matching
 from billing.metering.meters.fragments import Fragment
+from billing.metering.models import EventKey
+from billing.metering.months import queries as months
+from billing.periods import Period
+
+TICK: Final = timedelta(microseconds=1)
 
 
 def selection(criteria: Criteria) -> Fragment:
@@ -36,6 +43,16 @@ def selection(criteria: Criteria) -> Fragment:
     match = matching(definition.filters)
     sql = f"{tables.sql} WHERE {' AND '.join(conditions)} {match.sql}"
     return Fragment(sql, (*tables.values, *values, *match.values))
+
+
+def require_months(criteria: Criteria) -> None:
+    """MonthDetached when events that are meant may lie in a detached month. Ask after selecting them."""
+    if criteria.ids:
+        source = names.sources.known([criteria.source]).get(criteria.source, -1)
+        keys = EventKey.objects.filter(digest__in=[digest_of(source, each) for each in criteria.ids])
+        months.require([Period(ts, ts + TICK) for ts in keys.values_list("ts", flat=True)])
+    else:
+        months.require([criteria.period or Period(BEGINNING, None)])
 
 
 def _by_ids(criteria: Criteria) -> Fragment:

@@ -13,9 +13,11 @@ from django.db import connection, transaction
 from billing.metering import names, partitions
 from billing.metering.corrections.criteria import Changes, Criteria
 from billing.metering.corrections.errors import CannotUndo, CorrectionError, NothingToCorrect, SelectionChanged
-from billing.metering.corrections.models import Backfill, Correction
-from billing.metering.corrections.selecting import selection
+from billing.metering.corrections.models import Backfill, CorrectedHour, Correction
+from billing.metering.corrections.selecting import TICK, require_months, selection
 from billing.metering.exact_json import dumps
+from billing.metering.months import queries as months
+from billing.periods import Period
 
 _LOCK: Final = 7004
 _HOUR: Final = "date_bin('1 hour', {}, timestamptz '2000-01-01 00:00:00+00')"
@@ -75,6 +77,7 @@ def undo(
         if Correction.objects.filter(undoes=correction).exists():
             raise CannotUndo("This correction is undone already; nothing needs to be done.")
         _refuse_if_built_upon(correction)
+        _require_months(correction)
         return _undo(correction, _header(reason, user, key_id, now, undoes=correction))
 
 
@@ -119,6 +122,7 @@ def _select(criteria: Criteria) -> None:
             {found.sql} ORDER BY e.batch, e.n""",
         found.values,
     )
+    require_months(criteria)
 
 
 def _change(changes: Changes) -> None:
@@ -178,6 +182,15 @@ def _refuse_if_built_upon(correction: Correction) -> None:
     )
     if later is not None:
         raise CannotUndo(f"Correction {later} corrects some of these events again; undo that one first.")
+
+
+def _require_months(correction: Correction) -> None:
+    """MonthDetached when events of a correction, or their replacements, lie in a detached month."""
+    touched = CorrectedHour.objects.filter(batch=correction.batch).values_list("hour", flat=True)
+    hours = set(touched)
+    if moved := correction.changes.get("time"):
+        hours.add(datetime.fromisoformat(moved))
+    months.require([Period(hour, hour + TICK) for hour in hours])
 
 
 def _undo(correction: Correction, header: dict[str, Any]) -> Correction:

@@ -14,7 +14,8 @@ from billing.metering.asking import Quantity
 from billing.metering.explorer.explorer_page import SEES_USAGE, address
 from billing.metering.explorer.presets import period_of
 from billing.metering.models import Meter
-from billing.periods import local_date
+from billing.metering.months.errors import MonthDetached
+from billing.periods import Period, local_date
 from config import clock
 from customers.backoffice import change_url, quantity_text
 from customers.models import Customer
@@ -29,8 +30,7 @@ def customer_usage(request: HttpRequest, customer_id: int, model_admin: Any) -> 
     after = (month + timedelta(days=32)).replace(day=1)
     period = period_of(month, after - timedelta(days=1), customer.timezone)
     meters = list(Meter.objects.current())
-    rows = queries.quantities(customer_ids=[customer.pk], meters=meters, period=period, timezone=customer.timezone)
-    found = {row.meter_id: row.quantity for row in rows}
+    found, problem = _quantities(customer, meters, period)
     claims = queries.claims_of([customer.pk])[customer.pk]
     context = {
         **model_admin.admin_site.each_context(request),
@@ -46,13 +46,27 @@ def customer_usage(request: HttpRequest, customer_id: int, model_admin: Any) -> 
         "has_claims": any(claimed.intersect(period) for _, claimed in claims),
         "subjects_url": reverse("admin:billing_usage_events") + f"?customers={customer.pk}",
         "may_see_events": request.user.has_perm("billing.view_event"),
-        "totals": [
+        "problem": problem,
+        "totals": []
+        if problem
+        else [
             _total(meter, found.get(meter.pk, Quantity()))
             | {"url": address(meter, customer.pk, period=period, timezone=customer.timezone)}
             for meter in meters
         ],
     }
     return TemplateResponse(request, "billing/admin/usage.html", context)
+
+
+def _quantities(customer: Customer, meters: list[Meter], period: Period) -> tuple[dict[int, Quantity], str]:
+    """The customer's quantity of each meter, or why it cannot be told: the month lies in the archive."""
+    try:
+        rows = queries.quantities(
+            customer_ids=[customer.pk], meters=meters, period=period, timezone=customer.timezone
+        )  # fmt: skip
+    except MonthDetached as error:
+        return {}, str(error)
+    return {row.meter_id: row.quantity for row in rows}, ""
 
 
 def _total(meter: Meter, quantity: Quantity) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Q
 
 from billing.metering.append import digest_of
@@ -18,6 +18,7 @@ from billing.metering.asking import Claim
 from billing.metering.explorer.judging import judged
 from billing.metering.meters import Fragment
 from billing.metering.models import EventKey, EventSource, Meter
+from billing.metering.months import queries as months
 from billing.periods import Period
 
 SPANS: Final = (timedelta(hours=1), timedelta(days=1), timedelta(days=30))
@@ -112,7 +113,7 @@ def latest(
     """The newest events of these claims (None: of all customers) within the period, before a mark, at most `limit`.
 
     `types` None is all types. `where` is a condition beginning with AND over the event `e`. Tied events go by arrival.
-    `now` is where most of the newest are.
+    `now` is where most of the newest are. MonthDetached when a month of the archive would have to be read.
     """
     source = Fragment(_ANYBODYS) if claims is None else _pieces(claims, period)
     if not source.sql:
@@ -120,10 +121,13 @@ def latest(
     end = min(period.end or FUTURE, before.ts + timedelta(microseconds=1) if before else FUTURE)
     alone = claims is not None and len(source.values[0]) == 1
     late = [] if alone else [min(end, now) - span for span in SPANS]
-    for start in [*(each for each in late if each > period.start), period.start]:
-        found = _latest(source, types, Period(start, end), before, limit, where or Fragment(""))
-        if len(found) == limit:
-            return found
+    with transaction.atomic():  # keeps every month that is read from being detached before it is asked for
+        for start in [*(each for each in late if each > period.start), period.start]:
+            found = _latest(source, types, Period(start, end), before, limit, where or Fragment(""))
+            if len(found) == limit:
+                months.require([Period(found[-1].ts, end)])
+                return found
+        months.require([Period(period.start, end)])
     return found
 
 

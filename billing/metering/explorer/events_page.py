@@ -18,6 +18,7 @@ from billing.metering.explorer.judging import judged
 from billing.metering.explorer.wording import badges_of, counted_text, event_url
 from billing.metering.meters import Fragment, dimension
 from billing.metering.models import EventSubject, Meter
+from billing.metering.months.errors import MonthDetached
 from billing.metering.properties import path_problem
 from billing.periods import Period
 from config import clock
@@ -43,7 +44,7 @@ def events_list(request: HttpRequest, model_admin: Any) -> HttpResponse:
     meter = Meter.objects.filter(pk=given["meter"]).first() if given.get("meter", "").isdecimal() else None
     period = _period(given.get("start"), given.get("end"))
     customers = list(Customer.objects.filter(pk__in=[pk for pk in given.getlist("customers") if pk.isdecimal()]))
-    found = events.latest(
+    found, problem = _found(
         claims=_claims(given.get("subject"), customers), types=[meter.event_type] if meter else None,
         period=period, before=Mark.parse(given.get("before", "")), limit=PAGE + 1,
         now=clock.now(), where=_where(meter, given),
@@ -60,10 +61,19 @@ def events_list(request: HttpRequest, model_admin: Any) -> HttpResponse:
         "value": "none" if given.get("none") else given.get("value", ""),
         "only_invalid": given.get("only") == "invalid",
         "rows": _rows(found[:PAGE], meter),
+        "problem": problem,
         "older": _page(request, found[PAGE - 1].mark) if len(found) > PAGE else "",
         "newest": _page(request, None) if given.get("before") else "",
     }
     return TemplateResponse(request, "billing/admin/events.html", context)
+
+
+def _found(**asked: Any) -> tuple[list[Stored], str]:
+    """The events, or why they cannot be read: their month lies in the archive."""
+    try:
+        return events.latest(**asked), ""
+    except MonthDetached as error:
+        return [], str(error)
 
 
 def _claims(subject: str | None, customers: list[Customer]) -> list[Claim] | None:

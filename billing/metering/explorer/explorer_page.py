@@ -17,6 +17,7 @@ from billing.metering.explorer.forms import ExplorerForm, known_zone
 from billing.metering.explorer.presets import CUSTOM
 from billing.metering.explorer.table import Asked, Key, Table, table_of
 from billing.metering.models import Meter
+from billing.metering.months.errors import MonthDetached
 from billing.metering.windows import TooManyWindows
 from billing.periods import Period, local_date
 from config import clock
@@ -36,6 +37,12 @@ def explorer(request: HttpRequest, model_admin: Any) -> HttpResponseBase:
     if asked and request.GET.get("format") == "csv":
         return _file(request, asked)
     problem = form.problem() if asked else ""
+    answer: dict[str, Any] = {}
+    if asked and not problem:
+        try:
+            answer = _answer(asked, form)
+        except MonthDetached as error:
+            problem = str(error)
     context = {
         **model_admin.admin_site.each_context(request),
         "title": "Usage",
@@ -48,7 +55,7 @@ def explorer(request: HttpRequest, model_admin: Any) -> HttpResponseBase:
         "dimensions": asked.meter.group_by if asked else [],
         "csv_url": f"?{_again(form)}&format=csv" if asked else "",
         "may_see_events": request.user.has_perm("billing.view_event"),
-        **(_answer(asked, form) if asked and not problem else {}),
+        **answer,
     }
     return TemplateResponse(request, "billing/admin/explorer.html", context)
 

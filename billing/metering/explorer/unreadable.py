@@ -9,6 +9,7 @@ from django.db import connection
 
 from billing.metering.explorer.judging import NOT_VOIDED, judged
 from billing.metering.models import Meter
+from billing.metering.months.models import EventMonth
 
 LOOKED_AT: Final = 50_000
 """Events that are read to tell the reasons why a meter cannot read some of them."""
@@ -37,8 +38,11 @@ def unreadable(since: date) -> list[Unreadable]:
     slices = _slices(meters, since)
     read: list[tuple[Meter, list[Slice]]] = []
     found: list[Unreadable] = []
+    away = set(EventMonth.objects.filter(state="detached").values_list("month", flat=True))
     for meter in meters:
-        kept, beyond = _bounded([each for each in slices if each[0] == meter.pk])
+        own = [each for each in slices if each[0] == meter.pk]
+        kept, beyond = _bounded([each for each in own if each[2].replace(day=1) not in away])
+        beyond += sum(each[3] for each in own if each[2].replace(day=1) in away)
         if kept:
             read.append((meter, kept))
         if beyond:

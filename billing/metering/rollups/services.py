@@ -13,10 +13,13 @@ from typing import Final
 from django.db import connection, transaction
 
 from billing.metering.models import Meter
+from billing.metering.months import queries as months
 from billing.metering.rollups import buckets
 
 _LOCK: Final = 7002
-_BUILDING: Final = 7003
+BUILDING: Final = 7003
+"""Held, shared, by whoever builds a rollup from all events."""
+
 BATCHES: Final = 500
 """Batches that a step takes in at most, so that none is long: of 1,000 events, half a million."""
 
@@ -69,12 +72,13 @@ def build_missing() -> int:
 
 
 def build(*, meter_id: int) -> bool:
-    """Count all old events for a meter, so that its answers come quickly; False when it changed meanwhile.
+    """Count all old events for a meter, so that its answers come quickly; False when it changed meanwhile, and while
+    events of its type lie in detached months.
 
     Until it is done the meter's answers come from the events themselves. The long part holds no lock: it counts what
     steps had taken in when it began, then what they took in since, under the lock.
     """
-    with _advisory("pg_advisory_lock_shared", "pg_advisory_unlock_shared", _BUILDING):
+    with _advisory("pg_advisory_lock_shared", "pg_advisory_unlock_shared", BUILDING):
         return _build(meter_id)
 
 
@@ -91,6 +95,8 @@ def _build(meter_id: int) -> bool:
         (rollup,) = cursor.fetchone()
         _allow_memory()
         type_id = _type_id(meter.event_type)
+        if type_id is not None and months.detached_with(type_id):
+            return False  # its answers come from the events, and those of detached months are refused
         if type_id is not None:
             buckets.add(meter, rollup, buckets.of_everything(type_id), position)
     with transaction.atomic(), _rollup_lock(wait=True):
@@ -110,7 +116,7 @@ def clear_unused() -> int:
 
     How many rollups it deleted; none while one is built, since that is not yet used either.
     """
-    with _advisory("pg_try_advisory_lock", "pg_advisory_unlock", _BUILDING) as held, transaction.atomic():
+    with _advisory("pg_try_advisory_lock", "pg_advisory_unlock", BUILDING) as held, transaction.atomic():
         if not held:
             return 0
         with _rollup_lock(wait=True), connection.cursor() as cursor:

@@ -1,0 +1,7 @@
+"""The event store on PostgreSQL: what `billing.metering.interface` asks for, gathered from the modules that do it."""
+
+from billing.metering.append import append
+from billing.metering.listing import events_of
+from billing.metering.store import breakdown, by_day, quantities
+
+__all__ = ["append", "breakdown", "by_day", "events_of", "quantities"]
