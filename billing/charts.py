@@ -5,7 +5,10 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-COLOURS: Final = ("var(--color-primary-600)", "#d97706", "#7c3aed", "#0284c7", "#be123c")
+COLOURS: Final = (
+    "var(--color-primary-600)", "#d97706", "#7c3aed", "#0284c7", "#be123c", "#65a30d", "#c026d3", "#eab308",
+    "#9ca3af",
+)  # fmt: skip
 GREY: Final = "#737b89"  # reads on white and on the dark ground alike
 OPTIONS: Final = json.dumps(
     {
@@ -22,6 +25,10 @@ OPTIONS: Final = json.dumps(
             "y": {"beginAtZero": True, "ticks": {"color": GREY, "maxTicksLimit": 6}, "grid": {"tickWidth": 0}},
         },
     }
+)
+STACKED: Final = json.dumps(
+    json.loads(OPTIONS)
+    | {"scales": {axis: given | {"stacked": True} for axis, given in json.loads(OPTIONS)["scales"].items()}}
 )
 
 
@@ -42,3 +49,17 @@ def bars(labels: Sequence[str], rows: Mapping[str, Sequence[Decimal | int]]) -> 
     }
     legend = [(each["label"], each["backgroundColor"]) for each in data["datasets"]]
     return {"data": json.dumps(data), "options": OPTIONS, "legend": legend if len(rows) > 1 else []}
+
+
+def stacked(labels: Sequence[str], rows: Mapping[str, Sequence[Decimal | int]]) -> dict[str, Any]:
+    """Bars on top of each other: only for rows that add up."""
+    return bars(labels, rows) | {"options": STACKED}
+
+
+def lines(labels: Sequence[str], rows: Mapping[str, Sequence[Decimal | int]]) -> dict[str, Any]:
+    """A line for each row: for rows that do not add up, and to compare those that do."""
+    chart = bars(labels, rows)
+    data = json.loads(chart["data"])
+    for each in data["datasets"]:
+        each |= {"borderColor": each["backgroundColor"], "borderWidth": 2, "pointRadius": 2, "tension": 0}
+    return chart | {"data": json.dumps(data), "type": "line"}

@@ -18,13 +18,12 @@ from billing.catalog.models import PlanVersion
 from billing.charts import bars
 from billing.invoicing.models import BillingRun, Invoice, RunOutcome
 from billing.invoicing.states import InvoiceState
-from billing.metering import queries as usage
 from billing.metering.alerts.models import UsageAlert
+from billing.metering.explorer import activity
 from billing.metering.models import Meter
 from billing.metering.sources import queries as sources
 from billing.metering.sources.models import PullSource
 from billing.payments.queries import with_standing
-from billing.periods import Period
 from config import clock
 from customers.backoffice import amount_text, change_url, list_url, quantity_text
 from customers.models import Contract, Customer, LegalEntity
@@ -108,7 +107,7 @@ def _alerts() -> list[dict[str, Any]]:
 
 def _unmatched(now: datetime) -> list[dict[str, Any]]:
     """Events of the last days whose subject no customer claims."""
-    rows = usage.unmatched_subjects(Period(now - timedelta(days=DAYS), now + timedelta(days=1)))
+    rows = activity.unmatched_subjects(now.date() - timedelta(days=DAYS))
     lines = [f"from {len(rows)} subject{'' if len(rows) == 1 else 's'} in {DAYS} days"]
     return [_queue("Unmatched events", sum(row.events for row in rows), reverse("admin:billing_unmatched"), lines)]
 
@@ -154,7 +153,7 @@ def _events_by_day(now: datetime) -> dict[str, Any]:
     """Usage events of the last thirty days, in UTC."""
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     first = today - timedelta(days=DAYS - 1)
-    found = dict(usage.usage_by_day(first, today + timedelta(days=1)))
+    found = dict(activity.events_by_day(first.date()))
     days = [first.date() + timedelta(days=place) for place in range(DAYS)]
     counts = [found.get(day, 0) for day in days]
     return {

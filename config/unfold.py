@@ -30,6 +30,12 @@ def page(title: str, icon: str, name: str, *permissions: str) -> dict[str, Any]:
     return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{name}"), "permission": allowed(*permissions)}
 
 
+def at_usage(request: HttpRequest) -> bool:
+    """The explorer and the events behind it; live events and the search have lines of their own."""
+    here = str(reverse_lazy("admin:billing_usage"))
+    return request.path.startswith(here) and not request.path.startswith((f"{here}live/", f"{here}find/"))
+
+
 def environment(request: HttpRequest) -> list[str] | None:
     """A label at the top of every page, so that nobody mistakes a try-out for the books."""
     return None if settings.PRODUCTION else ["Not production", "warning"]
@@ -58,8 +64,18 @@ NAVIGATION: list[dict[str, Any]] = [
             entry("Plans", "sell", "billing_plan"),
             entry("Products", "inventory_2", "billing_product"),
             entry("Meters", "speed", "billing_meter") | {"active": at_meters},
-            page("Unmatched usage", "help_center", "billing_unmatched", "billing.view_meter"),
+        ],
+    },
+    {
+        "title": "Usage",
+        "separator": True,
+        "items": [
+            page("Usage explorer", "monitoring", "billing_usage", "billing.view_meter") | {"active": at_usage},
+            page("Unmatched and invalid", "help_center", "billing_unmatched", "billing.view_meter"),
+            entry("Corrections", "ink_eraser", "billing_correction"),
             entry("Uploads", "upload_file", "billing_upload"),
+            entry("Backfills", "layers", "billing_backfill"),
+            entry("Usage alerts", "notifications", "billing_usagealert"),
         ],
     },
     {
@@ -80,9 +96,10 @@ NAVIGATION: list[dict[str, Any]] = [
         "title": "Engineering",
         "separator": True,
         "items": [
+            page("Live events", "stream", "billing_usage_live", "billing.view_event"),
+            page("Find an event", "search", "billing_event_search", "billing.view_event"),
             entry("API keys", "key", "billing_apikey"),
             page("Ingest health", "monitor_heart", "billing_ingest_health", "billing.view_eventbatch"),
-            entry("Usage alerts", "notifications", "billing_usagealert"),
             entry("Months of events", "inventory", "billing_eventmonth") | {"active": at_months},
             entry("Pull sources", "cloud_download", "billing_pullsource"),
             entry("Conflicts", "call_split", "billing_eventconflict"),

@@ -89,6 +89,7 @@ class CustomerAdmin(OfficeAdmin):
     list_filter = (("contracts__state", ChoicesDropdownFilter), "currency", "country", ("created_at", RangeDateFilter))
     search_fields = ("legal_name", "external_id", "subjects__subject")
     search_help_text = "Name, your own id, or a usage subject"
+    ordering = ("legal_name", "id")
     inlines = (SubjectInline,)
     readonly_fields = ("created_at",)
     actions_detail = (

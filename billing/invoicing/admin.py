@@ -23,6 +23,8 @@ from billing.invoicing.invoice_page import page_of
 from billing.invoicing.models import Invoice
 from billing.invoicing.results import BulkResult
 from billing.invoicing.states import InvoiceState
+from billing.invoicing.usage_cards import claim_card, event_card
+from billing.metering.explorer import parts
 from config import clock
 from customers.backoffice import RecordAdmin, badge, change_url, granted, leave_dialog, link_to, money
 
@@ -227,3 +229,5 @@ class InvoiceAdmin(RecordAdmin):
 
 
 admin.site.register(Invoice, InvoiceAdmin)
+parts.of_event.append(event_card)
+parts.of_claim.append(claim_card)

@@ -7,9 +7,9 @@ from typing import Any
 
 from django.urls import reverse
 
-from billing.catalog.models import Charge
 from billing.invoicing.models import Invoice, InvoiceLine
-from billing.periods import local_date
+from billing.metering.explorer.explorer_page import address
+from billing.periods import Period, local_date
 from billing.pricing.words import plural
 from customers.backoffice import amount_text, change_url, quantity_text
 
@@ -92,8 +92,8 @@ def _days(line: InvoiceLine, zone: str) -> str:
 
 
 def _usage_url(line: InvoiceLine, invoice: Invoice, zone: str) -> str:
-    """The page of the usage behind a line that was metered."""
-    if line.charge.kind != Charge.Kind.USAGE:
+    """The explorer at the usage behind a line that was metered: its meter, its customer, its days of service."""
+    meter = line.charge.meter
+    if meter is None:
         return ""
-    month = local_date(line.service_start, zone).strftime("%Y-%m")
-    return f"{reverse('admin:billing_customer_usage', args=[invoice.customer_id])}?month={month}"
+    return address(meter, invoice.customer_id, period=Period(line.service_start, line.service_end), timezone=zone)

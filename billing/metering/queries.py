@@ -1,4 +1,4 @@
-"""Questions about events that need customers or meters: claims, usage by day, and what counts for nobody.
+"""Questions about usage that need customers: whose subjects are whose, and what they used.
 
 Periods bound every question, because the event table has no end. MonthDetached when events of a detached month are
 needed.
@@ -6,35 +6,14 @@ needed.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
-from billing.metering import listing, store
-from billing.metering.asking import BEGINNING, Claim, Quantity, Request, StoredEvent
+from billing.metering import store
+from billing.metering.asking import BEGINNING, Claim, Quantity, Request
 from billing.metering.models import Meter
-from billing.metering.months import queries as months
 from billing.metering.windows import Window, split
 from billing.periods import Period
-from customers.models import Customer, UsageSubject
-
-
-@dataclass(frozen=True, slots=True)
-class Unmatched:
-    """Events that count for nobody: their subject or type, how many in the period, the first and the last."""
-
-    name: str
-    events: int
-    first: datetime
-    last: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Invalid:
-    """Events that a meter cannot read, by reason: how many, the first and the last."""
-
-    reason: str
-    events: int
-    first: datetime
-    last: datetime
+from customers.models import UsageSubject
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,70 +64,3 @@ def claims_of(customer_ids: Iterable[int]) -> dict[int, tuple[Claim, ...]]:
     for customer, subject, start, end in rows.values_list("customer_id", "subject", "valid_from", "valid_to"):
         found[customer].append((subject, Period(start or BEGINNING, end)))
     return {customer: tuple(claims) for customer, claims in found.items()}
-
-
-def request_for(customer: Customer, period: Period) -> Request:
-    """What a customer used in a period, as a question to the store; its key is the customer's."""
-    return Request(customer.pk, claims_of([customer.pk])[customer.pk], period)
-
-
-def by_day(meter: Meter, customer: Customer, period: Period, timezone: str) -> list[tuple[date, Quantity]]:
-    """What a customer used on each local day that has events."""
-    return store.by_day(meter, request_for(customer, period), timezone)
-
-
-def events_of(meter: Meter, customer: Customer, period: Period, limit: int = 100) -> list[StoredEvent]:
-    """The latest of a customer's events that the meter sees, newest first."""
-    return listing.events_of(meter, request_for(customer, period), limit=limit)
-
-
-def usage_by_day(since: datetime, until: datetime, timezone: str = "UTC") -> list[tuple[date, int]]:
-    """How many events happened on each local day of `[since, until)`, of all customers; days without are left out."""
-    rows = months.read(
-        """SELECT (ts AT TIME ZONE %s)::date, count(*) FROM metering_event
-           WHERE ts >= %s AND ts < %s GROUP BY 1 ORDER BY 1""",
-        [timezone, since, until],
-        [(since, until)],
-    )
-    return [(day, count) for day, count in rows]
-
-
-def unmatched_subjects(period: Period, limit: int = 100) -> list[Unmatched]:
-    """Subjects with events at times when no customer claims them, most events first (R1.3)."""
-    return _unmatched(
-        "metering_subject", "subject_id", period, limit,
-        """LEFT JOIN customers_usagesubject c ON c.subject = x.name
-               AND (c.valid_from IS NULL OR c.valid_from <= e.ts) AND (c.valid_to IS NULL OR e.ts < c.valid_to)
-           WHERE c.id IS NULL""",
-    )  # fmt: skip
-
-
-def unmatched_types(period: Period, limit: int = 100) -> list[Unmatched]:
-    """Types of events that no meter counts, most events first (R1.3)."""
-    return _unmatched(
-        "metering_type", "type_id", period, limit,
-        "WHERE NOT EXISTS (SELECT 1 FROM billing_meter m WHERE m.event_type = x.name)",
-    )  # fmt: skip
-
-
-def _unmatched(table: str, column: str, period: Period, limit: int, rest: str) -> list[Unmatched]:
-    """Names of a kind whose events in the period satisfy `rest`."""
-    between = months.bounds(period)
-    rows = months.read(
-        f"""SELECT x.name, count(*), min(e.ts), max(e.ts)
-            FROM (SELECT {column} AS name_id, ts FROM metering_event WHERE ts >= %s AND ts < %s) e
-            JOIN {table} x ON x.id = e.name_id {rest}
-            GROUP BY x.name ORDER BY count(*) DESC, x.name LIMIT %s""",
-        [*between, limit],
-        [between],
-    )
-    return [Unmatched(*row) for row in rows]
-
-
-def invalid_for(meter: Meter, period: Period, customer: Customer | None = None) -> list[Invalid]:
-    """Events of the meter's type, past its filters, that it cannot read a value from, by reason (R1.3).
-
-    Of every subject, claimed or not, unless `customer` narrows it to what it claims.
-    """
-    request = request_for(customer, period) if customer else None
-    return [Invalid(*row) for row in listing.invalid(meter, request, period)]

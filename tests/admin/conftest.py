@@ -46,8 +46,8 @@ def make_business(customers: int = 1) -> SimpleNamespace:
         contract = factories.make_contract(customer, number=f"K-{number:03d}")
         factories.make_subscription(contract, version)
         contracts.append(contract)
-    events = [{"subject": f"buyer-{number}", "time": "2023-11-10T08:00:00Z", "data": {"tokens": 7}}
-              for number in range(customers)]  # fmt: skip
+    events = [{"id": f"first-{number}", "subject": f"buyer-{number}", "time": "2023-11-10T08:00:00Z",
+               "data": {"tokens": 7}} for number in range(customers)]  # fmt: skip
     factories.send_events([*events, {"subject": "stranger", "time": "2023-12-30T08:00:00Z", "data": {"tokens": 1}}])
     issued = factories.bill_and_issue("2023-12-01", now=datetime(2023, 12, 1, 9, tzinfo=UTC))
     payments = [

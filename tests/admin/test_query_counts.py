@@ -52,6 +52,12 @@ def _pages() -> dict[str, str]:
         "customer usage": reverse("admin:billing_customer_usage", args=[issued.customer_id]) + "?month=2023-11",
         "ingest health": reverse("admin:billing_ingest_health"),
         "unmatched": reverse("admin:billing_unmatched"),
+        "explorer": reverse("admin:billing_usage") + "?preset=custom&first=2023-11-01&last=2023-11-30",
+        "events": reverse("admin:billing_usage_events"),
+        "event": reverse("admin:billing_event") + "?source=test&id=first-0",
+        "find an event": reverse("admin:billing_event_search") + "?q=buyer",
+        "live events": reverse("admin:billing_usage_live"),
+        "live answer": reverse("admin:billing_usage_live_events"),
     }
     return lists | pages
 

@@ -3,22 +3,24 @@
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path
 from django.utils.html import format_html, format_html_join
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
-from unfold.decorators import display
+from unfold.decorators import action, display
 
+from billing.metering.explorer.explorer_page import address
+from billing.metering.explorer.urls import pages
 from billing.metering.meters.forms import MeterForm
 from billing.metering.meters.samples import known_types
 from billing.metering.meters.services import revise_meter
 from billing.metering.meters.views import preview
 from billing.metering.models import METER_DEFINITION, Meter
-from billing.metering.usage_page import customer_usage, unmatched
 from config import clock
-from customers.backoffice import OfficeAdmin, change_url, link_to
+from customers.backoffice import OfficeAdmin, change_url, granted, link_to
 
 
 class VersionsFilter(DropdownFilter):
@@ -49,6 +51,8 @@ class MeterAdmin(OfficeAdmin):
     empty_hint = "A meter says how events become a quantity that can be priced."
     search_fields = ("name", "code", "event_type")
     readonly_fields = ("versions",)
+    actions_detail = ("open_usage",)
+    has_usage_permission = granted("billing.view_meter")
     change_form_before_template = "billing/admin/meter_notice.html"
     change_form_after_template = "billing/admin/meter_panel.html"
 
@@ -92,11 +96,7 @@ class MeterAdmin(OfficeAdmin):
         """With the preview and the pages of usage."""
         here = {"model_admin": self}
         view = self.admin_site.admin_view
-        own = [
-            path("preview/", view(preview), here, name="billing_meter_preview"),
-            path("usage/<int:customer_id>/", view(customer_usage), here, name="billing_customer_usage"),
-            path("unmatched/", view(unmatched), here, name="billing_unmatched"),
-        ]
+        own = [path("preview/", view(preview), here, name="billing_meter_preview"), *pages(self)]
         return own + super().get_urls()
 
     def changeform_view(
@@ -147,3 +147,8 @@ class MeterAdmin(OfficeAdmin):
         if row.pk == shown.pk:
             return format_html("<strong>{}{}</strong>", row.version, until)
         return format_html("{}{}", link_to(row, str(row.version)), until)
+
+    @action(description="Usage", icon="monitoring", permissions=["usage"])
+    def open_usage(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """To the explorer, with this meter."""
+        return HttpResponseRedirect(address(self.get_object(request, unquote(object_id))))

@@ -98,6 +98,9 @@ class DayCount(_Counts):
 
     class Meta:
         db_table = "metering_day"
+        indexes = [  # days with events that a meter cannot read, of which there are few
+            models.Index(fields=["rollup", "bucket"], name="metering_day_invalid", condition=models.Q(invalid__gt=0)),
+        ]
 
 
 class HourValue(_Value):

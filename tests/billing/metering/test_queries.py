@@ -1,6 +1,6 @@
 """What counts for nobody, what cannot be read, and whose subjects are whose."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +13,7 @@ from billing.metering.asking import BEGINNING, Quantity
 from billing.metering.errors import MeterError
 from billing.metering.meters import check_meter
 from billing.metering.models import Meter
-from billing.metering.queries import Invalid, Unmatched
+from billing.metering.queries import UsageRow
 from billing.metering.services import ingest
 from billing.metering.validate import new_event
 from billing.periods import Period
@@ -51,11 +51,11 @@ def meter(**fields: Any) -> Meter:
 def test_it_works() -> None:
     acme = customer("acme", ("a", None, None))
     record(("a", "call", at(5), {"n": 2}), ("a", "call", at(5), {"n": "3"}), ("a", "call", at(7), {}))
-    assert queries.by_day(meter(), acme, MARCH, "UTC") == [
-        (date(2026, 3, 5), Quantity(Decimal(5), 2, 0)),
-        (date(2026, 3, 7), Quantity(Decimal(0), 0, 1)),
+    asked = meter()
+    assert queries.quantities(customer_ids=[acme.pk], meters=[asked], period=MARCH, window="day") == [
+        UsageRow(acme.pk, asked.pk, at(5), (), Quantity(Decimal(5), 2, 0)),
+        UsageRow(acme.pk, asked.pk, at(7), (), Quantity(Decimal(0), 0, 1)),
     ]
-    assert [event.value for event in queries.events_of(Meter.objects.get(), acme, MARCH, limit=2)] == [None, Decimal(3)]
 
 
 def test_claims_are_found_in_one_query() -> None:
@@ -69,49 +69,6 @@ def test_claims_are_found_in_one_query() -> None:
         beta.pk: (("a", Period(at(5), at(9))),),
         nobody.pk: (),
     }
-
-
-def test_subjects_that_nobody_claims_at_the_time_are_unmatched() -> None:
-    customer("acme", ("a", at(5), at(10)))
-    record(
-        ("a", "call", at(4, 23), {}), ("a", "call", at(5), {}), ("a", "call", at(9, 23), {}),
-        ("b", "call", at(1), {}), ("b", "call", at(2), {}), ("b", "call", at(10), {}),
-        ("c", "call", datetime(2026, 2, 1, tzinfo=UTC), {}),
-    )  # fmt: skip
-    found = [Unmatched("b", 3, at(1), at(10)), Unmatched("a", 1, at(4, 23), at(4, 23))]
-    assert queries.unmatched_subjects(MARCH) == found
-    assert queries.unmatched_subjects(MARCH, limit=1) == found[:1]
-    customer("beta", ("b", None, None))
-    assert queries.unmatched_subjects(MARCH) == found[1:]
-
-
-def test_types_that_no_meter_counts_are_unmatched() -> None:
-    record(("a", "call", at(1), {}), ("a", "login", at(2), {}), ("b", "login", at(3), {}))
-    meter()
-    assert queries.unmatched_types(MARCH) == [Unmatched("login", 2, at(2), at(3))]
-
-
-def test_what_a_meter_cannot_read_is_told_by_reason() -> None:
-    acme = customer("acme", ("a", None, None))
-    record(
-        ("a", "call", at(1), {"n": 1}), ("a", "call", at(2), {}), ("b", "call", at(3), {"n": None}),
-        ("a", "call", at(4), {"n": "x"}), ("a", "call", at(5), {"n": [1]}), ("a", "login", at(6), {}),
-    )  # fmt: skip
-    asked = meter()
-    missing = "The property n is missing."
-    others = [
-        Invalid("The property n is not a number of at most 40 digits.", 1, at(4), at(4)),
-        Invalid("The property n is not a single value.", 1, at(5), at(5)),
-    ]
-    assert queries.invalid_for(asked, MARCH) == [Invalid(missing, 2, at(2), at(3)), *others]
-    assert Invalid(missing, 1, at(2), at(2)) in queries.invalid_for(asked, MARCH, acme)
-    assert queries.invalid_for(meter(code="k", aggregation="count", value=""), MARCH) == []
-
-
-def test_usage_by_day_counts_every_event() -> None:
-    record(("a", "call", at(1, 22), {}), ("b", "login", at(1, 23), {}), ("b", "login", at(31), {}))
-    assert queries.usage_by_day(MARCH.start, at(31)) == [(date(2026, 3, 1), 2)]
-    assert queries.usage_by_day(MARCH.start, at(31), "Europe/Berlin") == [(date(2026, 3, 1), 1), (date(2026, 3, 2), 1)]
 
 
 GOOD: dict[str, Any] = {"event_type": "call", "aggregation": "sum", "value": "n", "filters": {}, "group_by": []}

@@ -18,6 +18,7 @@ from billing.metering import listing, partitions, queries, store
 from billing.metering.asking import Request
 from billing.metering.corrections import services as corrections
 from billing.metering.corrections.criteria import Criteria
+from billing.metering.explorer.events import latest
 from billing.metering.models import Meter
 from billing.metering.months import services
 from billing.metering.months.errors import (
@@ -35,6 +36,7 @@ from billing.metering.rollups.services import build_missing, catch_up
 from billing.metering.services import IngestReport, ingest
 from billing.periods import Period
 from config import clock
+from customers.models import Customer
 from tests import factories
 from tests.billing.metering.months.helpers import MONTH, NOVEMBER, NOW, OCTOBER, event, rows, send
 
@@ -145,31 +147,33 @@ def test_numbers_and_control_characters_keep_every_digit_and_sign() -> None:
     assert rows() == before
 
 
+def request_for(customer: Customer, period: Period) -> Request:
+    return Request(customer.pk, queries.claims_of([customer.pk])[customer.pk], period)
+
+
 def test_whatever_needs_a_detached_month_says_restore_first() -> None:
     customer, meter = factories.make_customer("acme"), factories.make_meter()
     send(1, 2)
     send(9, time="2023-10-05T00:00:00Z")
     ragged = Period(NOVEMBER.start + timedelta(minutes=30), NOVEMBER.end)
-    asked = queries.request_for(customer, NOVEMBER)
+    asked = request_for(customer, NOVEMBER)
     away()
     other = factories.make_meter("other", aggregation="max")
     refused = [
-        lambda: store.quantities(meter, [queries.request_for(customer, ragged)]),
+        lambda: store.quantities(meter, [request_for(customer, ragged)]),
         lambda: store.breakdown(meter, [asked], ["model"]),
         lambda: store.by_day(meter, asked, "Asia/Kathmandu"),
         lambda: store.quantities(other, [asked]),
         lambda: queries.quantities(customer_ids=[customer.pk], meters=[other], period=NOVEMBER),
         lambda: listing.events_of(meter, asked),
         lambda: listing.invalid(meter, None, NOVEMBER),
-        lambda: queries.usage_by_day(NOVEMBER.start, NOVEMBER.end),
-        lambda: queries.unmatched_subjects(NOVEMBER),
-        lambda: queries.unmatched_types(Period(OCTOBER.start, None)),
+        lambda: latest(claims=None, types=None, period=NOVEMBER, before=None, limit=5, now=NOW),
         lambda: require([OCTOBER, Period(NOVEMBER.end - timedelta(microseconds=1), None)]),
     ]
     for ask in refused:
         with pytest.raises(MonthDetached, match=r"restore first, with “manage.py months restore 2023-11”"):
             ask()
-    assert store.quantities(meter, [queries.request_for(customer, OCTOBER)])[customer.pk].value == 9
+    assert store.quantities(meter, [request_for(customer, OCTOBER)])[customer.pk].value == 9
     require([OCTOBER, Period(NOVEMBER.end, None)])
     services.restore(month=MONTH, now=NOW)
     assert store.quantities(other, [asked])[customer.pk].value == 2
@@ -181,7 +185,7 @@ def test_what_is_counted_already_needs_no_events() -> None:
     away()
     meter.refresh_from_db()
     send(3, data={"tokens": 7, "model": "small"})
-    asked = queries.request_for(customer, NOVEMBER)
+    asked = request_for(customer, NOVEMBER)
     assert store.quantities(meter, [asked])[customer.pk].value == 17
     assert [(values, quantity.value) for _, values, quantity in store.breakdown(meter, [asked], ["model"])] == [
         (("large",), 10), (("small",), 7),
@@ -207,7 +211,7 @@ def test_a_new_meter_waits_for_the_events_it_would_miss() -> None:
     build_missing()
     meter.refresh_from_db()
     assert meter.rollup_ready
-    assert store.quantities(meter, [queries.request_for(customer, NOVEMBER)])[customer.pk].value == 3
+    assert store.quantities(meter, [request_for(customer, NOVEMBER)])[customer.pk].value == 3
 
 
 def test_corrections_of_a_detached_month_say_restore_first() -> None:
@@ -233,7 +237,7 @@ def test_corrections_of_a_detached_month_say_restore_first() -> None:
     services.restore(month=MONTH, now=NOW)
     corrections.undo(correction=voided, **again)
     catch_up()
-    asked = queries.request_for(customer, NOVEMBER)
+    asked = request_for(customer, NOVEMBER)
     assert store.quantities(meter, [asked])[customer.pk].value == 6
 
 
@@ -245,7 +249,7 @@ def test_a_subject_under_correction_is_never_counted_without_its_detached_month(
     meter.refresh_from_db()
     criteria = Criteria(source="test", ids=("e9",))
     corrections.void(criteria=criteria, reason="twice", user=None, now=NOW)
-    asked = queries.request_for(customer, Period(OCTOBER.start, NOVEMBER.end))
+    asked = request_for(customer, Period(OCTOBER.start, NOVEMBER.end))
     with pytest.raises(MonthDetached):
         store.quantities(meter, [asked])
     catch_up()
