@@ -21,6 +21,8 @@ from billing.invoicing.states import InvoiceState
 from billing.metering.alerts.models import UsageAlert
 from billing.metering.explorer import activity
 from billing.metering.models import Meter
+from billing.metering.sources import queries as sources
+from billing.metering.sources.models import PullSource
 from billing.payments.queries import with_standing
 from config import clock
 from customers.backoffice import amount_text, change_url, list_url, quantity_text
@@ -43,6 +45,8 @@ def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         context["queues"] += _troubles()
     if may("billing.view_usagealert"):
         context["queues"] += _alerts()
+    if may("billing.view_pullsource"):
+        context["queues"] += _pull_sources()
     if may("billing.view_meter"):
         context["queues"] += _unmatched(now)
         context["charts"].insert(0, _events_by_day(now))
@@ -106,6 +110,15 @@ def _unmatched(now: datetime) -> list[dict[str, Any]]:
     rows = activity.unmatched_subjects(now.date() - timedelta(days=DAYS))
     lines = [f"from {len(rows)} subject{'' if len(rows) == 1 else 's'} in {DAYS} days"]
     return [_queue("Unmatched events", sum(row.events for row in rows), reverse("admin:billing_unmatched"), lines)]
+
+
+def _pull_sources() -> list[dict[str, Any]]:
+    """Places that usage is fetched from and that need a look; nothing while there is no such place."""
+    total, failing, silent = sources.troubles()
+    if not total:
+        return []
+    lines = [f"{failing} failing", f"{silent} silent"] if failing or silent else [f"{total} in all"]
+    return [_queue("Pull sources in trouble", failing + silent, list_url(PullSource), lines, "urgent")]
 
 
 def _issued(today: date) -> list[dict[str, Any]]:

@@ -160,6 +160,15 @@ USAGE_LOCK_TIMEOUT_SECONDS = env.int("USAGE_LOCK_TIMEOUT_SECONDS", default=5)
 # Requests of more than 100 events that a web process stores at once; each needs a connection.
 USAGE_WRITERS = env.int("USAGE_WRITERS", default=2)
 
+# Files of usage that are uploaded in the admin: bytes of one file, and days that files and errors files are kept.
+METERBOOK_UPLOAD_LIMIT_BYTES = env.int("METERBOOK_UPLOAD_LIMIT_BYTES", default=500_000_000)
+METERBOOK_UPLOAD_DAYS = env.int("METERBOOK_UPLOAD_DAYS", default=30)
+UPLOAD_ROOT = DATA_DIR / "uploads"
+# Pull sources: folders of this machine that may be read, kinds of addresses, seconds that one statement may take.
+METERBOOK_PULL_ROOTS = env.list("METERBOOK_PULL_ROOTS", default=[str(DATA_DIR / "incoming")])
+METERBOOK_PULL_SCHEMES = env.list("METERBOOK_PULL_SCHEMES", default=["file", "s3", "gs", "sftp"])
+METERBOOK_PULL_TIMEOUT_SECONDS = env.int("METERBOOK_PULL_TIMEOUT_SECONDS", default=300)
+
 if PRODUCTION:
     SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
     SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000)

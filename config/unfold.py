@@ -66,6 +66,7 @@ NAVIGATION: list[dict[str, Any]] = [
             entry("Meters", "speed", "billing_meter") | {"active": at_meters},
             page("Usage", "monitoring", "billing_usage", "billing.view_meter") | {"active": at_usage},
             page("Unmatched and invalid", "help_center", "billing_unmatched", "billing.view_meter"),
+            entry("Uploads", "upload_file", "billing_upload"),
         ],
     },
     {
@@ -92,6 +93,7 @@ NAVIGATION: list[dict[str, Any]] = [
             page("Ingest health", "monitor_heart", "billing_ingest_health", "billing.view_eventbatch"),
             entry("Usage alerts", "notifications", "billing_usagealert"),
             entry("Months of events", "inventory", "billing_eventmonth") | {"active": at_months},
+            entry("Pull sources", "cloud_download", "billing_pullsource"),
             entry("Conflicts", "call_split", "billing_eventconflict"),
             entry("Rejections", "block", "billing_eventreject"),
             entry("Queued tasks", "pending_actions", "django_q_ormq"),

@@ -128,6 +128,11 @@ def from_json(text: str, where: str) -> dict[str, Any]:
     return given
 
 
+def from_mapping(given: Mapping[str, Any], where: str) -> CsvMapping:
+    """The mapping of its JSON form; ImportMappingError when it is none."""
+    return CsvMapping(**from_json(json.dumps(given), where))
+
+
 def _data_from_json(given: Any, where: str) -> tuple[DataColumn, ...]:
     """Properties from `{"tokens": "Tokens"}` or `{"tokens": {"column": "Tokens", "kind": "number"}}`."""
     found = []

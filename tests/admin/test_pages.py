@@ -21,6 +21,8 @@ VIEWERS: dict[str, tuple[str, ...]] = {
     "customers.legalentity": ("RevOps", "Finance", "Auditor"),
     "billing.meter": ROLES,
     "billing.apikey": ("Finance", "Engineer", "Auditor"),
+    "billing.upload": ROLES,
+    "billing.pullsource": ROLES,
     "billing.billingrun": ("RevOps", "Finance", "Auditor"),
     "billing.invoice": ("RevOps", "Finance", "Auditor"),
     "billing.payment": ("Finance", "Auditor"),
@@ -34,6 +36,8 @@ ADDERS: dict[str, tuple[str, ...]] = {
     "customers.legalentity": ("Finance",),
     "billing.meter": ("RevOps", "Engineer"),
     "billing.apikey": ("Engineer",),
+    "billing.upload": ("RevOps", "Engineer"),
+    "billing.pullsource": ("RevOps", "Engineer"),
 }
 NEVER_ADDED = {"billing.planversion", "billing.billingrun", "billing.invoice", "billing.payment", *BOOKS,
                "django_q.ormq", "django_q.failure", "django_q.success"}  # fmt: skip
