@@ -62,5 +62,5 @@ def unseed(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("config", "0001_roles"), ("billing", "0008_sources"), ("django_q", "0018_task_success_index")]
+    dependencies = [("config", "0001_roles"), ("billing", "0009_pages"), ("django_q", "0018_task_success_index")]
     operations = [migrations.RunPython(seed, unseed)]

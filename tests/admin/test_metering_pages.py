@@ -109,8 +109,8 @@ def test_a_page_that_needs_a_detached_month_says_restore_first(sign_in: Any) -> 
     make_month()
     services.export(month="2023-11", now=NOW)
     services.detach(month="2023-11", now=NOW)
-    factories.make_meter()
-    answer = sign_in("admin").get(reverse("admin:billing_unmatched") + "?days=365")
+    asked = {"kind": "void", "subject": "acme", "start": "2023-11-01T00:00:00Z", "end": "2023-12-01T00:00:00Z"}
+    answer = sign_in("admin").post(reverse("admin:billing_correction_add"), asked | {"reason": "twice"})
     assert answer.status_code == 409
     assert "The events of 2023-11 lie in the archive" in answer.content.decode()
 

@@ -7,8 +7,7 @@ from django.core.management import CommandError, call_command
 
 from billing.metering import scale
 from billing.metering.models import Event, EventBatch, EventKey, Meter
-from billing.metering.queries import request_for
-from billing.metering.store import quantities
+from billing.metering.queries import quantities
 from billing.periods import Period
 from customers.models import Customer
 from tests.factories import make_customer, make_meter, send_events
@@ -24,8 +23,12 @@ def test_it_works() -> None:
     meter = make_meter("calls", aggregation=Meter.Aggregation.COUNT, value="", unit="call")
     first = Event.objects.order_by("ts")[0].ts
     counts = [
-        quantities(meter, [request_for(customer, Period(first, None))])[customer.pk].value
-        for customer in Customer.objects.order_by("external_id")
+        row.quantity.value
+        for row in quantities(
+            customer_ids=Customer.objects.order_by("external_id").values_list("id", flat=True),
+            meters=[meter],
+            period=Period(first, None),
+        )
     ]
     assert counts[0] == max(counts)
     assert sum(counts) == Event.objects.filter(type__name="inference").count()
