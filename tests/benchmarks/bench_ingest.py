@@ -41,14 +41,16 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=8, help="enough that each web worker gets its share")
     parser.add_argument("--preload", type=int, default=0, help="batches of 1,000 events that are stored before")
     parser.add_argument("--threads", type=int, default=32, help="of each of the two web processes")
+    parser.add_argument("--book", action="store_true", help="on a copy of the book of manage.py seed_scale")
     options = parser.parse_args()
-    with database():
+    with database(book=options.book):
         measure(options)
 
 
 @contextmanager
-def database() -> Iterator[None]:
-    """A migrated database of its own, for this process and those that it starts."""
+def database(*, book: bool = False) -> Iterator[None]:
+    """A migrated database of its own, for this process and those that it starts; with `book`, a copy of the book that
+    `manage.py seed_scale` made where the settings lead to."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     django.setup()
     from django.core.management import call_command
@@ -56,7 +58,8 @@ def database() -> Iterator[None]:
 
     name = f"bench_{uuid.uuid4().hex[:8]}"
     with connection.cursor() as cursor:
-        cursor.execute(f"CREATE DATABASE {name}")
+        source = f" TEMPLATE {connection.settings_dict['NAME']} STRATEGY FILE_COPY" if book else ""
+        cursor.execute(f"CREATE DATABASE {name}{source}")
     connection.close()
     connection.settings_dict["NAME"] = name
     os.environ["METERBOOK_DATABASE_NAME"] = name
@@ -152,9 +155,9 @@ def fields(run: str, batch: int, n: int) -> tuple[str, str, datetime, str]:
     moment = START + timedelta(seconds=number % 1_500_000, microseconds=number)
     return (
         identifier,
-        f"customer-{number * 7919 % 10_000}",
+        f"scale-{number * 7919 % 10_000:06d}",
         moment,
-        f'{{"tokens": {number % 5000}, "model": "large-2"}}',
+        f'{{"model": "m{number % 7}", "input_tokens": {number % 5000}, "output_tokens": {number % 977}}}',
     )
 
 
@@ -178,7 +181,7 @@ def rows(run: str, batch: int) -> tuple[bytes, bytes]:
     events, keys = [], []
     for n in range(BATCH):
         identifier, subject, moment, data = fields(run, batch, n)
-        subject_id = subject.removeprefix("customer-")
+        subject_id = int(subject.removeprefix("scale-"))
         events.append(f"1\t{n}\t1\t1\t{subject_id}\t{moment.isoformat()}\t{identifier}\t{data}\n")
         number = blake2b_int(identifier)
         keys.append(f"{uuid.UUID(int=number)}\t{number % 2**63}\t{moment.isoformat()}\t{subject_id}\t1\n")

@@ -17,6 +17,7 @@ from django.db import InterfaceError, OperationalError, connection
 
 from billing.metering import services, waiting
 from billing.metering.access import KnownKey
+from billing.metering.rollups import runner
 from billing.metering.services import Delivery, IngestReport
 from billing.metering.validate import Reading
 from config import clock
@@ -142,8 +143,11 @@ class Lanes:
 
     def store(self, reading: Reading, key: KnownKey) -> IngestReport:
         """Store a request's events: the report, once they are committed."""
-        lane = self.small if len(reading.events) + len(reading.problems) <= SMALL else self.large
-        return cast(IngestReport, lane.hand(Delivery(reading, key)))
+        if len(reading.events) + len(reading.problems) <= SMALL:
+            return cast(IngestReport, self.small.hand(Delivery(reading, key)))
+        report = cast(IngestReport, self.large.hand(Delivery(reading, key)))
+        runner.ease()
+        return report
 
     def ask(self, query: Callable[[], _Result], /) -> _Result:
         """What a query returns, run in the lane of small requests."""

@@ -60,19 +60,23 @@ def add(meter: Meter, rollup: int, source: Source, position: int) -> None:
     ctes = "".join(f", w{place} AS ({statement})" for place, statement in enumerate(before))
     hours = ", ".join(f"{c.merged} AS {c.name}" for c in columns(meter.aggregation))
     singles = ", ".join(f"{c.of_event} AS {c.name}" for c in columns(meter.aggregation))
-    labelled = f"SELECT ev.*, {NO_DIMENSIONS} AS dims FROM raw ev"
-    if meter.group_by:  # digests are dear: one for each combination, not for each event
-        labelled = "SELECT ev.*, l.dims FROM raw ev JOIN labels l ON l.values = ev.x0"
     sql = f"""
-        WITH raw AS MATERIALIZED ({read.sql}),
-        labels AS MATERIALIZED (SELECT x0 AS values, {_DIGEST} AS dims FROM raw WHERE x0 IS NOT NULL GROUP BY x0),
-        ev AS NOT MATERIALIZED ({labelled}),
-        one AS (SELECT ev.subject_id, {HOUR.format("ev.ts")} AS bucket, ev.dims, {singles} FROM ev),
-        hours AS MATERIALIZED (SELECT p.subject_id, p.bucket, p.dims, {hours} FROM one p GROUP BY 1, 2, 3),
+        WITH ev AS MATERIALIZED ({read.sql}),
+        labels AS MATERIALIZED (SELECT x0 AS values, {_DIGEST} AS dims FROM ev GROUP BY x0),
+        one AS (SELECT ev.subject_id, {HOUR.format("ev.ts")} AS bucket, ev.x0, {singles} FROM ev),
+        met AS (SELECT p.subject_id, p.bucket, p.x0, {hours} FROM one p GROUP BY 1, 2, 3),
+        hours AS MATERIALIZED ({_labelled("met", meter)}),
         own AS (SELECT {int(rollup)}::bigint AS rollup, {int(position)}::bigint AS position)
-        {_value_ctes() if unique else ""}{ctes}
+        {_value_ctes(meter) if unique else ""}{ctes}
         {last}"""
     _run(sql, read.values)
+
+
+def _labelled(rows: str, meter: Meter) -> str:
+    """Rows with the digest of their dimensions: digests are dear, so there is one for each combination."""
+    if not meter.group_by:
+        return f"SELECT r.*, {NO_DIMENSIONS} AS dims FROM {rows} r"
+    return f"SELECT r.*, l.dims FROM {rows} r JOIN labels l ON l.values = r.x0"
 
 
 _DIGEST: Final = "encode(substr(sha256(convert_to(to_jsonb(x0)::text, 'UTF8')), 1, 16), 'hex')::uuid"
@@ -98,14 +102,16 @@ def _counts(meter: Meter) -> list[str]:
     ]
 
 
-def _value_ctes() -> str:
+def _value_ctes(meter: Meter) -> str:
     """The last thing that happened to each value, by hour."""
     last = ", ".join(f"{_LAST.format(name)} AS {name}" for name in ("adds", "at", "at_batch", "at_n"))
     return f""", single AS (
-            SELECT ev.subject_id, {HOUR.format("ev.ts")} AS bucket, ev.dims, {VALUE_DIGEST} AS value, ev.adds,
+            SELECT ev.subject_id, {HOUR.format("ev.ts")} AS bucket, ev.x0, {VALUE_DIGEST} AS value, ev.adds,
                    ev.ts AS at, ev.batch AS at_batch, ev.n AS at_n
             FROM ev WHERE ev.valid),
-        vals AS MATERIALIZED (SELECT subject_id, bucket, dims, value, {last} FROM single GROUP BY 1, 2, 3, 4)"""
+        met_values AS (SELECT subject_id, bucket, x0, value, {last} FROM single GROUP BY 1, 2, 3, 4),
+        labelled AS ({_labelled("met_values", meter)}),
+        vals AS MATERIALIZED (SELECT subject_id, bucket, dims, value, adds, at, at_batch, at_n FROM labelled)"""
 
 
 def _values() -> list[str]:

@@ -12,18 +12,26 @@ from typing import Final
 from django.db import Error, connection
 
 from billing.metering.rollups import services
+from billing.metering.rollups.models import PendingBatch
 
-PAUSE: Final = 1
+PAUSE: Final = 0.25
 """Seconds between the beginnings of two steps."""
 
 LOOK: Final = 30
 """Seconds after which it looks by itself for what others brought in."""
+
+MANY: Final = 60
+"""Pending batches from which on senders of large ones are slowed down, so that rollups keep up on a small machine."""
+
+LONGEST: Final = 1
+"""Seconds that a sender is held at most."""
 
 _log = logging.getLogger(__name__)
 _awake = threading.Event()
 _thread: threading.Thread | None = None
 _starting = threading.Lock()
 _enabled = False
+_pending = 0
 
 
 def enable() -> None:
@@ -40,6 +48,12 @@ def wake() -> None:
         _awake.set()
 
 
+def ease() -> None:
+    """Hold whoever brings many events while much is pending, the longer the more that is."""
+    if _pending > MANY:
+        time.sleep(min(LONGEST, (_pending - MANY) / 100))
+
+
 def _start() -> None:
     """Start the thread, once a process: after a fork there is none yet."""
     global _thread
@@ -54,14 +68,21 @@ def _run() -> None:
     while True:
         began = time.monotonic()
         _awake.clear()
-        try:
-            taken = services.step()
-        except Error:
-            _log.warning("A rollup failed; it is tried again.", exc_info=True)
-            taken = 0
-        finally:
-            connection.close_if_unusable_or_obsolete()
-        if taken < services.BATCHES:
-            time.sleep(max(0, PAUSE - (time.monotonic() - began)))
-            if not taken:
-                _awake.wait(LOOK)
+        left = _step()
+        time.sleep(max(0, PAUSE - (time.monotonic() - began)))
+        if not left:
+            _awake.wait(LOOK)
+
+
+def _step() -> int:
+    """One step, here or in another process; how many batches are pending after it."""
+    global _pending
+    try:
+        services.step()
+        _pending = PendingBatch.objects.count()
+    except Error:
+        _log.warning("A rollup failed; it is tried again.", exc_info=True)
+        connection.close_if_unusable_or_obsolete()
+        _pending = 0
+        return 1  # something may be left
+    return _pending

@@ -163,9 +163,9 @@ def _rollup_lock(*, wait: bool = False) -> Iterator[bool]:
 
 
 def _allow_memory() -> None:
-    """Let this transaction sort and group in memory."""
+    """Let this transaction sort and group in memory, and not wait for the disk: what is lost with it is done again."""
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL work_mem = '64MB'")
+        cursor.execute("SET LOCAL work_mem = '64MB'; SET LOCAL synchronous_commit = off")
 
 
 def _take(limit: int) -> _Taken:
