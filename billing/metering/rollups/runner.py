@@ -14,8 +14,8 @@ from django.db import Error, connection
 from billing.metering.rollups import services
 from billing.metering.rollups.models import PendingBatch
 
-PAUSE: Final = 0.25
-"""Seconds between the beginnings of two steps."""
+PAUSE: Final = 250
+"""Milliseconds between the beginnings of two steps."""
 
 LOOK: Final = 30
 """Seconds after which it looks by itself for what others brought in."""
@@ -69,7 +69,7 @@ def _run() -> None:
         began = time.monotonic()
         _awake.clear()
         left = _step()
-        time.sleep(max(0, PAUSE - (time.monotonic() - began)))
+        time.sleep(max(0, PAUSE / 1000 - (time.monotonic() - began)))
         if not left:
             _awake.wait(LOOK)
 
