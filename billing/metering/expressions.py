@@ -84,6 +84,11 @@ class Call:
 Node = Literal | Property | Call
 
 
+def divides(node: Node) -> bool:
+    """Whether a value may be a ratio that no decimal writes out, such as a third."""
+    return isinstance(node, Call) and (node.function == "/" or any(map(divides, node.arguments)))
+
+
 def parse(text: str) -> Node:
     """Read an expression; ExpressionError with the position of whatever does not belong there."""
     if len(text) > MAX_LENGTH:

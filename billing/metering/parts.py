@@ -94,14 +94,19 @@ class Parts(NamedTuple):
         return cls(**{name: value for name, value in zip(names, row, strict=True) if name in cls._fields})
 
 
+SETTLED: Final = Rounding("half_up", 30)
+"""How a quantity of ratios is settled: the database has them to 60 places, so that 3 × ⅓ is 1 again."""
+
+
 def finish(
-    aggregation: str, parts: Parts, *, before: Parts, period: Period, full: Period, rounding: Rounding | None
-) -> Decimal:
+    aggregation: str, parts: Parts, *, before: Parts, period: Period, full: Period, rounding: Rounding | None,
+    ratios: bool = False,
+) -> Decimal:  # fmt: skip
     """The quantity that parts come to (R2.1), rounded once if the meter rounds (R2.5); 0 for none.
 
     `before` are the parts of what happened before the period, which only a `weighted_sum` tells apart: it is the level
-    with which the period begins. `full` is the aligned period, the divisor of a weighted sum. ValueError for a weighted
-    sum over an open period.
+    with which the period begins. `full` is the aligned period, the divisor of a weighted sum. `ratios` says that values
+    may be ratios that no decimal writes out. ValueError for a weighted sum over an open period.
     """
     match aggregation:
         case "count":
@@ -116,6 +121,8 @@ def finish(
             number = _area(parts, before, period) / _seconds(full.until - full.start)
         case _:
             number = Fraction(parts.value or 0)
+    if ratios:
+        number = Fraction(round_quantity(number, SETTLED))
     if rounding is None and number.denominator == 1:
         return Decimal(number.numerator)
     return round_quantity(number, rounding)

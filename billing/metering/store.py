@@ -17,11 +17,12 @@ from billing.metering.aggregations import Counted as Occurrence
 from billing.metering.aggregations import Window, aggregate
 from billing.metering.asking import BEGINNING, Quantity, Request
 from billing.metering.counting import Question, claimed, events
+from billing.metering.expressions import divides
 from billing.metering.measuring import round_quantity
 from billing.metering.meters.counting import dimension
 from billing.metering.models import Meter
 from billing.metering.months import queries as months
-from billing.metering.parts import Parts, columns, finish
+from billing.metering.parts import SETTLED, Parts, columns, finish
 from billing.metering.segments import Segments
 from billing.metering.windows import split
 from billing.periods import Period, local_date
@@ -74,6 +75,7 @@ class _Asked:
     ) -> None:  # fmt: skip
         self.meter, self.type_id, self.requests, self.names = meter, type_id, requests, dimensions
         self.definition = meter.definition()
+        self.ratios = self.definition.value is not None and divides(self.definition.value)
         self.dimensions = [dimension(path) for path in dimensions]
         self.segments = Segments()
         for place, request in enumerate(requests):
@@ -119,6 +121,7 @@ class _Asked:
         value = finish(
             self.meter.aggregation, within, before=before, period=request.period,
             full=request.full or request.period, rounding=self.definition.rounding,
+            ratios=self.ratios,
         )  # fmt: skip
         return Quantity(value, within.n + before.n, within.invalid + before.invalid)
 
@@ -146,4 +149,6 @@ class _Asked:
             for place, (_, _, ts, _, _, value, adds, *_) in enumerate(counting)
         ]  # fmt: skip
         number = aggregate(self.definition, read, window)
+        if self.ratios:
+            number = Fraction(round_quantity(number, SETTLED))
         return Quantity(round_quantity(number, self.definition.rounding), len(counting), len(rows) - len(counting))

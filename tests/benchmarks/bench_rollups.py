@@ -5,8 +5,8 @@
 
 It works on a copy of the book that `manage.py seed_scale` made there, with its meters; `--distinct` adds one that
 counts distinct values. Batches of 1,000 events of the minute in which they were made, one in twenty up to 40 hours
-late, are made before the clock starts and sent over as many connections as the web processes answer. Every second the age of
-the oldest batch that is pending is taken, and the largest customer's month is asked for.
+late, are made before the clock starts and sent over as many connections as the web processes answer. Every second
+the age of the oldest batch that is pending is taken, and the largest customer's month is asked for.
 """
 
 import argparse

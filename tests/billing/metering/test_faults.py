@@ -99,13 +99,13 @@ def workers_of(server: subprocess.Popen[bytes]) -> list[int]:
 @pytest.mark.deep
 def test_workers_killed_in_the_middle_of_batches_lose_and_double_nothing(server: Any, secret: str) -> None:
     process, port = server
-    batches = [[call(n) for n in range(start, start + 400)] for start in range(0, 16_000, 400)]
-    batches += [[call(n)] for n in range(16_000, 16_200)]
+    batches = [[call(n) for n in range(start, start + 400)] for start in range(0, 40_000, 400)]
+    batches += [[call(n)] for n in range(40_000, 40_200)]
     done = threading.Event()
 
     def kill() -> int:
         killed = 0
-        while not done.wait(0.4) and killed < 6:
+        while not done.wait(0.15) and killed < 6:
             for worker in workers_of(process)[:1]:
                 os.kill(worker, signal.SIGKILL)
                 killed += 1
@@ -119,7 +119,7 @@ def test_workers_killed_in_the_middle_of_batches_lose_and_double_nothing(server:
     assert not any(report["conflicts"] or report["rejected"] for report in reports)
     again = [persistently(port, secret, events) for events in batches]
     assert sum(report["accepted"] for report in again) == 0
-    assert sorted(map(int, Event.objects.values_list("id", flat=True))) == list(range(16_200))
+    assert sorted(map(int, Event.objects.values_list("id", flat=True))) == list(range(40_200))
     assert EventKey.objects.count() == 16_200
 
 
