@@ -10,11 +10,18 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
+from django.db.models import Max, Min
 
 from billing.invoicing.models import Invoice
 from billing.invoicing.services import run_billing
 from billing.metering import names, partitions
+from billing.metering.models import Event, Meter
+from billing.metering.queries import UsageRow, quantities
+from billing.metering.rollups import services as rollups
+from billing.metering.rollups.models import Activity, PendingBatch
+from billing.periods import Period
 from config.embedded.programs import path_of
+from customers.models import Customer
 from revenue.ledger.services import preview_recognition
 from revenue.ledger.ties import ties
 from tests.config.test_demo import own_database
@@ -37,6 +44,26 @@ def upgraded(request: pytest.FixtureRequest, django_db_blocker: Any) -> Iterator
         partitions.forget()
         call_command("migrate", verbosity=0)
         yield request.param.name
+
+
+def usage() -> list[UsageRow]:
+    """What every customer used of every meter, by month."""
+    times = Event.objects.aggregate(first=Min("ts"), last=Max("ts"))
+    return quantities(
+        customer_ids=Customer.objects.values_list("id", flat=True), meters=list(Meter.objects.order_by("id")),
+        period=Period(times["first"], times["last"]), window="month",
+    )  # fmt: skip
+
+
+@pytest.mark.deep
+def test_old_usage_counts_before_and_after_it_is_rolled_up(upgraded: str) -> None:
+    before = usage()
+    assert sum(row.quantity.events for row in before) > 500
+    rollups.catch_up()
+    assert not PendingBatch.objects.exists()
+    assert set(Meter.objects.values_list("rollup_ready", flat=True)) == {True}
+    assert usage() == before
+    assert sum(Activity.objects.values_list("n", flat=True)) == Event.objects.count()
 
 
 @pytest.mark.deep
