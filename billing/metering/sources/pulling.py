@@ -10,6 +10,8 @@ from uuid import UUID
 
 from django.db import InterfaceError, OperationalError
 
+from billing.metering.alerts.models import UsageAlert
+from billing.metering.alerts.services import close_alerts
 from billing.metering.csv_import import Importing, Outcome, Row, import_rows
 from billing.metering.csv_mapping import CsvMapping, from_mapping
 from billing.metering.errors import MeteringError
@@ -47,6 +49,8 @@ class _Work:
         now, changes = self.clock(), {}
         if outcome.report.accepted and not self.run.dry_run:
             changes = {"last_new_at": now, "silent_since": None}
+            if self.source.silent_since:
+                close_alerts(kind=UsageAlert.Kind.SOURCE_SILENT, source=self.source.name, now=now)
         leases.renew(PullSource, self.source.pk, self.lease, now, **changes)
         PullRun.objects.filter(pk=self.run.pk).update(**Counts.plus(outcome.report), errors_bytes=position)
 

@@ -12,7 +12,10 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Coalesce
+from django_q.tasks import async_task
 
+from billing.metering.alerts import services as alerts
+from billing.metering.alerts.models import UsageAlert
 from billing.metering.corrections.services import make_backfill
 from billing.metering.sources import queries
 from billing.metering.sources.errors import NotNow, SourceError
@@ -141,6 +144,7 @@ def pause_source(*, source: PullSource, paused: bool, now: datetime) -> None:
     changes: dict[str, Any] = {"paused": paused}
     if not paused:  # silence is counted from now on
         changes |= {"next_due_at": queries.next_run(source, now), "silent_since": None, "last_new_at": now}
+        alerts.close_alerts(kind=UsageAlert.Kind.SOURCE_SILENT, source=source.name, now=now)
     PullSource.objects.filter(pk=source.pk).update(**changes)
     source.refresh_from_db()
 
@@ -163,7 +167,7 @@ def queue_due_sources(*, queue: Queue, now: datetime) -> int:
 
 
 def _mark_silent(now: datetime) -> None:
-    """Mark sources that have had no new row for longer than they may."""
+    """Mark sources that have had no new row for longer than they may, and open an alert for each."""
     watched = PullSource.objects.filter(paused=False, silent_after_hours__isnull=False, silent_since=None)
     silent = [
         source
@@ -173,6 +177,12 @@ def _mark_silent(now: datetime) -> None:
     for source in silent:
         source.silent_since = source.since
     PullSource.objects.bulk_update(silent, ["silent_since"])
+    opened = [
+        alerts.open_alert(kind=UsageAlert.Kind.SOURCE_SILENT, source=source.name, since=source.since, now=now)
+        for source in silent
+    ]
+    if ids := [alert.pk for alert in opened if alert]:
+        transaction.on_commit(lambda: async_task("billing.metering.alerts.tasks.tell", ids))
 
 
 def map_source(*, source: PullSource, mapping: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ import fsspec
 import pytest
 
 from billing.metering import csv_import
+from billing.metering.alerts.models import UsageAlert
 from billing.metering.models import Event, EventSource
 from billing.metering.sources import leases, queries, services
 from billing.metering.sources.models import PullFile, PullSource
@@ -256,12 +257,14 @@ def test_a_source_without_new_rows_falls_silent_and_recovers(folder: Path) -> No
     services.queue_due_sources(queue=nowhere, now=late)
     source.refresh_from_db()
     assert source.silent_since == NOW
+    assert UsageAlert.objects.get(closed_at=None).source == source.name
     assert queries.troubles() == (1, 0, 1)
     pull(source, now=late)
     assert queries.state_of(queries.with_running(PullSource.objects.all()).get()) == "Silent"
     write(folder, "a.csv", LINES, later=60)
     pull(source, now=late)
     assert (source.silent_since, queries.troubles()) == (None, (1, 0, 0))
+    assert not UsageAlert.objects.filter(closed_at=None).exists()
 
 
 def test_a_source_that_fails_again_and_again_is_called_failing(folder: Path) -> None:
