@@ -14,7 +14,7 @@ from django.db import Error, connection
 from billing.metering.rollups import services
 from billing.metering.rollups.models import PendingBatch
 
-PAUSE: Final = 250
+PAUSE: Final = 700
 """Milliseconds between the beginnings of two steps."""
 
 LOOK: Final = 30
