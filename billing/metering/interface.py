@@ -6,7 +6,7 @@ so do corrections, months in the archive and the inbox, which are no part of it.
 """
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Final, Protocol
 
 from billing.metering import postgres
@@ -32,10 +32,6 @@ class EventStore(Protocol):
         self, meter: Meter, requests: Sequence[Request], dimensions: Sequence[str]
     ) -> list[tuple[int, tuple[str | None, ...], Quantity]]:
         """The quantities by values of dimensions."""
-        ...
-
-    def by_day(self, meter: Meter, request: Request, timezone: str) -> list[tuple[date, Quantity]]:
-        """The quantity of each local day that has events."""
         ...
 
     def events_of(self, meter: Meter, request: Request, *, limit: int = 100) -> list[StoredEvent]:

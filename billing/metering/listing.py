@@ -1,8 +1,7 @@
 """Events one by one, as a meter sees them: the latest, and those that it cannot read."""
 
 import json
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -11,7 +10,6 @@ from billing.metering.counting import NOT_VOIDED
 from billing.metering.meters.counting import Counted, counted, reason
 from billing.metering.models import Meter
 from billing.metering.months import queries as months
-from billing.periods import Period
 
 
 def events_of(meter: Meter, request: Request, *, limit: int = 100) -> list[StoredEvent]:
@@ -30,19 +28,6 @@ def events_of(meter: Meter, request: Request, *, limit: int = 100) -> list[Store
     ]
 
 
-def invalid(meter: Meter, request: Request | None, period: Period) -> list[tuple[str, int, datetime, datetime]]:
-    """Events that the meter cannot read, by reason: how many, the first and the last; most first.
-
-    Of the request's claims, or of every subject in `period` when there is none.
-    """
-    count, problem = counted(meter), reason(meter)
-    statement = f"""
-        SELECT {problem.sql}, count(*), min(e.ts), max(e.ts)
-        FROM {{events}} WHERE NOT ({count.valid}) GROUP BY 1 ORDER BY 2 DESC, 1
-    """
-    return _query(statement, problem.values, count, meter, _pieces([request]) if request else period)
-
-
 LONG: Final = 4000
 """Digits of a whole number up to which Python reads it; no meter counts any longer than 40."""
 
@@ -53,32 +38,21 @@ _CLAIMED: Final = """
     JOIN metering_subject s ON s.name = r.subject
     JOIN metering_event e ON e.subject_id = s.id AND e.ts >= r.lo AND e.ts < r.hi AND e.ts >= %s AND e.ts < %s
 """
-_ANYBODYS: Final = """
-    metering_event e JOIN metering_subject s ON s.id = e.subject_id AND e.ts >= %s AND e.ts < %s
-"""
 _Pieces = tuple[list[int], list[str], list[str], list[str]]
 
 
 def _query(
-    statement: str, values: tuple[Any, ...], count: Counted, meter: Meter, where: _Pieces | Period
+    statement: str, values: tuple[Any, ...], count: Counted, meter: Meter, where: _Pieces
 ) -> list[tuple[Any, ...]]:
     """Run a statement over the meter's events `e`, their values `c.value` and, where claimed, the requests `r`."""
-    bounds: list[Any]
-    periods: Iterable[months.Bounds]
-    if isinstance(where, Period):
-        table, bounds = _ANYBODYS, [*months.bounds(where)]
-        periods = [months.bounds(where)]
-    elif where[0]:
-        table, bounds = _CLAIMED, [*where, min(where[2]), max(where[3])]
-        periods = zip(where[2], where[3], strict=True)
-    else:
+    if not where[0]:
         return []
-    events = f"""{table} AND e.type_id = (SELECT id FROM metering_type WHERE name = %s) {count.filters.sql}
+    events = f"""{_CLAIMED} AND e.type_id = (SELECT id FROM metering_type WHERE name = %s) {count.filters.sql}
                  AND {NOT_VOIDED}
                  CROSS JOIN LATERAL (SELECT {count.value.sql} AS value, {count.adds.sql} AS adds OFFSET 0) c"""
     read = [*count.filters.values, *count.value.values, *count.adds.values]
-    given = [*values, *bounds, meter.event_type, *read]
-    return months.read(statement.replace("{events}", events), given, periods)
+    given = [*values, *where, min(where[2]), max(where[3]), meter.event_type, *read]
+    return months.read(statement.replace("{events}", events), given, zip(where[2], where[3], strict=True))
 
 
 def _pieces(requests: Sequence[Request]) -> _Pieces:

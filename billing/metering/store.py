@@ -8,7 +8,6 @@ and hours that are counted already need none.
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import date
 from fractions import Fraction
 from typing import Any
 
@@ -24,8 +23,7 @@ from billing.metering.models import Meter
 from billing.metering.months import queries as months
 from billing.metering.parts import SETTLED, Parts, columns, finish
 from billing.metering.segments import Segments
-from billing.metering.windows import split
-from billing.periods import Period, local_date
+from billing.periods import Period
 
 
 def quantities(meter: Meter, requests: Sequence[Request]) -> dict[int, Quantity]:
@@ -56,13 +54,6 @@ def breakdown(
     asked = _Asked(meter, type_id, requests, subjects, dimensions)
     rows = asked.prorated() if meter.prorate else asked.merged()
     return sorted(rows, key=lambda each: (each[0], [(value is not None, value or "") for value in each[1]]))
-
-
-def by_day(meter: Meter, request: Request, timezone: str) -> list[tuple[date, Quantity]]:
-    """The quantity of each local day that has events, in order; only `count` and `sum` add up to the whole (R2.3)."""
-    days = split(request.period, "day", timezone)
-    asked = [Request(place, request.claims, day, timezone=timezone) for place, day in enumerate(days)]
-    return [(local_date(days[key].start, timezone), quantity) for key, _, quantity in breakdown(meter, asked, [])]
 
 
 class _Asked:

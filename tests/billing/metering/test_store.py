@@ -1,6 +1,6 @@
 """A meter's quantities: every aggregation, filter and kind of value, over dated claims of several subjects."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import count
 from typing import Any
@@ -201,14 +201,6 @@ def test_a_breakdown_names_each_combination_and_those_without() -> None:
         (1, (None, "1"), Quantity(Decimal(4), 1, 1)),
         (1, ("x", None), Quantity(Decimal(1), 1, 0)),
         (1, ("x", "1"), Quantity(Decimal(2), 1, 0)),
-    ]
-
-
-def test_days_are_local() -> None:
-    record(*calls({"n": 1}, time=at(5, hour=22, minute=30)), *calls({"n": 2}, time=at(5, hour=23, minute=30)))
-    assert store.by_day(meter(), march(), "Europe/Berlin") == [
-        (date(2026, 3, 5), Quantity(Decimal(1), 1, 0)),
-        (date(2026, 3, 6), Quantity(Decimal(2), 1, 0)),
     ]
 
 

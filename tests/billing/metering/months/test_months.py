@@ -162,11 +162,9 @@ def test_whatever_needs_a_detached_month_says_restore_first() -> None:
     refused = [
         lambda: store.quantities(meter, [request_for(customer, ragged)]),
         lambda: store.breakdown(meter, [asked], ["model"]),
-        lambda: store.by_day(meter, asked, "Asia/Kathmandu"),
         lambda: store.quantities(other, [asked]),
         lambda: queries.quantities(customer_ids=[customer.pk], meters=[other], period=NOVEMBER),
         lambda: listing.events_of(meter, asked),
-        lambda: listing.invalid(meter, None, NOVEMBER),
         lambda: latest(claims=None, types=None, period=NOVEMBER, before=None, limit=5, now=NOW),
         lambda: require([OCTOBER, Period(NOVEMBER.end - timedelta(microseconds=1), None)]),
     ]
