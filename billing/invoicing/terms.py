@@ -8,30 +8,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from billing.catalog.terms.values import ChargeTerms, SpendTerms
 from billing.cycles import BillingCalendar
 from billing.periods import Period
-from billing.pricing import Price
+
+__all__ = ["NOT_ADDITIVE", "ChargeTerms", "ContractTerms", "Interval", "StreamKey"]
 
 StreamKey = tuple[int, int]
 """(subscription, charge code): what slots and coverage hang on."""
 
 NOT_ADDITIVE = frozenset({"max", "unique_count"})
 """Aggregations whose parts must never be added (R2.3)."""
-
-
-@dataclass(frozen=True, slots=True)
-class ChargeTerms:
-    """A charge of a published version with its price in the contract's currency; `meter_id` for usage alone."""
-
-    charge_id: int
-    code_id: int
-    name: str
-    position: int
-    in_advance: bool
-    price: Price
-    meter_id: int | None = None
-    unit: str = "unit"
-    additive: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +43,7 @@ class ContractTerms:
     calendar: BillingCalendar
     term: Period
     intervals: tuple[Interval, ...]
+    spend: tuple[SpendTerms, ...] = ()
 
     def due(self, cycle: Period) -> datetime:
         """When what is paid in arrears for a cycle falls due: its end, or the contract's within it (R4.2)."""

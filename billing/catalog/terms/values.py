@@ -1,0 +1,71 @@
+"""Terms in force as plain values: charges with their prices, spending terms, and where each comes from.
+
+Pure: no Django, no clock.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from billing.periods import Period
+from billing.pricing import Price
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a term in force comes from, as its page says it: a plan version, a customer's own term, a ramp step.
+
+    `term_id` is the customer's own term, None for what the plan version says.
+    """
+
+    kind: Literal["version", "term", "ramp", "conversion"]
+    label: str
+    term_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeTerms:
+    """A charge in force with its price in the contract's currency; `meter_id` for usage alone.
+
+    `cadence` (ISO 8601) and `proration` are the contract's where empty, `quantity` is the interval's where None.
+    `narrowed_by` is canonical JSON of filters (as a meter's) that hold besides the meter's own; with `window` each
+    hour or day is priced alone, and their amounts are added (R3).
+    """
+
+    charge_id: int
+    code_id: int
+    name: str
+    position: int
+    in_advance: bool
+    price: Price
+    meter_id: int | None = None
+    unit: str = "unit"
+    additive: bool = True
+    code: str = ""
+    cadence: str = ""
+    proration: str = ""
+    quantity: Decimal | None = None
+    narrowed_by: str = ""
+    window: Literal["", "hour", "day"] = ""
+    group: str = ""
+    tax_code: str = ""
+    sources: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SpendTerms:
+    """A minimum, a maximum or a commitment on what a subscription bills, a cycle or over the whole `period`.
+
+    `codes` are the charges that count; () means all recurring and usage charges. `amount` is in the contract's
+    currency; spending beyond a commitment is multiplied by `overage_factor`.
+    """
+
+    subscription_id: int
+    kind: Literal["minimum", "maximum", "commitment"]
+    name: str
+    amount: Decimal
+    per: Literal["cycle", "term"]
+    period: Period
+    codes: tuple[str, ...] = ()
+    overage_factor: Decimal = Decimal(1)
+    source: Source | None = None

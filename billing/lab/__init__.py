@@ -1,0 +1,1 @@
+"""The price lab: what other terms would have billed for real usage."""

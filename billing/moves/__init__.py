@@ -1,0 +1,1 @@
+"""Moving subscribers to another plan version: who, when, with which effect."""
