@@ -1,20 +1,25 @@
 """Plans out of and into the database as files (docs/formats.md, “A plan”)."""
 
 import json
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import transaction
 
 from billing.catalog.errors import NothingToImport, PlanFileError, Problem
 from billing.catalog.models import Charge, ChargeCode, ChargePrice, Plan, PlanVersion, Product
+from billing.catalog.plan_diff import Change, differences
 from billing.catalog.plan_values import ChargeFile, PlanFile, read_plan, to_json
 from billing.catalog.services import new_version
 from billing.catalog.units.models import CustomUnit
 from billing.metering.models import Meter
 from billing.pricing import parse_price, price_to_json
 
-__all__ = ["file_of", "import_plan", "latest_of", "plan_to_json", "read_file", "read_plan", "unsaved_version"]
+__all__ = [
+    "Preview", "file_of", "import_plan", "latest_of", "plan_to_json", "preview_import", "read_file", "read_plan",
+    "same", "unit_names", "unsaved_version",
+]  # fmt: skip
 
 _SAME = (
     "name", "kind", "pay", "unit", "cadence", "proration", "window", "invoice_group", "tax_code", "revenue_treatment",
@@ -114,6 +119,37 @@ def _unsaved(
         ChargePrice(charge=charge, currency=price.currency, price=price_to_json(price)) for price in row.prices
     ]
     return charge
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What an import would do: onto which version, and what changes."""
+
+    headline: str
+    changes: list[Change]
+
+
+def preview_import(plan: PlanFile) -> Preview:
+    """What importing the file would change, before it does; errors as `import_plan` raises them."""
+    latest = latest_of(plan.plan)
+    wanted = unsaved_version(plan)
+    if latest is None:
+        headline = f"A new plan, {wanted.plan} ({wanted.plan.code}), with {len(plan.charges)} charges:"
+        return Preview(headline, differences(None, plan, unit_names([wanted])))
+    known = file_of(latest)
+    if same(known, plan):
+        raise NothingToImport(latest)
+    return Preview(f"{wanted}, compared with {latest}:", differences(known, plan, unit_names([latest, wanted])))
+
+
+def unit_names(versions: Iterable[PlanVersion]) -> dict[str, str]:
+    """What the meters of versions count, in the singular, by the meters' codes; at most one query a version."""
+    charges = [
+        charge
+        for version in versions
+        for charge in getattr(version, "all_charges", None) or version.charges.select_related("meter")
+    ]
+    return {charge.meter.code: charge.meter.unit for charge in charges if charge.meter}
 
 
 def import_plan(plan: PlanFile, *, note: str = "") -> PlanVersion:
