@@ -21,6 +21,14 @@ FROZEN_WITH_VERSION = """
     RETURN NEW;
 """
 
+FROZEN_WITH_TERM = """
+    IF EXISTS (SELECT 1 FROM billing_subscriptionterm t WHERE t.charge_id = {id}) THEN
+        RAISE EXCEPTION 'this charge was agreed with a customer: add another one' USING ERRCODE = 'check_violation';
+    END IF;
+    IF TG_OP = 'DELETE' THEN RETURN OLD; END IF;
+    RETURN NEW;
+"""
+
 
 class Product(models.Model):
     """What is sold."""
@@ -112,7 +120,7 @@ class PlanVersion(models.Model):
 
 
 class Charge(models.Model):
-    """One priced item of a plan version: a recurring fee, or usage of a meter."""
+    """One priced item of a plan version, or of one customer's subscription: a recurring fee, or usage of a meter."""
 
     class Kind(models.TextChoices):
         RECURRING = "recurring", "Recurring fee"
@@ -122,7 +130,11 @@ class Charge(models.Model):
         IN_ADVANCE = "in_advance", "In advance"
         IN_ARREARS = "in_arrears", "In arrears"
 
-    version = models.ForeignKey(PlanVersion, models.CASCADE, related_name="charges")
+    version = models.ForeignKey(PlanVersion, models.CASCADE, null=True, blank=True, related_name="charges")
+    subscription = models.ForeignKey(
+        "Subscription", models.PROTECT, null=True, blank=True, editable=False, related_name="charges",
+        help_text="Whose own charge it is; empty for a charge of a plan.",
+    )  # fmt: skip
     code = models.ForeignKey(ChargeCode, models.PROTECT, related_name="charges")
     name = models.CharField(max_length=100, help_text="As printed on the invoice.")
     kind = models.CharField(max_length=10, choices=Kind)
@@ -142,6 +154,11 @@ class Charge(models.Model):
                 violation_error_message="This version has a charge of that code.",
             ),
             models.CheckConstraint(
+                name="charge_of_plan_or_customer",
+                condition=Q(version__isnull=False) ^ Q(subscription__isnull=False),
+                violation_error_message="A charge belongs to a plan version or to one subscription.",
+            ),
+            models.CheckConstraint(
                 name="charge_meter_of_usage",
                 condition=Q(kind="usage", meter__isnull=False, pay="in_arrears")
                 | Q(kind="recurring", meter__isnull=True),
@@ -154,6 +171,13 @@ class Charge(models.Model):
                 when=pgtrigger.Before,
                 operation=pgtrigger.Insert | pgtrigger.Update | pgtrigger.Delete,
                 func=FROZEN_WITH_VERSION.format(ids="NEW.version_id, OLD.version_id"),
+            ),
+            # What a customer's term adds stands as it was agreed: another charge takes its place.
+            pgtrigger.Trigger(
+                name="charge_own_frozen",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update | pgtrigger.Delete,
+                func=FROZEN_WITH_TERM.format(id="OLD.id"),
             ),
         ]
 
@@ -186,6 +210,12 @@ class ChargePrice(models.Model):
                     ids="(SELECT version_id FROM billing_charge WHERE id = NEW.charge_id),"
                     " (SELECT version_id FROM billing_charge WHERE id = OLD.charge_id)"
                 ),
+            ),
+            pgtrigger.Trigger(
+                name="price_own_frozen",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert | pgtrigger.Update | pgtrigger.Delete,
+                func=FROZEN_WITH_TERM.format(id="coalesce(NEW.charge_id, OLD.charge_id)"),
             ),
         ]
 
