@@ -4,13 +4,13 @@ Amounts are in the contract's currency; quantities and bounds of tiers are in th
 Pure: no Django, no clock.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Literal, cast
 
 from billing.metering.errors import DefinitionError
+from billing.metering.exact_json import dumps
 from billing.metering.filters import read_filters
 from billing.pricing import Price, PriceError, parse_price
 from billing.pricing.fields import Fields
@@ -175,7 +175,7 @@ def _narrowing(fields: Fields) -> TermValue:
         raise PriceError(error.code, error.message, error.path) from None
     if not found:
         raise PriceError("incomplete", 'Name what counts, such as {"region": "eu"}.', path)
-    return Narrow(json.dumps(filters, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
+    return Narrow(dumps(dict(sorted(filters.items()))))
 
 
 def _allowance(fields: Fields) -> TermValue:

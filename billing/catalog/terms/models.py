@@ -10,6 +10,7 @@ from django.db.models.functions import Coalesce
 
 from billing.catalog.models import Charge, ChargeCode, Subscription
 from billing.catalog.terms.states import FOR_ALL, SPEND, TOGETHER, TermKind
+from billing.catalog.triggers import METER_CLASH
 from billing.metering.exact_json import ExactDecoder, ExactEncoder
 from billing.metering.models import Meter
 from customers.models import int_range
@@ -102,6 +103,17 @@ class SubscriptionTerm(models.Model):
                 ),
             ),
             pgtrigger.Protect(name="term_kept", operation=pgtrigger.Delete),
+            # At the end of a change, when what it supersedes and what takes its place both stand.
+            pgtrigger.Trigger(
+                name="term_meters",
+                level=pgtrigger.Row,
+                when=pgtrigger.After,
+                timing=pgtrigger.Deferred,
+                operation=pgtrigger.Insert | pgtrigger.Update,
+                condition=pgtrigger.Condition("NEW.kind IN ('add', 'meter', 'remove')"),
+                declare=[("buyer", "bigint"), ("clash", "text")],
+                func=METER_CLASH,
+            ),
         ]
 
     def __str__(self) -> str:
