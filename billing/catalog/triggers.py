@@ -32,42 +32,8 @@ NOT_OF_RETIRED = """
     RETURN NEW;
 """
 
-# Which meters each subscription of a customer counts, and when. Any two versions of a meter count the same usage; what a
-# customer's terms remove or move elsewhere is not counted, what they add or move here is.
-METERS_COUNTED = """
-CREATE FUNCTION billing_meters_counted(buyer bigint)
-    RETURNS TABLE (subscription_id bigint, meter varchar, during tstzmultirange) LANGUAGE sql STABLE AS $$
-    WITH bound AS (
-        SELECT i.subscription_id, i.version_id, tstzrange(i.start, i."end") AS during
-            FROM billing_subscriptioninterval i
-            JOIN billing_subscription s ON s.id = i.subscription_id
-            JOIN customers_contract k ON k.id = s.contract_id
-            WHERE k.customer_id = buyer AND i.superseded_at IS NULL
-    ), life AS (
-        SELECT b.subscription_id, range_agg(b.during) AS during FROM bound b GROUP BY 1
-    ), own AS (
-        SELECT t.subscription_id, t.kind, t.code_id, t.charge_id, t.meter_id,
-               tstzmultirange(tstzrange(t.start, t."end")) * l.during AS during
-            FROM billing_subscriptionterm t JOIN life l USING (subscription_id)
-            WHERE t.superseded_at IS NULL AND t.kind IN ('add', 'meter', 'remove')
-    ), charges AS (
-        SELECT b.subscription_id, c.code_id, c.meter_id, tstzmultirange(b.during) - coalesce(
-                   (SELECT range_agg(each) FROM own o, unnest(o.during) each WHERE o.kind = 'remove'
-                        AND o.subscription_id = b.subscription_id AND o.code_id = c.code_id), '{}') AS during
-            FROM bound b JOIN billing_charge c ON c.version_id = b.version_id WHERE c.meter_id IS NOT NULL
-        UNION ALL
-        SELECT o.subscription_id, c.code_id, c.meter_id, o.during
-            FROM own o JOIN billing_charge c ON c.id = o.charge_id WHERE c.meter_id IS NOT NULL
-    )
-    SELECT c.subscription_id, m.code, c.during - coalesce(
-               (SELECT range_agg(each) FROM own o, unnest(o.during) each WHERE o.kind = 'meter'
-                    AND o.subscription_id = c.subscription_id AND o.code_id = c.code_id), '{}')
-        FROM charges c JOIN billing_meter m ON m.id = c.meter_id
-    UNION ALL
-    SELECT o.subscription_id, m.code, o.during FROM own o JOIN billing_meter m ON m.id = o.meter_id
-$$
-"""
-
+# `billing_meters_counted` (migration 0012) tells which meters each subscription of a customer counts, and when: those of
+# its plan versions and of what its own terms add, without what they remove or move to another meter.
 METER_CLASH = """
     SELECT k.customer_id INTO buyer FROM billing_subscription s
         JOIN customers_contract k ON k.id = s.contract_id WHERE s.id = NEW.subscription_id;

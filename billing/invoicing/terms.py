@@ -12,14 +12,10 @@ from billing.catalog.terms.values import ChargeTerms, Interval, SpendTerms
 from billing.cycles import BillingCalendar
 from billing.periods import Period
 
-__all__ = ["NOT_ADDITIVE", "ChargeTerms", "ContractTerms", "Interval", "SpendTerms", "StreamKey"]
+__all__ = ["ChargeTerms", "ContractTerms", "Interval", "SpendTerms", "StreamKey"]
 
 StreamKey = tuple[int, int]
 """(subscription, charge code): what slots and coverage hang on."""
-
-NOT_ADDITIVE = frozenset({"max", "unique_count"})
-"""Aggregations whose parts must never be added (R2.3)."""
-
 
 @dataclass(frozen=True, slots=True)
 class ContractTerms:

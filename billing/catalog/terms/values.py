@@ -10,6 +10,9 @@ from typing import Literal
 from billing.periods import Period
 from billing.pricing import Price
 
+NOT_ADDITIVE = frozenset({"max", "min", "unique_count", "latest", "average"})
+"""Aggregations whose parts must never be added (R2.3)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
