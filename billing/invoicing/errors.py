@@ -9,6 +9,10 @@ class BadTerms(InvoicingError):
     """What a contract binds cannot be read: a price is missing, or a customer's own term does not fit."""
 
 
+class CannotRate(InvoicingError):
+    """A price cannot rate what it is given; the message is the price's own."""
+
+
 class NegativeTotal(InvoicingError):
     """The delta of a contract is negative: it waits for charges that outweigh it."""
 
