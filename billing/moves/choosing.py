@@ -76,9 +76,7 @@ def subscribers(product_id: int, now: datetime) -> dict[int, int]:
     return dict(rows)
 
 
-def know(
-    subscriptions: Sequence[Subscription], target: Target, *, besides: int, listed: Collection[str] = ()
-) -> Known:
+def know(subscriptions: Sequence[Subscription], target: Target, *, besides: int, listed: Collection[str] = ()) -> Known:
     """The facts of subscriptions whose contracts and customers are at hand; `besides` is the move that asks."""
     ids = [each.pk for each in subscriptions]
     intervals = {

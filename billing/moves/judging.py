@@ -90,7 +90,7 @@ def judge(facts: Facts, criteria: Criteria, target: int, names: Mapping[int, str
 
 
 def obstacle(facts: Facts, at: datetime, target: int, names: Mapping[int, str]) -> tuple[str, str]:
-    """Why a subscription cannot be bound to the version `target` from `at` on: a code and a sentence, both empty if it can."""
+    """Why a subscription cannot be bound to `target` from `at` on: a code and a sentence, both empty if it can."""
     row = in_force(facts.rows, at)
     day = facts.day(at)
     if row is None:
@@ -103,7 +103,10 @@ def obstacle(facts: Facts, at: datetime, target: int, names: Mapping[int, str]) 
     period = Period(at, stretch(facts.rows, at, facts.stops)[-1].end)
     rival = next((each for each in facts.rivals if each.period.intersect(period)), None)
     if rival:
-        return "meter", f"Meter {rival.meter} of {names[target]} is counted by {rival.name} at that time: end that first."
+        return (
+            "meter",
+            f"Meter {rival.meter} of {names[target]} is counted by {rival.name} then: end that first.",
+        )
     return "", ""
 
 

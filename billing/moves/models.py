@@ -108,7 +108,9 @@ class MovedSubscription(models.Model):
         ordering = ["id"]
         verbose_name = "moved subscription"
         indexes = [
-            models.Index("move", "outcome", "currency", Abs("change").desc(nulls_last=True), "id", name="moved_largest"),
+            models.Index(
+                "move", "outcome", "currency", Abs("change").desc(nulls_last=True), "id", name="moved_largest"
+            ),
         ]
         constraints = [
             models.UniqueConstraint(name="moved_once", fields=["move", "subscription"]),
