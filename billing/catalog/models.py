@@ -8,18 +8,10 @@ from django.db import models
 from django.db.models import F, Func, Q
 
 from billing.catalog.states import VERSION_MOVES, VersionState
+from billing.catalog.triggers import FROZEN_WITH_VERSION, NOT_OF_RETIRED, VERSION_FROZEN
 from billing.metering.models import Meter
-from customers.models import Contract, int_range
+from customers.models import CADENCE, Contract, int_range
 from customers.validators import validate_currency
-
-# A published version is what customers agreed to: nothing below it may change either.
-FROZEN_WITH_VERSION = """
-    IF EXISTS (SELECT 1 FROM billing_planversion v WHERE v.id IN ({ids}) AND v.state <> 'draft') THEN
-        RAISE EXCEPTION 'this plan version is published: make a new version' USING ERRCODE = 'check_violation';
-    END IF;
-    IF TG_OP = 'DELETE' THEN RETURN OLD; END IF;
-    RETURN NEW;
-"""
 
 
 class Product(models.Model):
@@ -70,7 +62,10 @@ class Plan(models.Model):
 
 
 class PlanVersion(models.Model):
-    """The frozen, dated form of a plan: draft → published, and from then on immutable."""
+    """The frozen, dated form of a plan: draft → published → retired, and immutable once it is published.
+
+    `publish_at` is when a draft is to be published by itself; a published version keeps it as what was planned.
+    """
 
     plan = models.ForeignKey(Plan, models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField(editable=False)
@@ -80,14 +75,37 @@ class PlanVersion(models.Model):
     published_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, editable=False, related_name="+"
     )
+    warnings = models.JSONField(default=list, editable=False)  # sentences that were confirmed at publication
+    reason = models.CharField(max_length=500, blank=True, editable=False)  # why it was published in spite of them
+    publish_at = models.DateTimeField("to be published", null=True, editable=False)
+    publish_zone = models.CharField(max_length=50, blank=True, editable=False)  # in which the time was chosen
+    scheduled_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, editable=False, related_name="+"
+    )
+    problem = models.TextField(blank=True, editable=False)  # why it was not published when it was due
+    retired_at = models.DateTimeField(null=True, editable=False)
+    retired_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, editable=False, related_name="+"
+    )
 
     class Meta:
         ordering = ["plan", "-number"]
-        permissions = [("publish_planversion", "Can publish plan versions")]
+        permissions = [
+            ("publish_planversion", "Can publish plan versions"),
+            ("retire_planversion", "Can retire plan versions"),
+        ]
+        indexes = [  # the drafts that are to be published by themselves, of which there are few
+            models.Index(
+                fields=["publish_at"], name="version_due", condition=Q(state="draft", publish_at__isnull=False)
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(name="planversion_number", fields=["plan", "number"]),
             models.CheckConstraint(
                 name="planversion_published_at", condition=Q(state="draft") ^ Q(published_at__isnull=False)
+            ),
+            models.CheckConstraint(
+                name="planversion_retired_at", condition=Q(state="retired") ^ Q(retired_at__isnull=True)
             ),
         ]
         triggers = [
@@ -95,7 +113,7 @@ class PlanVersion(models.Model):
             pgtrigger.Protect(
                 name="version_frozen",
                 operation=pgtrigger.Update,
-                condition=pgtrigger.Condition("OLD.state <> 'draft' AND OLD.* IS DISTINCT FROM NEW.*"),
+                condition=pgtrigger.Condition(VERSION_FROZEN),
             ),
             pgtrigger.Protect(
                 name="version_kept", operation=pgtrigger.Delete, condition=pgtrigger.Condition("OLD.state <> 'draft'")
@@ -122,6 +140,15 @@ class Charge(models.Model):
         IN_ADVANCE = "in_advance", "In advance"
         IN_ARREARS = "in_arrears", "In arrears"
 
+    class Window(models.TextChoices):
+        HOUR = "hour", "Each hour alone"
+        DAY = "day", "Each day alone"
+
+    class Treatment(models.TextChoices):
+        RATABLE = "ratable", "Ratably over the service period"
+        AS_USED = "as_used", "As used"
+        POINT = "point", "At a point, on delivery"
+
     version = models.ForeignKey(PlanVersion, models.CASCADE, related_name="charges")
     code = models.ForeignKey(ChargeCode, models.PROTECT, related_name="charges")
     name = models.CharField(max_length=100, help_text="As printed on the invoice.")
@@ -130,6 +157,34 @@ class Charge(models.Model):
     meter = models.ForeignKey(Meter, models.PROTECT, null=True, blank=True, related_name="charges")
     unit = models.CharField(
         max_length=40, blank=True, help_text="What a recurring fee is paid for, in the singular, e.g. seat."
+    )
+    cadence = models.CharField(
+        max_length=10,
+        blank=True,
+        validators=[CADENCE],
+        help_text="ISO 8601, e.g. P1M (monthly) or P1Y. Empty: the contract's.",
+    )
+    proration = models.CharField(
+        max_length=10, choices=Contract.Proration, blank=True, help_text="Empty: the contract's."
+    )
+    window = models.CharField(
+        "priced by",
+        max_length=5,
+        choices=Window,
+        blank=True,
+        help_text="Price each hour or day of usage alone, then add: peaks, daily caps. Empty: the whole period.",
+    )
+    invoice_group = models.CharField(
+        max_length=60, blank=True, help_text="Heading under which the invoice prints it. Empty: none."
+    )
+    tax_code = models.CharField(
+        max_length=40, blank=True, help_text="What a tax provider knows it by. Empty: the seller's standard treatment."
+    )
+    revenue_treatment = models.CharField(
+        max_length=10,
+        choices=Treatment,
+        blank=True,
+        help_text="Empty: a recurring fee ratably over its service period, usage as used.",
     )
     position = models.PositiveSmallIntegerField(default=0, help_text="Order on the invoice.")
 
@@ -146,6 +201,21 @@ class Charge(models.Model):
                 condition=Q(kind="usage", meter__isnull=False, pay="in_arrears")
                 | Q(kind="recurring", meter__isnull=True),
                 violation_error_message="Usage needs a meter and is paid in arrears; a recurring fee has no meter.",
+            ),
+            models.CheckConstraint(
+                name="charge_window_of_usage",
+                condition=Q(window="") | Q(kind="usage", window__in=["hour", "day"]),
+                violation_error_message="Only usage is priced by hour or by day.",
+            ),
+            models.CheckConstraint(
+                name="charge_cadence",
+                condition=Q(cadence="") | Q(cadence__regex=r"^P[1-9][0-9]*[DWMY]$"),
+                violation_error_message="Use an ISO 8601 cadence, e.g. P1M, P3M, P1Y, P2W or P10D.",
+            ),
+            models.CheckConstraint(
+                name="charge_choices",
+                condition=Q(proration__in=["", "day", "second", "month30", "none"])
+                & Q(revenue_treatment__in=["", "ratable", "as_used", "point"]),
             ),
         ]
         triggers = [
@@ -260,6 +330,12 @@ class SubscriptionInterval(models.Model):
                 ),
             ),
             pgtrigger.Protect(name="interval_kept", operation=pgtrigger.Delete),
+            pgtrigger.Trigger(
+                name="interval_not_of_retired",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert,
+                func=NOT_OF_RETIRED,
+            ),
             pgtrigger.Trigger(
                 name="interval_bound",
                 when=pgtrigger.After,
