@@ -14,6 +14,10 @@ class MissingPrice(InvoicingError):
         )
 
 
+class CannotRate(InvoicingError):
+    """A price cannot rate what it is given; the message is the price's own."""
+
+
 class NegativeTotal(InvoicingError):
     """The delta of a contract is negative: it waits for charges that outweigh it."""
 
