@@ -16,6 +16,7 @@ class RunState(TextChoices):
 RUN_MOVES: list[tuple[str, str]] = [
     (RunState.QUEUED, RunState.RUNNING),
     (RunState.QUEUED, RunState.CANCELLED),
+    (RunState.QUEUED, RunState.FAILED),
     (RunState.RUNNING, RunState.DONE),
     (RunState.RUNNING, RunState.CANCELLED),
     (RunState.RUNNING, RunState.FAILED),
