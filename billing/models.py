@@ -1,6 +1,7 @@
 """All models of the app, gathered from its packages."""
 
 from billing.catalog.models import *  # noqa: F403
+from billing.catalog.terms.models import *  # noqa: F403
 from billing.catalog.units.models import *  # noqa: F403
 from billing.invoicing.models import *  # noqa: F403
 from billing.lab.models import *  # noqa: F403

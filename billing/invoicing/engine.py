@@ -53,12 +53,13 @@ class Delta:
 
 def terms_of(contracts: Sequence[Contract]) -> dict[int, ContractTerms | InvoicingError]:
     """Each contract's terms by id, or why they cannot be read."""
-    intervals = load.intervals_of([contract.id for contract in contracts])
+    ids = [contract.id for contract in contracts]
+    intervals, own = load.intervals_of(ids), load.own_terms(ids)
     versions = load.versions_of({each.version_id for group in intervals.values() for each in group})
     found: dict[int, ContractTerms | InvoicingError] = {}
     for contract in contracts:
         try:
-            found[contract.id] = load.contract_terms(contract, intervals[contract.id], versions)
+            found[contract.id] = load.contract_terms(contract, intervals[contract.id], versions, own)
         except InvoicingError as error:
             found[contract.id] = error
     return found

@@ -56,7 +56,8 @@ def terms_under(
     The error stands where terms cannot be told. Constant queries.
     """
     stand_ins = {id(version): -place for place, version in enumerate(versions.values(), 1)}
-    intervals = load.intervals_of([contract.id for contract in contracts])
+    ids = [contract.id for contract in contracts]
+    intervals, own = load.intervals_of(ids), load.own_terms(ids)
     known = load.versions_of({
         each.version_id for group in intervals.values() for each in group if each.subscription_id not in versions
     })  # fmt: skip
@@ -67,7 +68,7 @@ def terms_under(
     for contract in contracts:
         bound = [_bound(each, versions, stand_ins) for each in intervals[contract.id]]
         try:
-            found[contract.id] = load.contract_terms(contract, bound, known)
+            found[contract.id] = load.contract_terms(contract, bound, known, own)
         except InvoicingError as error:
             found[contract.id] = error
     return found
@@ -92,7 +93,9 @@ def _identified(version: PlanVersion) -> PlanVersion:
         if charge.pk is None:
             charge.pk = -next(fresh)
         if charge.code_id is None:
-            charge.code_id = -next(fresh)
+            code = charge.code
+            code.pk = -next(fresh)
+            charge.code = code
     return version
 
 
