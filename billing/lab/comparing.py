@@ -50,8 +50,15 @@ def setup_of(trial: PriceTrial) -> Setup:
 
     PlanFileError where the database no longer has what a candidate takes for granted, such as a meter.
     """
-    candidates = list(trial.candidates.select_related("plan"))
-    return Setup(trial, candidates, [unsaved_version(read_plan(each.content)) for each in candidates])
+    candidates = list(trial.candidates.select_related("plan", "version"))
+    return Setup(trial, candidates, [_version(each) for each in candidates])
+
+
+def _version(candidate: TrialCandidate) -> PlanVersion:
+    version = unsaved_version(read_plan(candidate.content))
+    if candidate.version and not candidate.edited:
+        version.number = candidate.version.number  # in a problem it goes by its own name
+    return version
 
 
 def month_after(month: date) -> date:

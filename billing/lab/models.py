@@ -50,8 +50,8 @@ class PriceTrial(models.Model):
                 name="trial_inputs",
                 operation=pgtrigger.Update,
                 condition=pgtrigger.Condition(
-                    "(OLD.first_month, OLD.last_month, OLD.cohort, OLD.replaces)"
-                    " IS DISTINCT FROM (NEW.first_month, NEW.last_month, NEW.cohort, NEW.replaces)"
+                    "((OLD.first_month, OLD.last_month, OLD.cohort, OLD.replaces)"
+                    " IS DISTINCT FROM (NEW.first_month, NEW.last_month, NEW.cohort, NEW.replaces))"
                 ),
             ),
         ]
@@ -79,8 +79,8 @@ class TrialCandidate(models.Model):
                 name="candidate_frozen",
                 operation=pgtrigger.Update,
                 condition=pgtrigger.Condition(
-                    "(OLD.trial_id, OLD.position, OLD.name, OLD.plan_id, OLD.content)"
-                    " IS DISTINCT FROM (NEW.trial_id, NEW.position, NEW.name, NEW.plan_id, NEW.content)"
+                    "((OLD.trial_id, OLD.position, OLD.name, OLD.plan_id, OLD.content)"
+                    " IS DISTINCT FROM (NEW.trial_id, NEW.position, NEW.name, NEW.plan_id, NEW.content))"
                 ),
             ),
         ]

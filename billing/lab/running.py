@@ -94,10 +94,10 @@ def _next(run: TrialRun) -> list[Contract]:
     """The contracts of the next chunk; a customer's are never divided."""
     size = CHUNK
     while True:
-        ids = run.contracts[run.done : run.done + size]
+        ids = run.contracts[run.done : run.done + size + 1]
         known = Contract.objects.in_bulk(ids)
         contracts = [known[pk] for pk in ids]
-        if run.done + size >= len(run.contracts):
+        if len(contracts) <= size:
             return contracts
         whole = [each for each in contracts if each.customer_id != contracts[-1].customer_id]
         if whole:

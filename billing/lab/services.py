@@ -54,9 +54,7 @@ def create_trial(
             name=name, note=note, first_month=first, last_month=last, replaces=replaces, created_at=now,
             cohort=(cohort or Cohort()).to_json(), created_by_id=user.pk if user else None,
         )  # fmt: skip
-        TrialCandidate.objects.bulk_create(
-            [_candidate(trial, place, given) for place, given in enumerate(candidates)]
-        )
+        TrialCandidate.objects.bulk_create([_candidate(trial, place, given) for place, given in enumerate(candidates)])
     return trial
 
 
