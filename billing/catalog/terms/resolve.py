@@ -72,9 +72,7 @@ def charges_at(interval: Interval, terms: Iterable[Term], instant: datetime) -> 
     codes = [charge.code_id for charge in (*kept, *added)]
     twice = next((charge for charge in added if codes.count(charge.code_id) > 1), None)
     if twice:
-        raise TermsError(
-            f"“{twice.code}” would be charged twice at one time: remove or end the one that is there first."
-        )
+        raise TermsError(f"“{twice.code}” would be charged twice at one time: remove or end the other first.")
     ordered = sorted(active, key=_order)
     charges = [*kept, *sorted(added, key=lambda charge: (charge.position, charge.code_id))]
     return tuple(_under(charge, ordered) for charge in charges)

@@ -4,6 +4,7 @@ back. The next run credits and charges what a term changes, in the past too.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
+from itertools import pairwise
 from typing import Any
 from uuid import uuid4
 
@@ -49,7 +50,7 @@ def make_ramp(
     if len(steps) < 2:
         raise TermsError("A ramp has two steps or more: add one, or set a single term.")
     starts = [instant(day, subscription.contract) for day, _ in steps]
-    if any(later <= earlier for earlier, later in zip(starts, starts[1:], strict=False)):
+    if any(later <= earlier for earlier, later in pairwise(starts)):
         raise TermsError("Each step of a ramp starts after the one before: sort them by day.")
     ramp, rows = uuid4(), []
     for place, ((day, value), until) in enumerate(zip(steps, [*starts[1:], end], strict=True), 1):
@@ -65,7 +66,7 @@ def add_charge(
     *, subscription: Subscription, code: str, charge: Charge, price: Value, start: Day, reason: str,
     user: AbstractBaseUser | None, now: datetime, end: Day | None = None, periods: int | None = None,
 ) -> SubscriptionTerm:  # fmt: skip
-    """Agree a charge that the plan does not have: `charge` is an unsaved one, `price` its JSON in the contract's currency.
+    """Agree a charge that the plan does not have: an unsaved one, and its price as JSON in the contract's currency.
 
     Its code may be new; one that the plan version has must be removed for that time.
     """
