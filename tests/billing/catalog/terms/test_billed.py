@@ -2,54 +2,20 @@
 
 from datetime import date
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
-from billing.catalog.models import Charge, Subscription
-from billing.catalog.terms.services import add_charge, end_term, make_ramp, remove_charge, set_term, undo_term
+from billing.catalog.models import Charge
+from billing.catalog.terms.services import add_charge, end_term, make_ramp, remove_charge, undo_term
 from billing.invoicing.models import Invoice
-from tests.factories import (
-    NOW,
-    amounts,
-    bill,
-    bill_and_issue,
-    fee,
-    make_contract,
-    make_meter,
-    make_subscription,
-    make_version,
-    send_events,
-    usage,
-)
+from tests.billing.catalog.terms.helpers import WHY, agree, per_unit, subscribed, use
+from tests.factories import amounts, bill, bill_and_issue, fee, make_meter, usage
 
 pytestmark = pytest.mark.django_db
-WHY: dict[str, Any] = {"reason": "Agreed with their buyer", "user": None, "now": NOW}
-
-
-def subscribed(*charges: Any, **fields: Any) -> Subscription:
-    return make_subscription(make_contract(), make_version(*charges), **fields)
-
-
-def agree(subscription: Subscription, kind: str, code: str = "", start: str = "2023-11-01", **fields: Any) -> Any:
-    how = {key: fields.pop(key) for key in ("end", "periods", "meter") if key in fields}
-    if isinstance(how.get("end"), str):
-        how["end"] = date.fromisoformat(how["end"])
-    day = date.fromisoformat(start)
-    return set_term(subscription=subscription, kind=kind, code=code, value=fields, start=day, **how, **WHY)
-
-
-def use(subscription: Subscription, day: str, tokens: int, **data: Any) -> None:
-    subject = subscription.contract.customer.external_id
-    assert send_events(subject=subject, time=f"{day}T12:00:00Z", data={"tokens": tokens} | data).accepted == 1
 
 
 def figures(invoice: Invoice) -> list[str]:
     return [f"{amount:.2f}" for _, amount in amounts(invoice)]
-
-
-def per_unit(amount: str) -> dict[str, str]:
-    return {"model": "per_unit", "unit_amount": amount}
 
 
 def test_it_works() -> None:
