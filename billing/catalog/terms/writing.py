@@ -16,7 +16,7 @@ from billing.catalog.terms.errors import TermsError
 from billing.catalog.terms.models import SubscriptionTerm
 from billing.catalog.terms.resolve import resolve
 from billing.catalog.terms.states import TOGETHER
-from billing.periods import Period, local_date
+from billing.periods import local_date
 from customers.locks import lock_customers
 
 KEPT: Final = (
@@ -40,9 +40,9 @@ def write(
         _supersede(superseded, reason, user, now)
         for row in fresh:
             row.reason, row.recorded_by, row.recorded_at = reason, user, now  # type: ignore[assignment]
+            checking.check_within(subscription, row)
             if not row.charge_id:
                 checking.check_known(subscription, row)
-            checking.check_within(subscription, row)
             _insert(row)
         _check_meters(subscription)
         _try(subscription)
@@ -93,8 +93,3 @@ def _try(subscription: Subscription) -> None:
     rows = queries.own_terms([contract.pk])[subscription.pk]
     bound = [queries.bound_by(row, versions, contract.currency) for row in sorted(mine, key=lambda each: each.start)]
     resolve(bound, [queries.term_of(row, contract.currency) for row in rows])
-
-
-def period_of(row: SubscriptionTerm) -> Period:
-    """When a row's term holds."""
-    return Period(row.start, row.end)

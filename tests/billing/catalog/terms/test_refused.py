@@ -67,11 +67,13 @@ def test_it_works() -> None:
          "value.tiers[0].unit_amount: -2 is too small; write 0 or more."),
         ("narrowing", "platform", {"filters": {"region": "eu"}}, "“Platform” is a fee and counts no usage"),
         ("narrowing", "tokens", {"filters": {"a..b": "eu"}}, "value.filters.a..b: "),
-        ("narrowing", "tokens", {"filters": {"region": {"like": "eu"}}}, "value.filters.region.like: 'like' is no condition"),
+        ("narrowing", "tokens", {"filters": {"region": {"like": "eu"}}},
+         "value.filters.region.like: 'like' is no condition"),
         ("quantity", "tokens", {"quantity": "5"}, "“Tokens” is usage, which its meter counts"),
         ("meter", "tokens", {}, "Choose the meter that counts instead."),
         ("minimum_spend", "platform", {"amount": "5"}, "“Minimum spend” is about what the subscription spends"),
-        ("minimum_spend", "", {"amount": "5", "charges": ["seats"]}, "has no charge “seats” at that time; it has platform, tokens."),
+        ("minimum_spend", "", {"amount": "5", "charges": ["seats"]},
+         "has no charge “seats” at that time; it has platform, tokens."),
         ("commitment", "", {"amount": "5", "per": "term"}, "A commitment over its term needs an end"),
         ("commitment", "", {"amount": "5", "per": "day"}, "value.per: 'day' is unknown; use cycle or term."),
         ("surprise", "", {}, "“surprise” is no kind of term that can be set"),
@@ -238,10 +240,8 @@ def test_undoing_everything_is_as_if_it_had_never_been() -> None:
     subscription = subscribed(fee(), usage())
     (before,) = bill("2024-01-01")
     lines = list(before.lines.values_list("description", "amount", "service_start"))
-    ramp = make_ramp(
-        subscription=subscription, kind="factor", steps=[(date(2023, 11, 9), {"factor": "2"}), (date(2023, 12, 9), {"factor": "3"})],
-        **WHY,
-    )  # fmt: skip
+    steps = [(date(2023, 11, 9), {"factor": "2"}), (date(2023, 12, 9), {"factor": "3"})]
+    ramp = make_ramp(subscription=subscription, kind="factor", steps=steps, **WHY)
     term = agree(subscription, "discount", "tokens", percentage="5", periods=1)
     ended = end_term(term=term, at=date(2023, 11, 20), **WHY)
     assert ended.replaces == term

@@ -1,4 +1,4 @@
-"""What holds at each instant: once, whatever the order in which it was agreed, and the plan's where nothing else was."""
+"""What holds at each instant: once, whatever the order of agreeing, and the plan where nothing else was agreed."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
