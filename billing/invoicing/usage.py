@@ -8,11 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Literal
 
 from billing.invoicing.calendars import Piece, calendar_of, full_of, stream_cycles
 from billing.invoicing.terms import ChargeTerms, ContractTerms, StreamKey
 from billing.periods import Period
+from billing.pricing.usages import Need, Usage, needs
 
+QUANTITY = Need("quantity")
 Kept = Mapping[StreamKey, Sequence[Period]]
 """The cycles of each stream that were billed; they are never cut again."""
 
@@ -49,10 +52,22 @@ class Question:
     full: Period
     timezone: str
     narrowed_by: str = ""
+    need: Need = QUANTITY
+    window: Literal["", "hour", "day"] = ""
 
 
-Answer = Decimal
-"""What the store says to a question."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the store says to a question: one usage; of a question by windows, one for each window that has any.
+
+    `starts` are when those windows begin; `empty` windows have no usage. `quantity` is everything together, None where
+    that has no meaning (R2.3).
+    """
+
+    usages: tuple[Usage, ...]
+    quantity: Decimal | None
+    starts: tuple[datetime, ...] = ()
+    empty: int = 0
 
 
 def wanted_usage(
@@ -113,6 +128,6 @@ def questions(contract: ContractTerms, wanted: Wanted) -> list[Question]:
         assert charge.meter_id is not None  # usage has a meter
         found.append(Question(
             contract.customer_id, charge.meter_id, part.period, wanted.cycle, contract.calendar.timezone,
-            charge.narrowed_by,
+            charge.narrowed_by, needs(charge.price), charge.window,
         ))  # fmt: skip
     return found
