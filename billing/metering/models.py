@@ -208,10 +208,9 @@ class MeterQuerySet(models.QuerySet["Meter"]):
 
     def with_use(self) -> Self:
         """With `sold`: whether a published price counts with the version, so that it stays as it is."""
-        charges, terms = (
-            Meter._meta.get_field(name).related_model._default_manager.filter(meter=OuterRef("pk"))
-            for name in ("charges", "terms")
-        )
+        this = {"meter": OuterRef("pk")}
+        charges = Meter._meta.get_field("charges").related_model._default_manager.filter(**this)
+        terms = Meter._meta.get_field("terms").related_model._default_manager.filter(**this)
         return self.annotate(sold=Exists(charges.exclude(version__state="draft")) | Exists(terms))
 
 
