@@ -41,7 +41,3 @@ class Need:
 
     kind: Literal["quantity", "cells", "events"]
     dimensions: tuple[str, ...] = ()
-
-
-def needs(price: object) -> Need:
-    return Need("quantity")
