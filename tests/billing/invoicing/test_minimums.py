@@ -1,4 +1,4 @@
-"""A charge's minimum: a line of its own once the cycle is complete, prorated when it is cut short, taken back when met."""
+"""A minimum of a charge: a line of its own once the cycle is complete, prorated when cut short, taken back when met."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -123,5 +123,5 @@ def test_its_revenue_belongs_to_the_month_in_which_the_cycle_is_complete_and_the
         close_period(entity=contract.entity, month=month, user=None, now=LATE, recognise_first=True)
     assert ties().hold
     minimum = Recognition.objects.filter(obligation__slot__kind="minimum").values_list("month", "amount")
-    assert sorted(minimum) == [(date(2023, 11, 1), Decimal("13.33")), (date(2023, 12, 1), Decimal(50))]
+    assert sorted(minimum) == [(date(2023, 11, 1), Decimal("12.58")), (date(2023, 12, 1), Decimal(50))]
     assert InvoiceLine.objects.filter(kind="minimum").count() == 2
