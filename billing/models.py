@@ -13,4 +13,5 @@ from billing.metering.months.models import *  # noqa: F403
 from billing.metering.reports.models import *  # noqa: F403
 from billing.metering.rollups.models import *  # noqa: F403
 from billing.metering.sources.models import *  # noqa: F403
+from billing.moves.models import *  # noqa: F403
 from billing.payments.models import *  # noqa: F403
