@@ -1,6 +1,7 @@
 """Pages of the price lab: ask, watch the work, read the result, open one customer, take it along as a file."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin, messages
@@ -18,7 +19,7 @@ from django.http import (
 )
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
-from django.urls import path, reverse
+from django.urls import path
 from unfold.decorators import display
 
 from billing.catalog.errors import CatalogError
@@ -90,8 +91,10 @@ class PriceTrialAdmin(OfficeAdmin):
         """Ask, and start at once."""
         if not self.has_add_permission(request) or not request.user.has_perm("billing.run_pricetrial"):
             raise PermissionDenied
-        form = TrialForm(request.POST if request.method == "POST" else None, initial=self._initial(request))
-        if request.method == "POST" and form.is_valid():
+        copying = "copy" in request.POST
+        asked = request.method == "POST" and not copying
+        form = TrialForm(request.POST if asked else None, initial=self._initial(request, copying))
+        if asked and form.is_valid():
             try:
                 trial = self._create(request, form)
             except (LabError, CatalogError) as error:
@@ -99,24 +102,26 @@ class PriceTrialAdmin(OfficeAdmin):
             else:
                 self.log_addition(request, trial, "Asked, and started.")
                 return HttpResponseRedirect(change_url(trial))
-        copies = PlanVersion.objects.select_related("plan").filter(pk__in=form["versions"].value() or [])
         context = {"title": "New trial", "form": form, "back": list_url(PriceTrial), "media": self.media + form.media,
-                   "copies": copies, "needs_plan": not PlanVersion.objects.exists()}  # fmt: skip
+                   "needs_plan": not PlanVersion.objects.exists()}  # fmt: skip
         return self._page(request, "trial_add.html", context)
 
-    def _initial(self, request: HttpRequest) -> dict[str, Any]:
-        """Last month, and what the address asks for: `?version=3` as a candidate, `?edit=3` as a copy to edit."""
-        last = clock.now().date().replace(day=1)
-        last = last.replace(year=last.year - 1, month=12) if last.month == 1 else last.replace(month=last.month - 1)
-        initial: dict[str, Any] = {"first_month": last, "last_month": last, "replaces": PriceTrial.Replaces.PLAN}
-        if chosen := [pk for pk in request.GET.getlist("version") if pk.isdecimal()]:
-            initial["versions"] = chosen
-        if (pk := request.GET.get("edit", "")).isdecimal():
-            version = get_object_or_404(PlanVersion.objects.select_related("plan__product"), pk=pk)
-            initial |= {
-                "edited": json.dumps(plan_to_json(version), indent=2, ensure_ascii=False), "edited_from": version.pk,
-            }  # fmt: skip
-        return initial
+    def _initial(self, request: HttpRequest, copying: bool) -> dict[str, Any]:
+        """Last month, and `?version=3` of the address as a candidate; or what the form has, with its first candidate
+        as a file to edit."""
+        if not copying:
+            last = (clock.now().date().replace(day=1) - timedelta(days=1)).replace(day=1)
+            chosen = [pk for pk in request.GET.getlist("version") if pk.isdecimal()]
+            return {"first_month": last, "last_month": last, "replaces": PriceTrial.Replaces.PLAN, "versions": chosen}
+        initial: dict[str, Any] = {name: request.POST.get(name) for name in TrialForm.base_fields}
+        chosen = [pk for pk in request.POST.getlist("versions") if pk.isdecimal()]
+        initial |= {"versions": chosen[1:], "of_versions": request.POST.getlist("of_versions")}
+        if not chosen:
+            messages.warning(request, "Choose the version to copy as a candidate first.")
+            return initial
+        version = get_object_or_404(PlanVersion.objects.select_related("plan__product"), pk=chosen[0])
+        content = json.dumps(plan_to_json(version), indent=2, ensure_ascii=False)
+        return initial | {"edited": content, "edited_from": version.pk}
 
     def _create(self, request: HttpRequest, form: TrialForm) -> PriceTrial:
         given = form.cleaned_data

@@ -156,12 +156,18 @@ class ExperimentAdmin(OfficeAdmin):
             lambda _: "It is running: new contracts can be subscribed by it.",
         )  # fmt: skip
 
-    @action(description="Subscribe a contract", icon="add", variant=ActionVariant.PRIMARY, permissions=["assign"], dialog={
-        "title": "Subscribe a contract by this experiment",
-        "description": "The contract's number decides which variant it gets.",
-        "form_class": AssignForm,
-        "form_submit_text": "Subscribe",
-    })  # fmt: skip
+    @action(
+        description="Subscribe a contract",
+        icon="add",
+        variant=ActionVariant.PRIMARY,
+        permissions=["assign"],
+        dialog={
+            "title": "Subscribe a contract by this experiment",
+            "description": "The contract's number decides which variant it gets.",
+            "form_class": AssignForm,
+            "form_submit_text": "Subscribe",
+        },
+    )
     def assign(self, request: HttpRequest, form: AssignForm, object_id: str) -> HttpResponse:
         """A new subscription to the version of its variant."""
         experiment, given = self.get_object(request, unquote(object_id)), form.cleaned_data
