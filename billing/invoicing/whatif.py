@@ -1,6 +1,6 @@
 """What terms would bill: the rating of the run, over any terms, with nothing recorded and nothing written."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from decimal import Decimal
@@ -12,8 +12,9 @@ from billing.invoicing import load
 from billing.invoicing.engine import rate_usage
 from billing.invoicing.errors import CannotRate, InvoicingError
 from billing.invoicing.fees import FeeLine, period_fees
+from billing.invoicing.rated import Rated
 from billing.invoicing.terms import ChargeTerms, ContractTerms, StreamKey
-from billing.invoicing.usage import Rated, wanted_usage
+from billing.invoicing.usage import wanted_usage
 from billing.periods import Period
 from customers.models import Contract
 
@@ -31,7 +32,7 @@ class ExpectedLine:
     kind: str
     cycle: Period
     service: Period
-    quantity: Decimal
+    quantity: Decimal | None
     steps: list[dict[str, Any]]
     amount: Decimal
 
@@ -47,17 +48,19 @@ class Expected:
 
 
 def terms_under(
-    contracts: Sequence[Contract], versions: Mapping[int, PlanVersion]
+    contracts: Sequence[Contract], versions: Mapping[int, PlanVersion], without_own: Collection[int] = ()
 ) -> dict[int, ContractTerms | InvoicingError]:
     """Each contract's terms, by its id, as if each subscription in `versions`, by its id, had always had that version.
 
     A draft will do, and so will a version that was never saved: it carries `all_charges`, each with `all_prices`.
-    Quantities and dates stay the subscription's own. A charge or a code without a row gets a negative id of its own.
+    Quantities and dates stay the subscription's own, and the customer's own terms too, but for subscriptions in
+    `without_own`. A charge or a code without a row gets a negative id of its own.
     The error stands where terms cannot be told. Constant queries.
     """
     stand_ins = {id(version): -place for place, version in enumerate(versions.values(), 1)}
     ids = [contract.id for contract in contracts]
-    intervals, own = load.intervals_of(ids), load.own_terms(ids)
+    intervals = load.intervals_of(ids)
+    own = {pk: terms for pk, terms in load.own_terms(ids).items() if pk not in without_own}
     known = load.versions_of({
         each.version_id for group in intervals.values() for each in group if each.subscription_id not in versions
     })  # fmt: skip
@@ -126,7 +129,7 @@ def _expected(
     ]  # fmt: skip
     lines += [
         ExpectedLine(
-            slot.stream, slot.charge, "usage", slot.cycle, slot.service, slot.quantity, slot.steps, slot.amount
+            slot.stream, slot.charge, slot.kind, slot.cycle, slot.service, slot.quantity, slot.steps, slot.amount
         ) for slot in usage
     ]  # fmt: skip
     return Expected(lines, sum((line.amount for line in lines), Decimal(0)), terms.currency)

@@ -91,3 +91,5 @@ class Price:
     unit: Unit = Unit()
     free_quantity: Decimal = Decimal(0)
     discounts: tuple[Discount, ...] = ()
+    minimum_amount: Decimal | None = None
+    maximum_amount: Decimal | None = None

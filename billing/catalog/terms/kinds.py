@@ -7,7 +7,7 @@ Pure: no Django, no clock.
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final, Literal, cast
+from typing import Final, Literal, cast
 
 from billing.metering.errors import DefinitionError
 from billing.metering.exact_json import dumps
@@ -114,7 +114,7 @@ class RemoveCharge:
 
 @dataclass(frozen=True, slots=True)
 class Spend:
-    """A minimum, a maximum or a commitment on what the subscription bills; () counts all recurring and usage charges."""
+    """A minimum, a maximum or a commitment on what the subscription bills; `codes` () counts all its charges."""
 
     kind: Literal["minimum", "maximum", "commitment"]
     amount: Decimal
