@@ -63,6 +63,8 @@ NAVIGATION: list[dict[str, Any]] = [
             entry("Contracts", "contract", "customers_contract"),
             entry("Plans", "sell", "billing_plan"),
             entry("Products", "inventory_2", "billing_product"),
+            entry("Price lab", "science", "billing_pricetrial"),
+            entry("Experiments", "call_split", "billing_experiment"),
             entry("Custom units", "toll", "billing_customunit"),
             entry("Meters", "speed", "billing_meter") | {"active": at_meters},
         ],
