@@ -98,6 +98,7 @@ class SubscriptionAdmin(RecordAdmin):
             ],
             "rows": [row for row in rows if row.term.superseded_at is None],
             "timeline": pages.timeline(rows),
+            "cadence": pages.cadence_in_words(subscription.contract.cadence),
             "may": self._may(request),
         }  # fmt: skip
         return self._page(request, subscription, "terms.html", context)
@@ -120,7 +121,7 @@ class SubscriptionAdmin(RecordAdmin):
         sent = request.method == "POST" and form.is_valid()
         if sent and self._done(request, subscription, form, f"{form.title}: agreed.", form.agree):
             return HttpResponseRedirect(change_url(subscription))
-        context = {"title": form.title, "form": form, "submit": "Agree", "back": change_url(subscription)}
+        context = {"title": form.title, "form": form, "back": change_url(subscription)}
         return self._page(request, subscription, "terms_form.html", context)
 
     def stop_view(self, request: HttpRequest, pk: int, term: int, verb: str) -> HttpResponse:

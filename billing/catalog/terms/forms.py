@@ -131,6 +131,7 @@ class PriceForm(TermForm):
 
     title, about = "Another price", "A price of their own in place of the plan's."
     price = forms.JSONField(
+        initial={"model": "per_unit", "unit_amount": ""},
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 9, "style": "font-family: ui-monospace, monospace"}),
         help_text='As in a plan, in the contract\'s currency, e.g. {"model": "per_unit", "unit_amount": "0.02"}.',
     )

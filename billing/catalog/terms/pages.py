@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
 
 from django.contrib.auth.models import AbstractBaseUser
 
@@ -17,7 +16,10 @@ from billing.catalog.terms.values import ChargeTerms, Interval, Source
 from billing.catalog.terms.wording import filters_in_words, spend_in_words, term_in_words
 from billing.catalog.wording import price_in_words
 from billing.periods import local_date, local_midnight
+from billing.cycles import Cadence
 from billing.pricing import PriceError, parse_price
+from billing.pricing.prices import Flat
+from customers.backoffice import NONE, quantity_text
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ class InForce:
 
     charge: ChargeTerms
     price: str
-    quantity: Decimal | None
+    quantity: str
+    cadence: str
     narrowed: str
     sources: tuple[Source, ...]
 
@@ -102,7 +105,7 @@ def _row(term: SubscriptionTerm, subscription: Subscription, units: dict[int, st
 
 
 def _about_all(term: SubscriptionTerm) -> str:
-    return str(term.value.get("name") or "Spending") if "amount" in term.value else "All charges"
+    return str(term.value.get("name") or "spending") if "amount" in term.value else "all charges"
 
 
 def timeline(rows: Iterable[Row]) -> list[Happened]:
@@ -114,7 +117,7 @@ def timeline(rows: Iterable[Row]) -> list[Happened]:
         found.append(Happened(term.recorded_at, term.recorded_by, what, row, term.reason))
         if term.superseded_at and not any(other.term.replaces_id == term.pk for other in rows):
             found.append(Happened(term.superseded_at, term.superseded_by, "Undid", row, term.superseded_reason))
-    return sorted(found, key=lambda each: (each.at, each.row.term.pk), reverse=True)
+    return sorted(found, key=lambda each: (each.at, each.row.term.pk, each.what == "Undid"), reverse=True)
 
 
 def on_day(subscription: Subscription, day: date) -> OnDay:
@@ -133,7 +136,7 @@ def on_day(subscription: Subscription, day: date) -> OnDay:
         return OnDay([], [], [], [], problem=str(error))
     zone = contract.timezone
     return OnDay(
-        charges=_charges(bound, terms, instant),
+        charges=_charges(bound, terms, instant, contract.cadence),
         removed=_removed(bound, terms, instant),
         spend=[
             (each.name, spend_in_words(each, contract.currency), local_date(each.period.start, zone),
@@ -145,19 +148,38 @@ def on_day(subscription: Subscription, day: date) -> OnDay:
     )  # fmt: skip
 
 
-def _charges(bound: Sequence[Interval], terms: Sequence[Term], instant: datetime) -> list[InForce]:
+def _charges(
+    bound: Sequence[Interval], terms: Sequence[Term], instant: datetime, cadence: str
+) -> list[InForce]:
     """The charges at an instant; taken from that instant itself, so that sources are those of the day."""
     found = []
     of_charges = [term for term in terms if not isinstance(term.value, Spend)]
     for interval in bound:
         if interval.period.contains(instant):
             for charge in charges_at(interval, of_charges, instant):
-                fee = charge.meter_id is None
-                quantity = (interval.quantity if charge.quantity is None else charge.quantity) if fee else None
-                narrowed = filters_in_words(charge.narrowed_by) if charge.narrowed_by else ""
-                words = price_in_words(charge.price, charge.unit)
-                found.append(InForce(charge, words, quantity, narrowed, charge.sources))
+                found.append(InForce(
+                    charge, price_in_words(charge.price, charge.unit), _quantity(interval, charge),
+                    cadence_in_words(charge.cadence or cadence),
+                    filters_in_words(charge.narrowed_by) if charge.narrowed_by else "", charge.sources,
+                ))  # fmt: skip
     return found
+
+
+def _quantity(interval: Interval, charge: ChargeTerms) -> str:
+    """How many are billed; usage is metered, and a flat fee has no number of times."""
+    if charge.meter_id is not None:
+        return "metered"
+    if isinstance(charge.price.model, Flat):
+        return NONE
+    return quantity_text(interval.quantity if charge.quantity is None else charge.quantity)
+
+
+def cadence_in_words(cadence: str) -> str:
+    """“monthly”, “every 3 months”: an ISO 8601 cadence as people say it."""
+    every = Cadence.parse(cadence)
+    if every.count > 1:
+        return f"every {every.count} {every.unit}s"
+    return {"day": "daily", "week": "weekly", "month": "monthly", "year": "yearly"}[every.unit]
 
 
 def _removed(bound: Sequence[Interval], terms: Sequence[Term], instant: datetime) -> list[tuple[str, Source]]:

@@ -188,6 +188,7 @@ class AddForm(TermForm):
         help_text="Order on the invoice.",
     )
     price = forms.JSONField(
+        initial={"model": "flat", "amount": ""},
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 7, "style": "font-family: ui-monospace, monospace"}),
         help_text='In the contract\'s currency, e.g. {"model": "flat", "amount": "80"}.',
     )
