@@ -9,7 +9,6 @@ from django.db.models import Count, Max, Prefetch, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
-from unfold.admin import StackedInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.dataclasses import UnfoldAction
 from unfold.decorators import action, display
@@ -17,8 +16,10 @@ from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
 from billing.catalog import drafting, services
+from billing.catalog.builder.admin import ChargeDraftInline
+from billing.catalog.builder.views import urls as builder_urls
 from billing.catalog.errors import CatalogError
-from billing.catalog.forms import ChargeForm, ChargeFormSet, NewVersionForm
+from billing.catalog.forms import NewVersionForm
 from billing.catalog.models import Charge, Plan, PlanVersion, Product
 from billing.catalog.states import VersionState
 from billing.catalog.wording import price_in_words
@@ -145,23 +146,6 @@ class PlanAdmin(OfficeAdmin):
         return leave_dialog(change_url(version))
 
 
-class ChargeDraftInline(StackedInline):
-    """Charges while they may still be edited; the price is said in words as soon as it is saved."""
-
-    model = Charge
-    form = ChargeForm
-    formset = ChargeFormSet
-    extra = 0
-    fields = (("code_name", "name"), ("kind", "pay"), ("meter", "unit", "position"), "price_json", "price_words")
-    readonly_fields = ("price_words",)
-    autocomplete_fields = ("meter",)
-    price_words = staticmethod(price_words)
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Charge]:
-        """With what forms and words need: the queries do not grow with the charges."""
-        return super().get_queryset(request).select_related("code", "meter", "version__plan").prefetch_related("prices")
-
-
 class ChargeRecordInline(RecordInline):
     """Charges of a published version."""
 
@@ -170,7 +154,7 @@ class ChargeRecordInline(RecordInline):
     price_words = staticmethod(price_words)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Charge]:
-        """See ChargeDraftInline."""
+        """With what the words need: the queries do not grow with the charges."""
         return super().get_queryset(request).select_related("code", "meter", "version__plan").prefetch_related("prices")
 
     @display(description="Meter")
@@ -190,6 +174,7 @@ class PlanVersionAdmin(OfficeAdmin):
     fields = (("plan_link", "number", "version_state"), "note", ("published_at", "published_by"))
     readonly_fields = ("plan_link", "number", "version_state", "published_at", "published_by")
     actions_detail = ("publish", "new_from_this")
+    warn_unsaved_form = False  # the plan builder warns itself: the skin would watch each change of the page anew
     empty_hint = "Open a plan and press “New version”."
     needs = (Plan,)
     has_publish_permission = granted("billing.publish_planversion")
@@ -199,6 +184,10 @@ class PlanVersionAdmin(OfficeAdmin):
         """With the charges' prices at hand for their words."""
         charges = Prefetch("charges", Charge.objects.select_related("meter"))
         return super().get_queryset(request).select_related("plan__product").prefetch_related(charges)
+
+    def get_urls(self) -> list[Any]:
+        """With what the plan builder asks."""
+        return [*builder_urls(self.admin_site.admin_view), *super().get_urls()]
 
     def get_inlines(self, request: HttpRequest, obj: PlanVersion | None) -> list[Any]:
         """Forms for a draft that the user may change, else a table."""
