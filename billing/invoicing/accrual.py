@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from billing.invoicing.drafts import ensure_slots, ensure_streams
 from billing.invoicing.engine import rate_usage, terms_of
+from billing.invoicing.errors import CannotRate
 from billing.invoicing.terms import ContractTerms
 from billing.invoicing.usage import wanted_usage
 from billing.periods import Period
@@ -63,7 +64,7 @@ def _accrued(contracts: Sequence[Contract], windows: Sequence[Mapping[int, Perio
     streams = ensure_streams({(each.contract_id, slot.stream) for _, each, wanted in asked for slot in wanted})
     slots = ensure_slots({(streams[slot.stream], slot.cycle) for _, _, wanted in asked for slot in wanted})
     for (place, each, _), group in zip(asked, rated, strict=True):
-        for slot in group:
+        for slot in () if isinstance(group, CannotRate) else group:
             yield place, Accrued(
                 contract_id=each.contract_id, customer_id=each.customer_id, entity_id=each.entity_id,
                 slot_id=slots[streams[slot.stream], slot.cycle.start], currency=each.currency, cycle=slot.cycle,

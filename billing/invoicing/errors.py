@@ -5,13 +5,12 @@ class InvoicingError(ValueError):
     """Base of this package's failures."""
 
 
-class MissingPrice(InvoicingError):
-    """A charge has no price in the contract's currency."""
+class BadTerms(InvoicingError):
+    """What a contract binds cannot be read: a price is missing, or a customer's own term does not fit."""
 
-    def __init__(self, charge: str, version: str, currency: str) -> None:
-        super().__init__(
-            f"“{charge}” of {version} has no price in {currency}: publish a version with one and move the subscription."
-        )
+
+class CannotRate(InvoicingError):
+    """A price cannot rate what it is given; the message is the price's own."""
 
 
 class NegativeTotal(InvoicingError):

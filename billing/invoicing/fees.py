@@ -93,6 +93,21 @@ def fee_terms(contract: ContractTerms, charge: ChargeTerms, quantity: Decimal) -
     }
 
 
+def period_fees(contract: ContractTerms, period: Period) -> list[tuple[ChargeTerms, Period, FeeLine]]:
+    """What the terms charge for the cycles that end in (start, end] of the period: charge, cycle and line.
+
+    Whatever stands billed.
+    """
+    lines = []
+    for fee in [fee for fees in wanted_fees(contract).values() for fee in fees]:
+        for cycle in contract.calendar.cycles(period.until, period.start):
+            part = fee.period.intersect(cycle.period)
+            if part is not None and period.start < contract.due(cycle.period) <= period.until:
+                fraction = contract.calendar.share(part, cycle.full, contract.proration)
+                lines.append((fee.charge, cycle.period, charge_line(contract, fee, part, fraction)))
+    return lines
+
+
 def fee_lines(contract: ContractTerms, billed: Iterable[BilledFee], as_of: datetime) -> list[FeeLine]:
     """Wanted − recorded: charges for what is due and not covered, credits for what is covered and no longer wanted."""
     wanted = wanted_fees(contract)
@@ -118,10 +133,11 @@ def _charges(
                     break
                 if (part.start if fee.charge.in_advance else contract.due(cycle.period)) > as_of:
                     continue
-                yield _charge(contract, fee, part, contract.calendar.share(part, cycle.full, contract.proration))
+                yield charge_line(contract, fee, part, contract.calendar.share(part, cycle.full, contract.proration))
 
 
-def _charge(contract: ContractTerms, fee: Fee, part: Period, fraction: Fraction) -> FeeLine:
+def charge_line(contract: ContractTerms, fee: Fee, part: Period, fraction: Fraction) -> FeeLine:
+    """What a stretch of a fee costs: this fraction of what a full period does, rounded once (R4.3)."""
     rating = rate(fee.charge.price, fee.quantity, fee.charge.unit)
     whole, steps = Fraction(rating.unrounded), list(rating.steps)
     if fraction != 1:

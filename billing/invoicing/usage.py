@@ -36,6 +36,22 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of the usage store for a part of a slot; equal ones have the same answer."""
+
+    customer_id: int
+    meter_id: int
+    period: Period
+    full: Period
+    timezone: str
+    narrowed_by: str = ""
+
+
+Answer = Decimal
+"""What the store says to a question."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rated:
     """What a slot should stand at, and how that came about."""
 
@@ -121,7 +137,20 @@ def _joined(parts: Sequence[Part]) -> tuple[Part, ...]:
     return tuple(joined)
 
 
-def rated(contract: ContractTerms, wanted: Wanted, quantities: Sequence[Decimal]) -> Rated:
+def questions(contract: ContractTerms, wanted: Wanted) -> list[Question]:
+    """What to ask for each part of a slot, in order."""
+    found = []
+    for part in wanted.parts:
+        charge = part.charge
+        assert charge.meter_id is not None  # usage has a meter
+        found.append(Question(
+            contract.customer_id, charge.meter_id, part.period, wanted.cycle, contract.calendar.timezone,
+            charge.narrowed_by,
+        ))  # fmt: skip
+    return found
+
+
+def rated(contract: ContractTerms, wanted: Wanted, quantities: Sequence[Answer]) -> Rated:
     """Price each part's quantity, add the parts exactly, and round the slot once. One quantity a part, in order."""
     total, steps = Fraction(0), []
     for part, quantity in zip(wanted.parts, quantities, strict=True):

@@ -205,8 +205,11 @@ class MeterQuerySet(models.QuerySet["Meter"]):
 
     def with_use(self) -> Self:
         """With `sold`: whether a published price counts with the version, so that it stays as it is."""
-        charges = Meter._meta.get_field("charges").related_model._default_manager.filter(meter=OuterRef("pk"))
-        return self.annotate(sold=Exists(charges.exclude(version__state="draft")))
+        charges, terms = (
+            Meter._meta.get_field(name).related_model._default_manager.filter(meter=OuterRef("pk"))
+            for name in ("charges", "terms")
+        )
+        return self.annotate(sold=Exists(charges.exclude(version__state="draft")) | Exists(terms))
 
 
 class Meter(models.Model):
@@ -300,14 +303,15 @@ class Meter(models.Model):
         ]
         triggers = [
             # What an issued price counts must not change under it: a different count is another version. Invoices
-            # bill by charges of published plan versions, so that these are all of its uses.
+            # bill by charges of published plan versions and of customers' own terms: these are all of its uses.
             pgtrigger.Trigger(
                 name="meter_frozen",
                 when=pgtrigger.Before,
                 operation=pgtrigger.Update | pgtrigger.Delete,
                 func=f"""
-                    IF EXISTS (SELECT 1 FROM billing_charge c JOIN billing_planversion v ON v.id = c.version_id
-                               WHERE c.meter_id = OLD.id AND v.state <> 'draft')
+                    IF (EXISTS (SELECT 1 FROM billing_charge c LEFT JOIN billing_planversion v ON v.id = c.version_id
+                                WHERE c.meter_id = OLD.id AND v.state IS DISTINCT FROM 'draft')
+                        OR EXISTS (SELECT 1 FROM billing_subscriptionterm t WHERE t.meter_id = OLD.id))
                        AND (TG_OP = 'DELETE' OR {_changes("code", "version", *METER_DEFINITION)}) THEN
                         RAISE EXCEPTION 'meter % is used by a published plan version: make a new version', OLD.code
                             USING ERRCODE = 'check_violation';

@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
                 ('currency', models.CharField(max_length=3, validators=[customers.validators.validate_currency])),
                 ('rate', models.DecimalField(decimal_places=12, help_text='Of the currency for one unit, e.g. 0.01.', max_digits=24)),
                 ('valid_from', models.DateField(help_text="First day with this rate, in each contract's time zone; it holds until the next one.")),
-                ('recorded_at', models.DateTimeField(auto_now_add=True)),
+                ('created_at', models.DateTimeField(auto_now_add=True)),
             ],
             options={
                 'ordering': ['unit', 'currency', '-valid_from'],
@@ -163,7 +163,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='conversionrate',
-            name='recorded_by',
+            name='created_by',
             field=models.ForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL),
         ),
         migrations.AddConstraint(

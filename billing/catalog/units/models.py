@@ -51,8 +51,8 @@ class ConversionRate(models.Model):
     valid_from = models.DateField(
         help_text="First day with this rate, in each contract's time zone; it holds until the next one."
     )
-    recorded_at = models.DateTimeField(auto_now_add=True, editable=False)
-    recorded_by = models.ForeignKey(
+    created_at = models.DateTimeField(auto_now_add=True, editable=False)
+    created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, editable=False, related_name="+"
     )
 
