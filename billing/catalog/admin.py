@@ -6,7 +6,8 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.db import transaction
 from django.db.models import Count, Max, Prefetch, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
@@ -17,6 +18,7 @@ from unfold.forms import BaseDialogForm
 
 from billing.catalog import drafting, services
 from billing.catalog.builder.admin import ChargeDraftInline
+from billing.catalog.builder.start_pages import urls as start_urls
 from billing.catalog.builder.views import urls as builder_urls
 from billing.catalog.errors import CatalogError
 from billing.catalog.forms import NewVersionForm
@@ -97,7 +99,19 @@ class PlanAdmin(OfficeAdmin):
     inlines = (VersionInline,)
     needs = (Product,)
     actions_detail = ("new_version",)
+    actions_list = ("start_from_template",)
+    empty_hint = "Start from a template, or add a plan of your own."
     has_version_permission = granted("billing.add_planversion")
+    has_start_permission = granted("billing.add_planversion")
+
+    def get_urls(self) -> list[Any]:
+        """With the ready-made plans."""
+        return [*start_urls(self), *super().get_urls()]
+
+    @action(description="Start from a template", icon="auto_awesome", permissions=["start"], url_path="from-template")
+    def start_from_template(self, request: HttpRequest) -> HttpResponse:
+        """To the ready-made plans."""
+        return HttpResponseRedirect(reverse("admin:billing_plan_start"))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Plan]:
         """With the state of its versions."""

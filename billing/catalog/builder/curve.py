@@ -25,6 +25,7 @@ class Point:
     quantity: Fraction
     total: Fraction
     next_unit: Fraction | None
+    bound: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,8 @@ def points(bounds: Iterable[Fraction], far: Fraction, rate: Rate, *, log: bool =
         else:
             first, last = place, following
         width = quantities[last] - quantities[first]
-        found.append(Point(quantity, total, (totals[last] - totals[first]) / width if width else None))
+        slope = (totals[last] - totals[first]) / width if width else None
+        found.append(Point(quantity, total, slope, quantity in inside))
     return found
 
 
@@ -112,6 +114,7 @@ def curve_to_json(found: Iterable[Point], words: Words) -> list[dict[str, Any]]:
         {
             "x": plain(rendered(point.quantity)),
             "y": plain(rendered(point.total)),
+            "bound": point.bound,
             "next": None if point.next_unit is None else plain(rendered(point.next_unit)),
             "words": [
                 words.metered(nearest(point.quantity)),

@@ -19,7 +19,7 @@ from billing.catalog.builder.queries import month_of, used
 from billing.catalog.builder.trial import example_to_json, quantity_of, shown
 from billing.metering.models import Meter
 from billing.pricing import Price, rate
-from billing.pricing.words import Words
+from billing.pricing.words import Words, plural
 from customers.models import Customer
 
 _TIER_AMOUNTS = ("unit_amount", "flat_amount", "rate")
@@ -46,21 +46,29 @@ def try_price(request: HttpRequest) -> HttpResponse:
         unit = _text(asked, "unit") or "unit"
     except Unreadable as error:
         return JsonResponse({"detail": str(error)}, status=400)
+    meter = Meter.objects.filter(pk=_key(asked.get("meter"))).first()
+    unit = meter.unit if meter else unit
+    answer: dict[str, Any] = {
+        "unit": unit, "units": plural(unit, Fraction(2)), "dimensions": meter.group_by if meter else [],
+    }  # fmt: skip
     price, problems = read_price(asked.get("price"))
+    answer["problems"] = [each.to_json() for each in problems]
     if price is None:
-        return JsonResponse({"problems": [each.to_json() for each in problems]})
-    example, cover = _example(request, asked.get("example"), price, unit)
+        return JsonResponse(answer)
+    example, cover = _example(request, asked.get("example"), price, unit, meter)
     drawn = shown(price, unit, cover=cover, log=asked.get("log") is True)
-    return JsonResponse({"problems": [], "currency": price.currency, "unit": unit, "example": example, **drawn})
+    return JsonResponse(answer | drawn | {"example": example})
 
 
-def _example(request: HttpRequest, asked: Any, price: Price, unit: str) -> tuple[dict[str, Any], Fraction]:
+def _example(
+    request: HttpRequest, asked: Any, price: Price, unit: str, meter: Meter | None
+) -> tuple[dict[str, Any], Fraction]:
     """The worked example, or why there is none; and the quantity that the curve should show."""
     try:
         if not isinstance(asked, dict):
             return {}, Fraction(0)
         if "customer" in asked:
-            quantity, said = _used(request, asked)
+            quantity, said = _used(request, asked, meter)
         else:
             quantity, said = quantity_of(asked.get("quantity")), ""
         rating = rate(price, quantity, unit)
@@ -68,19 +76,16 @@ def _example(request: HttpRequest, asked: Any, price: Price, unit: str) -> tuple
         return {"problem": str(error)}, Fraction(0)
     words = Words(price.currency, unit)
     said = said or words.metered(quantity)
-    return {"said": said, "quantity": words.metered(quantity), **example_to_json(rating, words)}, max(
-        quantity, Fraction(0)
-    )
+    return {"said": said, **example_to_json(rating, words)}, max(quantity, Fraction(0))
 
 
-def _used(request: HttpRequest, asked: dict[str, Any]) -> tuple[Fraction, str]:
+def _used(request: HttpRequest, asked: dict[str, Any], meter: Meter | None) -> tuple[Fraction, str]:
     """What a customer used of the charge's meter in a month; ValueError says what to choose."""
     if not request.user.has_perms(["customers.view_customer", "billing.view_meter"]):
         raise ValueError("Your role may not see the usage of customers: type a quantity instead.")
     customer = Customer.objects.filter(pk=_key(asked.get("customer"))).first()
     if customer is None:
         raise ValueError("Choose a customer.")
-    meter = Meter.objects.filter(pk=_key(asked.get("meter"))).first()
     if meter is None:
         raise ValueError("Choose the charge’s meter first: it says what is counted.")
     period = month_of(str(asked.get("month")), customer.timezone)
