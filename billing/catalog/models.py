@@ -8,7 +8,13 @@ from django.db import models
 from django.db.models import F, Func, Q
 
 from billing.catalog.states import VERSION_MOVES, VersionState
-from billing.catalog.triggers import FROZEN_WITH_TERM, FROZEN_WITH_VERSION, INTERVAL_BOUND, NOT_OF_RETIRED, VERSION_FROZEN
+from billing.catalog.triggers import (
+    FROZEN_WITH_TERM,
+    FROZEN_WITH_VERSION,
+    INTERVAL_BOUND,
+    NOT_OF_RETIRED,
+    VERSION_FROZEN,
+)
 from billing.metering.models import Meter
 from customers.models import CADENCE, Contract, int_range
 from customers.validators import validate_currency

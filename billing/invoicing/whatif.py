@@ -1,6 +1,6 @@
 """What terms would bill: the rating of the run, over any terms, with nothing recorded and nothing written."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from decimal import Decimal
@@ -47,17 +47,19 @@ class Expected:
 
 
 def terms_under(
-    contracts: Sequence[Contract], versions: Mapping[int, PlanVersion]
+    contracts: Sequence[Contract], versions: Mapping[int, PlanVersion], without_own: Collection[int] = ()
 ) -> dict[int, ContractTerms | InvoicingError]:
     """Each contract's terms, by its id, as if each subscription in `versions`, by its id, had always had that version.
 
     A draft will do, and so will a version that was never saved: it carries `all_charges`, each with `all_prices`.
-    Quantities and dates stay the subscription's own. A charge or a code without a row gets a negative id of its own.
+    Quantities and dates stay the subscription's own, and the customer's own terms too, but for subscriptions in
+    `without_own`. A charge or a code without a row gets a negative id of its own.
     The error stands where terms cannot be told. Constant queries.
     """
     stand_ins = {id(version): -place for place, version in enumerate(versions.values(), 1)}
     ids = [contract.id for contract in contracts]
-    intervals, own = load.intervals_of(ids), load.own_terms(ids)
+    intervals = load.intervals_of(ids)
+    own = {pk: terms for pk, terms in load.own_terms(ids).items() if pk not in without_own}
     known = load.versions_of({
         each.version_id for group in intervals.values() for each in group if each.subscription_id not in versions
     })  # fmt: skip

@@ -8,6 +8,7 @@ from datetime import datetime
 from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 
 from billing.catalog.models import Charge, PlanVersion, Subscription, SubscriptionInterval
+from billing.catalog.terms.models import SubscriptionTerm
 from billing.moves.criteria import Criteria
 from billing.moves.judging import Facts, Rival
 from billing.moves.models import MovedSubscription
@@ -36,11 +37,12 @@ class Target:
 
 @dataclass(slots=True)
 class Known:
-    """What is known of a chunk: facts and interval rows by subscription, and names of versions by id."""
+    """What is known of a chunk: facts, intervals by id, names of versions by id, and own terms by subscription."""
 
     facts: dict[int, Facts]
     intervals: dict[int, SubscriptionInterval]
     names: dict[int, str]
+    own: dict[int, list[SubscriptionTerm]]
 
 
 def target_of(version: PlanVersion) -> Target:
@@ -87,6 +89,9 @@ def know(subscriptions: Sequence[Subscription], target: Target, *, besides: int,
     for each in intervals.values():
         rows[each.subscription_id].append(row_of(each))
     stops = _stops(ids, besides)
+    own: dict[int, list[SubscriptionTerm]] = defaultdict(list)
+    for term in SubscriptionTerm.objects.filter(CURRENT, subscription__in=ids).order_by("start", "id"):
+        own[term.subscription_id].append(term)
     rivals = _rivals({each.contract.customer_id for each in subscriptions}, target.meters)
     out = frozenset(listed)
     facts = {
@@ -94,12 +99,13 @@ def know(subscriptions: Sequence[Subscription], target: Target, *, besides: int,
             contract=each.contract.number, currency=each.contract.currency, term=term_of(each.contract),
             rows=tuple(rows[each.pk]), stops=stops[each.pk], unpriced=target.unpriced(each.contract.currency),
             rivals=tuple(rival for pk, rival in rivals[each.contract.customer_id] if pk != each.pk),
+            own=tuple(Period(term.start, term.end) for term in own[each.pk]),
             listed=each.contract.customer.external_id in out,
         )
         for each in subscriptions
     }  # fmt: skip
     versions = {each.version_id for each in intervals.values()}
-    return Known(facts, intervals, version_names({target.id, *versions}))
+    return Known(facts, intervals, version_names({target.id, *versions}), own)
 
 
 def version_names(ids: Iterable[int | None]) -> dict[int, str]:

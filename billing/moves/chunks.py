@@ -1,6 +1,6 @@
 """One chunk of a move’s work: judge and rate, write dates, take them back. The caller holds the move and saves it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 
 from billing.catalog.models import PlanVersion, SubscriptionInterval
 from billing.catalog.states import is_open
+from billing.catalog.terms.models import SubscriptionTerm
 from billing.moves.choosing import Known, candidates, know, target_of
 from billing.moves.criteria import Criteria
 from billing.moves.effects import Effect, effects
@@ -15,7 +16,7 @@ from billing.moves.judging import Verdict, changed, judge
 from billing.moves.models import Move, MovedSubscription
 from billing.moves.splicing import earlier_change, in_force, put_in, take_out
 from billing.moves.states import Outcome
-from billing.moves.writing import Change, change_of, restoring, write
+from billing.moves.writing import Change, change_of, end_terms, restoring, revive_terms, write
 from customers.locks import lock_customers
 from customers.models import Customer
 
@@ -35,7 +36,8 @@ def preview(move: Move, now: datetime) -> bool:
         each.pk: judge(known.facts[each.pk], criteria, target.id, known.names, move.as_of) for each in people
     }  # fmt: skip
     going = [(each, version) for each in people if (version := verdicts[each.pk].version) is not None]
-    told = effects(going, move.target, move.as_of) if going else {}
+    ending = criteria.own_terms == "end"
+    told = effects(going, move.target, move.as_of, own_terms_end=ending) if going else {}
     MovedSubscription.objects.bulk_create(
         [_row(move, each.pk, verdicts[each.pk], known, told.get(each.pk, Effect())) for each in people]
     )
@@ -73,6 +75,7 @@ def schedule(move: Move, now: datetime) -> bool:
     if not rows:
         return False
     known = _locked(move, rows)
+    ending = Criteria.from_json(move.choice).own_terms == "end"
     open_ = is_open(PlanVersion.objects.values_list("state", flat=True).get(pk=move.target_id))
     going: list[Change] = []
     for row in rows:
@@ -87,8 +90,11 @@ def schedule(move: Move, now: datetime) -> bool:
             continue
         row.outcome, row.earlier_id = Outcome.SCHEDULED, earlier_change(facts.rows, row.at)
         splice = put_in(facts.rows, row.at, move.target_id, facts.stops)
-        going.append(change_of(row, splice, known.intervals, now))
-    _write(going, Outcome.REFUSED, now)
+        change = change_of(row, splice, known.intervals, now)
+        if ending:
+            end_terms(change, known.own[row.subscription_id], row.at, now)
+        going.append(change)
+    _write(move, going, Outcome.REFUSED, now)
     _save(rows)
     move.done += len(rows)
     return True
@@ -115,33 +121,41 @@ def take_back(move: Move, rows: Sequence[MovedSubscription], now: datetime) -> N
     """Let what stood before go on for scheduled rows whose time has not come."""
     known = _locked(move, rows)
     were = SubscriptionInterval.objects.in_bulk([pk for row in rows for pk in row.old])
+    terms = SubscriptionTerm.objects.in_bulk([pk for row in rows for pk in row.old_terms])
     going: list[Change] = []
     for row in rows:
-        facts = known.facts[row.subscription_id]
-        assert row.at is not None  # it was scheduled
-        if row.at in facts.stops:
+        if row.at in known.facts[row.subscription_id].stops:
             row.note = "Another move of the same day stands on it: cancel that one first, then this."
             continue
         row.outcome = Outcome.CANCELLED
-        splice = take_out(facts.rows, row.at, move.target_id, row.earlier_id, facts.stops)
-        if splice is None:
-            now_on = in_force(facts.rows, row.at)
-            binds = f"It is on {known.names[now_on.version]} then" if now_on else "It is not in force then"
-            row.note = f"Somebody changed it since. {binds}, and that stays."
-        elif _untouched(row, known.intervals) and splice.new[-1][0].version == were[row.old[-1]].version_id:
-            mine = [known.intervals[pk] for pk in row.new]
-            row.note = ""
-            going.append(restoring(row, mine, [were[pk] for pk in row.old], now))
-        else:
-            row.note = "It was changed since, and what others changed stays."
-            going.append(change_of(row, splice, known.intervals, now))
-    _write(going, Outcome.SCHEDULED, now)
+        change = _back(move, row, known, [were[pk] for pk in row.old], now)
+        if change is None:
+            continue
+        ended = [terms[pk] for pk in row.old_terms]
+        if not revive_terms(change, known.own[row.subscription_id], ended, now):
+            row.note = f"{row.note} Its own terms were changed since, and stay so.".strip()
+        going.append(change)
+    _write(move, going, Outcome.SCHEDULED, now)
     _save(rows)
 
 
-def _untouched(row: MovedSubscription, current: Mapping[int, SubscriptionInterval]) -> bool:
-    """Whether all that the move wrote still holds."""
-    return all(pk in current for pk in row.new)
+def _back(
+    move: Move, row: MovedSubscription, known: Known, were: Sequence[SubscriptionInterval], now: datetime
+) -> Change | None:
+    """What takes a row back; None, and a note on it, where somebody has put the subscription elsewhere since."""
+    facts, at = known.facts[row.subscription_id], row.at
+    assert at is not None  # it was scheduled
+    splice = take_out(facts.rows, at, move.target_id, row.earlier_id, facts.stops)
+    if splice is None:
+        then = in_force(facts.rows, at)
+        binds = f"It is on {known.names[then.version]} then" if then else "It is not in force then"
+        row.note = f"Somebody changed it since. {binds}, and that stays."
+        return None
+    if all(pk in known.intervals for pk in row.new) and splice.new[-1][0].version == were[-1].version_id:
+        row.note = ""
+        return restoring(row, [known.intervals[pk] for pk in row.new], were, now)
+    row.note = "It was changed since, and what others changed stays."
+    return change_of(row, splice, known.intervals, now)
 
 
 def _locked(move: Move, rows: Sequence[MovedSubscription]) -> Known:
@@ -151,17 +165,23 @@ def _locked(move: Move, rows: Sequence[MovedSubscription]) -> Known:
     return know(people, target_of(move.target), besides=move.pk)
 
 
-def _write(going: Sequence[Change], otherwise: Outcome, now: datetime) -> None:
+def _write(move: Move, going: Sequence[Change], otherwise: Outcome, now: datetime) -> None:
     """Write what changes, and remember on each row what it was and is; the refused get the outcome `otherwise`."""
     scheduling = otherwise == Outcome.REFUSED
-    refused = write(going, now) if going else {}
+    user_id = move.scheduled_by_id if scheduling else move.cancelled_by_id
+    cancelled = f"{move} is taken back: {move.cancel_reason}".rstrip(": ")
+    reason = f"{move}: {move.reason}" if scheduling else cancelled
+    refused = write(going, now, user_id=user_id, reason=reason) if going else {}
     for change in going:
         row: Any = change.row
         if row.pk in refused:
             row.outcome, row.code, row.note = otherwise, "database", refused[row.pk]
         elif scheduling:
             row.old, row.new = [each.pk for each in change.old], [each.pk for each in change.new]
+            row.old_terms = [each.pk for each in change.old_terms]
+            row.new_terms = [each.pk for each in change.new_terms]
 
 
 def _save(rows: Sequence[MovedSubscription]) -> None:
-    MovedSubscription.objects.bulk_update(rows, ["outcome", "code", "note", "old", "new", "earlier"], batch_size=CHUNK)
+    names = ["outcome", "code", "note", "old", "new", "old_terms", "new_terms", "earlier"]
+    MovedSubscription.objects.bulk_update(rows, names, batch_size=CHUNK)

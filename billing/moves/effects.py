@@ -48,17 +48,20 @@ class Effect:
         return min(max(self.change * HUNDRED / abs(self.before), -LARGEST), LARGEST).quantize(Decimal("0.01"))
 
 
-def effects(moved: Sequence[tuple[Subscription, int]], target: PlanVersion, as_of: datetime) -> dict[int, Effect]:
+def effects(
+    moved: Sequence[tuple[Subscription, int]], target: PlanVersion, as_of: datetime, *, own_terms_end: bool = False
+) -> dict[int, Effect]:
     """The effect on each subscription, with its contract at hand, of moving it from a version to `target`.
 
     Both are rated on what was really used in the last three cycles that were complete at `as_of`, as if each had held
-    all along. Constant queries.
+    all along; the old with customers' own terms on top, the new too unless `own_terms_end`. Constant queries.
     """
     versions = versions_of({target.pk, *(version for _, version in moved)})
     contracts = list({each.contract_id: each.contract for each, _ in moved}.values())
     spans = {contract.id: _span(contract, as_of) for contract in contracts}
     old = terms_under(contracts, {each.pk: versions[version] for each, version in moved})
-    new = terms_under(contracts, {each.pk: versions[target.pk] for each, _ in moved})
+    ending = {each.pk for each, _ in moved} if own_terms_end else set()
+    new = terms_under(contracts, {each.pk: versions[target.pk] for each, _ in moved}, ending)
     asked: list[tuple[ContractTerms, Period]] = []
     places: dict[int, int] = {}
     for contract in contracts:

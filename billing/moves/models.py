@@ -64,8 +64,8 @@ class Move(models.Model):
                 name="move_asked_once",
                 operation=pgtrigger.Update,
                 condition=pgtrigger.Condition(
-                    "(OLD.token, OLD.target_id, OLD.choice, OLD.as_of, OLD.created_at) IS DISTINCT FROM"
-                    " (NEW.token, NEW.target_id, NEW.choice, NEW.as_of, NEW.created_at)"
+                    "ROW(OLD.token, OLD.target_id, OLD.choice, OLD.as_of, OLD.created_at) IS DISTINCT FROM"
+                    " ROW(NEW.token, NEW.target_id, NEW.choice, NEW.as_of, NEW.created_at)"
                 ),
             ),
             pgtrigger.Protect(
@@ -81,8 +81,8 @@ class MovedSubscription(models.Model):
     """One subscription in a move: when it moves and from what, what that would change, and what came of it.
 
     Amounts are in the contract's currency, over its last three complete cycles. `old` and `new` are the ids of the
-    intervals that were superseded and of those that replaced them; `earlier` is the version whose turn it would have
-    been at `at` itself.
+    intervals that were superseded and of those that replaced them, as `old_terms` and `new_terms` are of own terms;
+    `earlier` is the version whose turn it would have been at `at` itself.
     """
 
     move = models.ForeignKey(Move, models.CASCADE, related_name="rows")
@@ -101,6 +101,8 @@ class MovedSubscription(models.Model):
     problem = models.TextField(blank=True, help_text="Why the effect cannot be told.")
     old = ArrayField(models.BigIntegerField(), default=list)
     new = ArrayField(models.BigIntegerField(), default=list)
+    old_terms = ArrayField(models.BigIntegerField(), default=list, help_text="Own terms that end at the move.")
+    new_terms = ArrayField(models.BigIntegerField(), default=list, help_text="What is left of them until then.")
     earlier = models.ForeignKey(PlanVersion, models.PROTECT, null=True, related_name="+")
     own_terms = models.BooleanField(default=False, help_text="Whether it has own terms at the move.")
 
@@ -125,8 +127,8 @@ class MovedSubscription(models.Model):
                 name="moved_kept",
                 operation=pgtrigger.Update,
                 condition=pgtrigger.Condition(
-                    "(OLD.move_id, OLD.subscription_id, OLD.at, OLD.from_version_id) IS DISTINCT FROM"
-                    " (NEW.move_id, NEW.subscription_id, NEW.at, NEW.from_version_id)"
+                    "ROW(OLD.move_id, OLD.subscription_id, OLD.at, OLD.from_version_id) IS DISTINCT FROM"
+                    " ROW(NEW.move_id, NEW.subscription_id, NEW.at, NEW.from_version_id)"
                 ),
             ),
         ]

@@ -123,6 +123,7 @@ def cancel_one(*, row: MovedSubscription, user: Any, now: datetime) -> str:
             raise MoveError(f"{row.subscription} is {row.get_outcome_display().lower()} in this move.")
         if row.at is not None and row.at <= now:
             raise MoveError(_too_late(move))
+        move.cancelled_by = user  # who ends what, as own terms that go on again say
         chunks.take_back(move, [row], now)
         settle(move=move, user=user, now=now)
         move.save()

@@ -7,7 +7,7 @@ Pure: no Django, no clock.
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final, Literal, cast
+from typing import Final, Literal, cast
 
 from billing.metering.errors import DefinitionError
 from billing.metering.exact_json import dumps
