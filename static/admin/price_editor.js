@@ -208,9 +208,10 @@ Meterbook.make = (tag, attributes = {}, ...children) => {
 
         input(object, path, key, attributes = {}) {
             const input = make("input", { type: "text", inputmode: "decimal", autocomplete: "off", class: "mb-input mb-number", "data-path": path, ...attributes });
-            input.value = shown(object[key]);
+            input.value = spaced(object[key]);
             input.addEventListener("input", () => { put(object, key, clean(input.value)); this.commit(); });
-            input.addEventListener("change", () => { input.value = clean(input.value); });
+            input.addEventListener("focus", () => { input.value = clean(input.value); });
+            input.addEventListener("blur", () => { input.value = spaced(clean(input.value)); });
             return input;
         }
 
@@ -505,6 +506,9 @@ Meterbook.make = (tag, attributes = {}, ...children) => {
             if (!this.root.contains(document.activeElement)) this.render();
         }
     };
+
+    // 1000000 reads as 1,000,000 while nobody types in it.
+    function spaced(value) { return /^\d{4,}(\.\d*)?$/.test(shown(value)) ? grouped(value) : shown(value); }
 
     function grouped(value) {
         const [whole, decimals] = shown(value).split(".");
