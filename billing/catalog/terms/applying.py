@@ -24,11 +24,10 @@ from billing.money import EXACT, plain
 from billing.pricing import Price
 from billing.pricing.prices import Tier
 
-KINDS: Final[tuple[tuple[type, ...], ...]] = (
-    (ReplacePrice,), (ChangeTiers,), (Multiply,), (MoveMeter,), (Narrow,), (Allowance, FreeUsage), (Reduce,),
-    (Minimum,), (Maximum,), (SetQuantity,),
+KINDS: Final[tuple[type, ...]] = (
+    ReplacePrice, ChangeTiers, Multiply, MoveMeter, Narrow, Allowance, FreeUsage, Reduce, Minimum, Maximum, SetQuantity,
 )  # fmt: skip
-ORDER: Final = {kind: place for place, kinds in enumerate(KINDS) for kind in kinds}
+ORDER: Final = {kind: place for place, kind in enumerate(KINDS)}
 """Where each kind stands when several concern a charge."""
 
 SCALED: Final = (

@@ -147,7 +147,7 @@ def test_publishing_twice_is_refused_in_every_state() -> None:
 def test_a_version_is_published_when_it_is_due_by_who_planned_it(django_user_model: type[User]) -> None:
     planner = django_user_model.objects.create_user("planner")
     version = publication.schedule(version=draft(), at=DUE, zone="Europe/Berlin", user=planner, now=NOW)
-    assert publication.when(version) == "2024-01-02 01:00 (Europe/Berlin)"
+    assert version.planned == "2024-01-02 01:00 (Europe/Berlin)"
     assert publication.publish_due(now=DUE - timedelta(seconds=1)) == []
     assert publication.publish_due(now=DUE) == [version]
     version.refresh_from_db()
