@@ -63,6 +63,7 @@ NAVIGATION: list[dict[str, Any]] = [
             entry("Contracts", "contract", "customers_contract"),
             entry("Plans", "sell", "billing_plan"),
             entry("Products", "inventory_2", "billing_product"),
+            entry("Moves of subscribers", "move_up", "billing_move"),
             entry("Meters", "speed", "billing_meter") | {"active": at_meters},
         ],
     },
