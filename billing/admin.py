@@ -14,4 +14,6 @@ from billing.metering.meters.admin import *  # noqa: F403
 from billing.metering.months.admin import *  # noqa: F403
 from billing.metering.reports.admin import *  # noqa: F403
 from billing.metering.sources.admin import *  # noqa: F403
+from billing.moves.admin import *  # noqa: F403
+from billing.moves.buttons import *  # noqa: F403
 from billing.payments.admin import *  # noqa: F403
