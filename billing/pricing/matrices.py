@@ -1,6 +1,6 @@
 """Which price of a matrix each combination of values has, and what was used of it (R3)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from billing.pricing.errors import PriceError
@@ -33,11 +33,11 @@ def matched(matrix: Matrix, usage: Usage) -> list[Match]:
         for number, (given, quantity) in enumerate(usage.rows):
             values = tuple(given[place] for place in order)
             if values in found:
-                message = f"{_name(values)} is there twice; write its quantity once."
+                message = f"{_name(matrix, values)} is there twice; write its quantity once."
                 raise PriceError("duplicate_cell", message, f"usage.cells[{number}]")
             price = _price(matrix, values)
             if price is not None:
-                found[values] = Match(_name(values), price, exactly(quantity))
+                found[values] = Match(_name(matrix, values), price, exactly(quantity))
             elif quantity:
                 raise _unpriced(matrix, values, f"usage.cells[{number}]")
     elif isinstance(usage, Events):
@@ -49,14 +49,14 @@ def matched(matrix: Matrix, usage: Usage) -> list[Match]:
                     if not event.amount:
                         continue
                     raise _unpriced(matrix, values, f"usage.events[{number}]")
-                found[values] = Match(_name(values), price)
+                found[values] = Match(_name(matrix, values), price)
             found[values].events.append(exactly(event.amount))
     else:
         message = f"This price depends on {', '.join(matrix.dimensions)}; give cells or events with their values."
         raise PriceError("cells_needed", message, "usage")
     last = len(matrix.cells)
     places = _places(matrix)
-    return [found[values] for values in sorted(found, key=lambda each: (places.get(each, last), _name(each)))]
+    return [found[values] for values in sorted(found, key=lambda each: (places.get(each, last), _name(matrix, each)))]
 
 
 def _order(matrix: Matrix, given: tuple[str, ...]) -> list[int]:
@@ -85,13 +85,16 @@ def _price(matrix: Matrix, values: Values) -> Price | None:
     return matrix.default if place is None else matrix.cells[place].price
 
 
-def _name(values: Iterable[str | None]) -> str:
-    return ", ".join("none" if value is None else value for value in values)
+def _name(matrix: Matrix, values: Values) -> str:
+    """The values as an invoice prints them: “large, no region”."""
+    return ", ".join(
+        f"no {dimension}" if value is None else value
+        for dimension, value in zip(matrix.dimensions, values, strict=True)
+    )
 
 
 def _unpriced(matrix: Matrix, values: Values, path: str) -> PriceError:
-    told = ", ".join(
-        f"{name} {value!r}" if value is not None else f"no {name}"
-        for name, value in zip(matrix.dimensions, values, strict=True)
+    message = (
+        f"There is no price for {_name(matrix, values)} ({', '.join(matrix.dimensions)}): add a cell or a default."
     )
-    return PriceError("no_cell", f"There is no price for {told}: add a cell for it, or a default.", path)
+    return PriceError("no_cell", message, path)
