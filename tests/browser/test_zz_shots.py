@@ -1,14 +1,16 @@
-from typing import Any
 from datetime import date
+
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import reverse
-from tests import factories
-from tests.billing.catalog.terms.helpers import agree, per_unit, WHY
+
 from billing.catalog.models import Charge
 from billing.catalog.terms.services import *
+from tests import factories
+from tests.billing.catalog.terms.helpers import WHY, agree, per_unit
+
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 def test_shots(page, live_server):
