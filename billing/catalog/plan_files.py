@@ -144,11 +144,10 @@ def preview_import(plan: PlanFile) -> Preview:
 
 def unit_names(versions: Iterable[PlanVersion]) -> dict[str, str]:
     """What the meters of versions count, in the singular, by the meters' codes; at most one query a version."""
-    charges = [
-        charge
-        for version in versions
-        for charge in getattr(version, "all_charges", None) or version.charges.select_related("meter")
-    ]
+    charges: list[Charge] = []
+    for version in versions:
+        carried = getattr(version, "all_charges", None)
+        charges += version.charges.select_related("meter") if carried is None else carried
     return {charge.meter.code: charge.meter.unit for charge in charges if charge.meter}
 
 
