@@ -1,5 +1,7 @@
 """What RevOps configures: products, plans, versions and charges; and the subscriptions that bind customers to them."""
 
+from zoneinfo import ZoneInfo
+
 import pgtrigger
 from django.conf import settings
 from django.contrib.postgres.constraints import ExclusionConstraint
@@ -96,10 +98,7 @@ class PlanVersion(models.Model):
 
     class Meta:
         ordering = ["plan", "-number"]
-        permissions = [
-            ("publish_planversion", "Can publish plan versions"),
-            ("retire_planversion", "Can retire plan versions"),
-        ]
+        permissions = [("publish_planversion", "Can publish plan versions")]
         indexes = [  # the drafts that are to be published by themselves, of which there are few
             models.Index(
                 fields=["publish_at"], name="version_due", condition=Q(state="draft", publish_at__isnull=False)
@@ -133,6 +132,14 @@ class PlanVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.plan} v{self.number}"
+
+    @property
+    def planned(self) -> str:
+        """When it is to be published, as it was chosen: “2026-07-01 09:00 (Europe/Berlin)”; "" where nothing is."""
+        if self.publish_at is None:
+            return ""
+        zone = self.publish_zone or "UTC"
+        return f"{self.publish_at.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M} ({zone})"
 
 
 class Charge(models.Model):
@@ -333,6 +340,13 @@ class SubscriptionInterval(models.Model):
         ordering = ["subscription", "start"]
         indexes = [
             models.Index(fields=["subscription", "start"], name="interval_current", condition=Q(superseded_at=None)),
+            # who is on a version today, from the index alone
+            models.Index(
+                fields=["version"],
+                include=["start", "end", "subscription"],
+                name="interval_of_version",
+                condition=Q(superseded_at=None),
+            ),
         ]
         constraints = [
             ExclusionConstraint(

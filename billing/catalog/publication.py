@@ -1,7 +1,6 @@
 """Verbs of a version's life after it was drafted: publish it at a time chosen in advance, take that back, retire it."""
 
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
@@ -73,19 +72,11 @@ def _published(version: PlanVersion, now: datetime) -> bool:
             raise NeedsReason(version, fresh)
         publish(version=version, user=version.scheduled_by, now=now, reason=version.reason)
     except CatalogError as error:
-        version.problem = f"It was not published when it was due, {when(version)}: {error}"
+        version.problem = f"It was not published when it was due, {version.planned}: {error}"
         version.publish_at = None
         version.save(update_fields=["publish_at", "problem"])
         return False
     return True
-
-
-def when(version: PlanVersion) -> str:
-    """The planned time as it was chosen: “2026-07-01 09:00 (Europe/Berlin)”. ValueError when none is planned."""
-    if version.publish_at is None:
-        raise ValueError(f"{version} has no planned time.")
-    zone = version.publish_zone or "UTC"
-    return f"{version.publish_at.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M} ({zone})"
 
 
 def retire(*, version: PlanVersion, user: AbstractBaseUser | None, now: datetime) -> PlanVersion:

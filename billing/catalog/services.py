@@ -209,12 +209,16 @@ def _insert(subscription: Subscription, rows: list[SubscriptionInterval], now: d
         with transaction.atomic():
             SubscriptionInterval.objects.bulk_create(rows)
     except IntegrityError as error:
-        raise Overlap(_sentence(error, subscription)) from error
+        raise _refusal(error, subscription, rows) from error
 
 
-def _sentence(error: IntegrityError, subscription: Subscription) -> str:
+def _refusal(error: IntegrityError, subscription: Subscription, rows: list[SubscriptionInterval]) -> CatalogError:
     """The database's own words where a trigger of ours refused; it is the last to know."""
     text = str(error).splitlines()[0]
     if text.startswith("meter "):
-        return f"{text[0].upper()}{text[1:]}: end or change that one first."
-    return f"{subscription} would bind two plan versions at the same time: change the interval that is in force."
+        return Overlap(f"{text[0].upper()}{text[1:]}: end or change that one first.")
+    if text.startswith("a retired plan version"):
+        return Retired(" or ".join(sorted({str(row.version) for row in rows})))
+    return Overlap(
+        f"{subscription} would bind two plan versions at the same time: change the interval that is in force."
+    )

@@ -32,8 +32,8 @@ NOT_OF_RETIRED = """
     RETURN NEW;
 """
 
-# `billing_meters_counted` (migration 0012) tells which meters each subscription of a customer counts, and when: those of
-# its plan versions and of what its own terms add, without what they remove or move to another meter.
+# `billing_meters_counted` (migration 0012) tells which meters each subscription of a customer counts, and when: those
+# of its plan versions and of what its own terms add, without what they remove or move to another meter.
 METER_CLASH = """
     SELECT k.customer_id INTO buyer FROM billing_subscription s
         JOIN customers_contract k ON k.id = s.contract_id WHERE s.id = NEW.subscription_id;

@@ -10,20 +10,13 @@ from decimal import Decimal
 
 from billing.invoicing import load, recorded
 from billing.invoicing.asking import answers
-from billing.invoicing.errors import CannotRate, InvoicingError
-from billing.invoicing.fees import FeeLine, fee_lines
+from billing.invoicing.errors import CannotRate, InvoicingError, SpendNotBilled
+from billing.invoicing.fees import BilledFee, FeeLine, fee_lines
+from billing.invoicing.rated import Rated, rated
+from billing.invoicing.recorded import Standings
+from billing.invoicing.slots import SlotLine, slot_lines
 from billing.invoicing.terms import ContractTerms
-from billing.invoicing.usage import (
-    Answer,
-    Question,
-    Rated,
-    SlotLine,
-    Wanted,
-    questions,
-    rated,
-    slot_lines,
-    wanted_usage,
-)
+from billing.invoicing.usage import Answer, Question, Wanted, questions, wanted_usage
 from billing.pricing import PriceError
 from customers.models import Contract
 
@@ -71,27 +64,35 @@ def deltas(contracts: Sequence[Contract], as_of: Mapping[int, datetime]) -> list
     ids = [contract.id for contract in contracts]
     standing, fees = recorded.standing_slots(ids), recorded.billed_fees(ids)
     good = [each for each in terms.values() if isinstance(each, ContractTerms)]
-    wanted = [(each, wanted_usage(each, as_of[each.contract_id])) for each in good]
+    wanted = [
+        (each, wanted_usage(each, as_of[each.contract_id], kept=recorded.billed_cycles(standing[each.contract_id])))
+        for each in good
+    ]
     usage = dict(zip([each.contract_id for each in good], rate_usage(wanted), strict=True))
-    result = []
+    found = []
     for contract in contracts:
-        each = terms[contract.id]
+        each, instant = terms[contract.id], as_of[contract.id]
         if isinstance(each, InvoicingError):
-            result.append(Delta(contract, error=each))
-            continue
-        slots = usage[contract.id]
-        if isinstance(slots, CannotRate):
-            result.append(Delta(contract, error=slots))
-            continue
-        instant = as_of[contract.id]
-        result.append(
-            Delta(
-                contract,
-                fees=fee_lines(each, fees[contract.id], instant),
-                slots=slot_lines(slots, standing[contract.id], instant),
-            )
-        )
-    return result
+            found.append(Delta(contract, error=each))
+        else:
+            stands = standing[contract.id], fees[contract.id]
+            found.append(_delta(contract, each, usage[contract.id], *stands, instant))
+    return found
+
+
+def _delta(
+    contract: Contract, terms: ContractTerms, usage: list[Rated] | CannotRate, standing: Standings,
+    billed: list[BilledFee], as_of: datetime,
+) -> Delta:  # fmt: skip
+    """The delta of a contract whose terms can be read."""
+    if isinstance(usage, CannotRate):
+        return Delta(contract, error=usage)
+    if terms.spend:
+        return Delta(contract, error=SpendNotBilled(terms.spend[0].name))
+    try:
+        return Delta(contract, fees=fee_lines(terms, billed, as_of), slots=slot_lines(usage, standing, as_of))
+    except PriceError as error:
+        return Delta(contract, error=CannotRate(str(error)))
 
 
 def rate_usage(wanted: Sequence[tuple[ContractTerms, list[Wanted]]]) -> list[list[Rated] | CannotRate]:
@@ -111,6 +112,8 @@ def _rated(
     contract: ContractTerms, slots: Iterable[tuple[Wanted, list[Question]]], found: Mapping[Question, Answer]
 ) -> list[Rated] | CannotRate:
     try:
-        return [rated(contract, slot, [found[question] for question in parts]) for slot, parts in slots]
+        return [
+            each for slot, parts in slots for each in rated(contract, slot, [found[question] for question in parts])
+        ]
     except PriceError as error:
         return CannotRate(str(error))

@@ -13,6 +13,16 @@ class CannotRate(InvoicingError):
     """A price cannot rate what it is given; the message is the price's own."""
 
 
+class SpendNotBilled(InvoicingError):
+    """A contract has a minimum, a maximum or a commitment over several charges, which no run computes yet."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"“{name}” spans several charges, and runs do not bill such terms yet: end it, or put a minimum or a "
+            "maximum on single charges."
+        )
+
+
 class NegativeTotal(InvoicingError):
     """The delta of a contract is negative: it waits for charges that outweigh it."""
 

@@ -17,6 +17,7 @@ __all__ = ["ChargeTerms", "ContractTerms", "Interval", "SpendTerms", "StreamKey"
 StreamKey = tuple[int, int]
 """(subscription, charge code): what slots and coverage hang on."""
 
+
 @dataclass(frozen=True, slots=True)
 class ContractTerms:
     """A contract as billing sees it: its term, its cycles, and the current intervals of its subscriptions."""

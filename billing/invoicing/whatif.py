@@ -12,8 +12,9 @@ from billing.invoicing import load
 from billing.invoicing.engine import rate_usage
 from billing.invoicing.errors import CannotRate, InvoicingError
 from billing.invoicing.fees import FeeLine, period_fees
+from billing.invoicing.rated import Rated
 from billing.invoicing.terms import ChargeTerms, ContractTerms, StreamKey
-from billing.invoicing.usage import Rated, wanted_usage
+from billing.invoicing.usage import wanted_usage
 from billing.periods import Period
 from customers.models import Contract
 
@@ -31,7 +32,7 @@ class ExpectedLine:
     kind: str
     cycle: Period
     service: Period
-    quantity: Decimal
+    quantity: Decimal | None
     steps: list[dict[str, Any]]
     amount: Decimal
 
@@ -128,7 +129,7 @@ def _expected(
     ]  # fmt: skip
     lines += [
         ExpectedLine(
-            slot.stream, slot.charge, "usage", slot.cycle, slot.service, slot.quantity, slot.steps, slot.amount
+            slot.stream, slot.charge, slot.kind, slot.cycle, slot.service, slot.quantity, slot.steps, slot.amount
         ) for slot in usage
     ]  # fmt: skip
     return Expected(lines, sum((line.amount for line in lines), Decimal(0)), terms.currency)

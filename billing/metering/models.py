@@ -5,6 +5,8 @@ interned into small tables. The event table is partitioned by month of event tim
 there: `EventKey` knows each key once, for ever, whatever happens to the months.
 """
 
+from copy import copy
+from dataclasses import replace
 from typing import Any, Final, Self
 
 import pgtrigger
@@ -18,6 +20,7 @@ from billing.metering import keys
 from billing.metering.definitions import MeterDefinition, parse_meter
 from billing.metering.exact_json import ExactDecoder, ExactEncoder
 from billing.metering.expressions import MAX_LENGTH
+from billing.metering.filters import Filter
 
 
 class EventSource(models.Model):
@@ -205,10 +208,9 @@ class MeterQuerySet(models.QuerySet["Meter"]):
 
     def with_use(self) -> Self:
         """With `sold`: whether a published price counts with the version, so that it stays as it is."""
-        charges, terms = (
-            Meter._meta.get_field(name).related_model._default_manager.filter(meter=OuterRef("pk"))
-            for name in ("charges", "terms")
-        )
+        this = {"meter": OuterRef("pk")}
+        charges = Meter._meta.get_field("charges").related_model._default_manager.filter(**this)
+        terms = Meter._meta.get_field("terms").related_model._default_manager.filter(**this)
         return self.annotate(sold=Exists(charges.exclude(version__state="draft")) | Exists(terms))
 
 
@@ -273,6 +275,7 @@ class Meter(models.Model):
     superseded_at = models.DateTimeField(null=True, editable=False, help_text="When the next version was made.")
 
     objects = MeterQuerySet.as_manager()
+    besides: tuple[Filter, ...] = ()  # filters of a copy, which is never stored
 
     class Meta:
         ordering = ["code", "-version"]
@@ -365,4 +368,11 @@ class Meter(models.Model):
 
     def definition(self) -> MeterDefinition:
         """The definition, read; DefinitionError for one that cannot count, which is never saved."""
-        return parse_meter(self.written())
+        definition = parse_meter(self.written())
+        return replace(definition, filters=definition.filters + self.besides) if self.besides else definition
+
+    def narrowed(self, filters: tuple[Filter, ...]) -> "Meter":
+        """The meter over only those events that pass these filters too: a copy to ask with, which has no rollup."""
+        other = copy(self)
+        other.besides, other.rollup_ready = self.besides + filters, False
+        return other

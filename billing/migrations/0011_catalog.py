@@ -42,10 +42,6 @@ class Migration(migrations.Migration):
                 'ordering': ['code'],
             },
         ),
-        migrations.AlterModelOptions(
-            name='planversion',
-            options={'ordering': ['plan', '-number'], 'permissions': [('publish_planversion', 'Can publish plan versions'), ('retire_planversion', 'Can retire plan versions')]},
-        ),
         pgtrigger.migrations.RemoveTrigger(
             model_name='planversion',
             name='version_moves',
@@ -128,6 +124,10 @@ class Migration(migrations.Migration):
             model_name='planversion',
             name='state',
             field=models.CharField(choices=[('draft', 'Draft'), ('published', 'Published'), ('retired', 'Retired')], default='draft', editable=False, max_length=10),
+        ),
+        migrations.AddIndex(
+            model_name='subscriptioninterval',
+            index=models.Index(condition=models.Q(('superseded_at', None)), fields=['version'], include=('start', 'end', 'subscription'), name='interval_of_version'),
         ),
         migrations.AddIndex(
             model_name='planversion',

@@ -114,7 +114,7 @@ class RemoveCharge:
 
 @dataclass(frozen=True, slots=True)
 class Spend:
-    """A minimum, a maximum or a commitment on what the subscription bills; () counts all recurring and usage charges."""
+    """A minimum, a maximum or a commitment on what the subscription bills; `codes` () counts all its charges."""
 
     kind: Literal["minimum", "maximum", "commitment"]
     amount: Decimal

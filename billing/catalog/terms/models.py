@@ -83,7 +83,8 @@ class SubscriptionTerm(models.Model):
             ),
             models.CheckConstraint(
                 name="term_step",
-                condition=Q(ramp=None, step=None, steps=None) | Q(ramp__isnull=False, step__gte=1, steps__gte=F("step")),
+                condition=Q(ramp=None, step=None, steps=None)
+                | Q(ramp__isnull=False, step__gte=1, steps__gte=F("step")),
             ),
             models.CheckConstraint(name="term_reason", condition=~Q(reason="")),
             models.CheckConstraint(

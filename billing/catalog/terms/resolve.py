@@ -11,7 +11,8 @@ from datetime import datetime
 from decimal import Decimal
 
 from billing.catalog.terms.applying import ORDER, apply
-from billing.catalog.terms.kinds import AddCharge, RemoveCharge, Spend, TermValue
+from billing.catalog.terms.errors import TermsError
+from billing.catalog.terms.kinds import AddCharge, Reduce, RemoveCharge, Spend, TermValue
 from billing.catalog.terms.values import ChargeTerms, Interval, Source, SpendTerms
 from billing.periods import Period
 
@@ -68,6 +69,10 @@ def charges_at(interval: Interval, terms: Iterable[Term], instant: datetime) -> 
     removed = {term.code_id for term in active if isinstance(term.value, RemoveCharge)}
     added = [_added(term) for term in active if isinstance(term.value, AddCharge)]
     kept = [charge for charge in interval.charges if charge.code_id not in removed]
+    codes = [charge.code_id for charge in (*kept, *added)]
+    twice = next((charge for charge in added if codes.count(charge.code_id) > 1), None)
+    if twice:
+        raise TermsError(f"“{twice.code}” would be charged twice at one time: remove or end the other first.")
     ordered = sorted(active, key=_order)
     charges = [*kept, *sorted(added, key=lambda charge: (charge.position, charge.code_id))]
     return tuple(_under(charge, ordered) for charge in charges)
@@ -87,9 +92,10 @@ def _added(term: Term) -> ChargeTerms:
     return replace(term.charge, sources=(term.source,))
 
 
-def _order(term: Term) -> tuple[int, bool, str]:
-    """The one order of terms; a Decimal's text is canonical where it was read from canonical JSON."""
-    return ORDER.get(type(term.value), 0), term.code_id is None, str(term.value)
+def _order(term: Term) -> tuple[int, bool, bool, str]:
+    """The one order of terms; percentages come before amounts, and what is still equal goes by its text."""
+    takes_amount = isinstance(term.value, Reduce) and term.value.discount.amount is not None
+    return ORDER.get(type(term.value), 0), term.code_id is None, takes_amount, str(term.value)
 
 
 def _stretches(period: Period, terms: Iterable[Term]) -> list[Period]:

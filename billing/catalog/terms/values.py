@@ -31,8 +31,8 @@ class ChargeTerms:
     """A charge in force with its price in the contract's currency; `meter_id` for usage alone.
 
     `cadence` (ISO 8601) and `proration` are the contract's where empty, `quantity` is the interval's where None.
-    Two that bill alike are equal, wherever they come from. `narrowed_by` is canonical JSON of filters (as a meter's) that hold besides the meter's own; with `window` each
-    hour or day is priced alone, and their amounts are added (R3).
+    `narrowed_by` is canonical JSON of filters (as a meter's) that hold besides the meter's own; with `window` each
+    hour or day is priced alone, and their amounts are added (R3). Two that bill alike are equal.
     """
 
     charge_id: int
