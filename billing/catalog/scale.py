@@ -73,7 +73,7 @@ def make_plan(now: datetime) -> PlanVersion:
             pay=Charge.Pay.IN_ARREARS if meter else Charge.Pay.IN_ADVANCE,
         )  # fmt: skip
         ChargePrice.objects.create(charge=charge, currency=CURRENCY, price=price | {"currency": CURRENCY})
-    return publish(version=version, user=None, now=now)
+    return publish(version=version, user=None, now=now, reason="A book for benchmarks.")
 
 
 def make_contracts(version: PlanVersion, start: date, now: datetime) -> int:

@@ -106,11 +106,15 @@ def answers(setup: Setup, contracts: Sequence[Contract]) -> dict[int, list[Expec
     rated = iter(expected(asked))
     return {
         contract.pk: [
-            Expected([], Decimal(0), contract.currency, str(given)) if isinstance(given, InvoicingError) else next(rated)
+            _untold(contract, given) if isinstance(given, InvoicingError) else next(rated)
             for given in (column[contract.pk] for column in terms)
         ]
         for contract in contracts
-    }  # fmt: skip
+    }
+
+
+def _untold(contract: Contract, error: InvoicingError) -> Expected:
+    return Expected([], Decimal(0), contract.currency, str(error))
 
 
 def compare(setup: Setup, contracts: Sequence[Contract], names: dict[str, str]) -> list[Found]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 from typing import Final
 
 from billing.metering.definitions import Rounding
@@ -181,9 +182,9 @@ def _bar(percent: Fraction | None) -> int:
 
 def _labels() -> tuple[str, ...]:
     signed = [f"{'−' if edge < 0 else '+' if edge else ''}{abs(edge)}" for edge in EDGES]
-    falls = [f"below {signed[0]} %", *(f"{a} to {b} %" for a, b in zip(signed, signed[1 : _ZERO + 1], strict=False))]
-    rises = [f"{a} to {b} %" for a, b in zip(signed[_ZERO:], signed[_ZERO + 1 :], strict=False)]
-    return (*falls, "no change", *rises, f"above {signed[-1]} %", "from nothing")
+    between = [f"{low} to {high} %" for low, high in pairwise(signed)]
+    falls, rises = between[:_ZERO], between[_ZERO:]
+    return (f"below {signed[0]} %", *falls, "no change", *rises, f"above {signed[-1]} %", "from nothing")
 
 
 LABELS: Final = _labels()

@@ -88,7 +88,7 @@ def _custom_unit(fields: Fields) -> CustomUnit:
     own.only(("code", "places", "rate"), "a custom unit")
     code = own.required("code")
     if not isinstance(code, str) or not _UNIT_CODE.fullmatch(code):
-        message = f"{code!r} is no code of a unit; write small letters, digits and hyphens, such as \"credits\"."
+        message = f'{code!r} is no code of a unit; write small letters, digits and hyphens, such as "credits".'
         raise PriceError("invalid_choice", message, own.at("code"))
     places = own.whole("places", minimum=0, maximum=MAX_PLACES) if "places" in own else 0
     return CustomUnit(code, places, own.size("rate") if "rate" in own else None)

@@ -23,7 +23,7 @@ class Cells:
 class EventUse:
     """One event: its value (what a `percentage` takes its share of), and its dimension values by name."""
 
-    amount: Decimal
+    amount: Decimal | Fraction
     dimensions: tuple[tuple[str, str | None], ...] = ()
 
 
