@@ -60,7 +60,7 @@ Meterbook.PlanBuilder = class {
         card.querySelector("[data-copy]").addEventListener("click", () => this.copy(card));
         card.querySelector("[data-remove]").addEventListener("click", () => this.remove(card, true));
         card.querySelector("[data-undo]").addEventListener("click", () => this.remove(card, false));
-        card.querySelector(".mb-more").addEventListener("change", () => this.terms(card));
+        card.querySelector(".mb-more").addEventListener("change", () => { this.terms(card); card.trial?.soon(0); });
         details.addEventListener("toggle", () => { if (details.open) this.open(card); });
         this.kindChanged(card);
         this.terms(card);
@@ -103,7 +103,7 @@ Meterbook.PlanBuilder = class {
         const usage = () => this.kind(card) === "usage";
         const trial = new Meterbook.PriceTrial({
             priceUrl: this.root.dataset.priceUrl, customersUrl: this.facts.customers, month: this.facts.month, quantity: usage() ? "1500" : "1",
-            price: () => card.editor.price ?? null, meter: () => (usage() ? meter.value : ""), feeUnit: () => (usage() ? "" : this.named(card, "unit").value.trim()),
+            price: () => card.editor.price ?? null, meter: () => (usage() ? meter.value : ""), window: () => this.named(card, "window").value, feeUnit: () => (usage() ? "" : this.named(card, "unit").value.trim()),
             told: (answer) => this.told(card, answer),
         });
         card.trial = trial;

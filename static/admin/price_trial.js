@@ -28,6 +28,7 @@ Meterbook.PriceTrial = class {
     build() {
         const make = Meterbook.make;
         this.words = make("p", { class: "mb-trial-words" });
+        this.about = make("p", { class: "mb-about" });
         this.canvas = make("canvas", { role: "img", "aria-label": "Total by quantity; the figures are in the table below" });
         this.empty = make("p", { class: "mb-trial-empty" }, "The curve is drawn as soon as the price is complete.");
         const log = make("input", { type: "checkbox", form: "mb-no-form", onchange: () => { this.log = log.checked; this.soon(0); } });
@@ -36,7 +37,7 @@ Meterbook.PriceTrial = class {
         this.figures = make("tbody");
         this.nextHead = make("th", { class: "num" }, "Next unit");
         const twin = make("details", { class: "mb-twin" }, make("summary", {}, "Figures"), make("div", { class: "mb-cells" }, make("table", { class: "mb-table" }, make("thead", {}, make("tr", {}, make("th", {}, "Quantity"), make("th", { class: "num" }, "Total"), this.nextHead, make("th", { class: "num" }, "On average"))), this.figures)));
-        this.root = make("aside", { class: "mb-trial", "aria-label": "What it costs" }, make("h3", { class: "mb-head" }, "What it costs"), this.words, make("div", { class: "mb-curve" }, this.canvas, this.empty), legend, this.warnings, twin, this.exampleBox());
+        this.root = make("aside", { class: "mb-trial", "aria-label": "What it costs" }, make("h3", { class: "mb-head" }, "What it costs"), this.words, this.about, make("div", { class: "mb-curve" }, this.canvas, this.empty), legend, this.warnings, twin, this.exampleBox());
     }
 
     exampleBox() {
@@ -109,7 +110,7 @@ Meterbook.PriceTrial = class {
         this.running = new AbortController();
         this.root.setAttribute("aria-busy", "true");
         const example = this.mode === "customer" ? this.customer : this.example;
-        const answer = await Meterbook.post(this.host.priceUrl, { price: this.host.price(), meter: this.host.meter(), unit: this.host.feeUnit(), log: this.log, example }, this.running.signal);
+        const answer = await Meterbook.post(this.host.priceUrl, { price: this.host.price(), meter: this.host.meter(), unit: this.host.feeUnit(), log: this.log, window: this.host.window(), cell: this.cell, example }, this.running.signal);
         if (!answer) return;
         this.root.removeAttribute("aria-busy");
         this.host.told(answer);
@@ -124,6 +125,7 @@ Meterbook.PriceTrial = class {
         this.empty.hidden = curve.length > 0;
         if (!curve.length && answer.no_curve) this.empty.textContent = answer.no_curve;
         this.warnings.replaceChildren(...(answer.warnings || []).map((words) => make("p", { class: "mb-warning" }, words)));
+        this.aboutCurve(answer);
         if (this.unitLabel) this.unitLabel.textContent = answer.units || "";
         const step = Math.max(1, Math.ceil(curve.length / 24));
         const told = curve.filter((point, place) => point.bound || place % step === 0 || place === curve.length - 1);
@@ -132,6 +134,20 @@ Meterbook.PriceTrial = class {
         if (answer.problems?.length === 0) this.showExample(answer.example || {});
         else this.result.replaceChildren();
         this.draw();
+    }
+
+    // A matrix is drawn for one of its cells, which can be chosen.
+    aboutCurve(answer) {
+        const make = Meterbook.make;
+        const rows = answer.needs?.kind === "cells" ? answer.needs.rows : [];
+        const key = JSON.stringify([answer.about, rows]);
+        if (this.aboutKey === key) return;
+        this.aboutKey = key;
+        if (!rows.length) return this.about.replaceChildren(answer.about || "");
+        const select = make("select", { class: "mb-input mb-short", "aria-label": "Cell that is drawn", form: "mb-no-form", onchange: () => { this.cell = rows[select.selectedIndex]; this.soon(0); } });
+        const chosen = JSON.stringify(this.cell);
+        for (const row of rows) select.append(make("option", { selected: JSON.stringify(row) === chosen }, row.map((value) => value || "…").join(" · ")));
+        return this.about.replaceChildren("Drawn for ", select);
     }
 
     showExample(example) {

@@ -156,7 +156,7 @@ def test_a_curve_has_its_bounds_and_reaches_beyond_them() -> None:
     price = parse_price(GRADUATED | {"free_quantity": "100", "unit": {"divide_by": "10"}})
     bounds = bounds_of(price)
     assert bounds == [1000, 11000]
-    far = reach(price, at(price), Fraction(0))
+    far = reach(price, bounds, at(price), Fraction(0))
     drawn = points(bounds, far, at(price))
     assert [point.quantity for point in drawn if point.bound] == bounds
     assert drawn[-1].quantity == far == 16500
@@ -165,7 +165,7 @@ def test_a_curve_has_its_bounds_and_reaches_beyond_them() -> None:
 
 def test_the_curve_reaches_the_quantity_that_is_asked_for() -> None:
     price = parse_price(GRADUATED)
-    assert reach(price, at(price), Fraction(80_000)) == 100_000
+    assert reach(price, bounds_of(price), at(price), Fraction(80_000)) == 100_000
 
 
 def test_what_the_next_unit_costs_is_the_price_of_its_tier() -> None:
