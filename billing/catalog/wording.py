@@ -1,7 +1,7 @@
 """Prices in words, as RevOps and customers say them: no JSON on a page that people read. Pure: no Django."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final
@@ -31,22 +31,9 @@ CELLS_TOLD: Final = 4
 """How many cells of a matrix are told one by one."""
 
 
-@dataclass(frozen=True, slots=True)
-class OwnWords(Words):
-    """Words of a price in a custom unit: `4 credits` where others say `USD 4.00`."""
-
-    own_unit: str = ""
-
-    def money(self, amount: Decimal) -> str:
-        """`4 credits`: all digits."""
-        return f"{number(Fraction(amount))} {self.own_unit}"
-
-
 def words_of(price: Price, unit_name: str) -> Words:
     """How the amounts of a price are said: in its currency, or in its custom unit."""
-    if price.custom_unit is None:
-        return Words(price.currency, unit_name, price.unit.divide_by)
-    return OwnWords(price.currency, unit_name, price.unit.divide_by, price.custom_unit.code)
+    return Words(price.currency, unit_name, price.unit.divide_by, price.custom_unit)
 
 
 def price_in_words(price: Price, unit_name: str = "unit") -> str:
@@ -164,9 +151,7 @@ def _inner(price: Price, words: Words) -> str:
 
 
 def _by(words: Words, divide_by: Decimal) -> Words:
-    own = words.own_unit if isinstance(words, OwnWords) else ""
-    both = words.divide_by * divide_by
-    return OwnWords(words.currency, words.unit_name, both, own) if own else Words(words.currency, words.unit_name, both)
+    return replace(words, divide_by=words.divide_by * divide_by)
 
 
 def _discount(discount: Discount, words: Words) -> str:

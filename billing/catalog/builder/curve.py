@@ -59,8 +59,10 @@ def reach(price: Price, bounds: Sequence[Fraction], rate: Rate, cover: Fraction)
     divide_by = Fraction(price.unit.divide_by)
     far = max(bounds[-1] * 3 / 2 if bounds else 10 * divide_by * (1 if divide_by > 1 else 10), cover * 5 / 4)
     worth = Fraction(price.custom_unit.rate or 1) if price.custom_unit else Fraction(1)
-    least, most = (None if given is None else given * worth for given in (price.minimum_amount, price.maximum_amount))
-    for farther in (far * 2**place for place in range(8)):
+    least, most = (
+        None if given is None else Fraction(given) * worth for given in (price.minimum_amount, price.maximum_amount)
+    )
+    for farther in (far * (1 << place) for place in range(8)):
         amount = rate(farther).amount
         if (most is None or amount >= most) and (least is None or amount > least):
             return farther

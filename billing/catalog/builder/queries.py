@@ -42,9 +42,7 @@ def worked(customer: Customer, meter: Meter, month: str, need: Need, window: str
     said = f"{customer} in {month}: {Words('USD', meter.unit).metered(Fraction(total))}"
     if need.kind in ("events", "totals"):
         if (found := whole[0].quantity.events if whole else 0) > MOST_EVENTS:
-            raise ValueError(
-                f"{customer} sent {found:,} events in {month}, too many for this page: try a shorter list."
-            )
+            raise ValueError(f"{customer} sent {found:,} events in {month}, too many for a page.")
         return Worked(f"{said} in {found:,} events", (("", _events(customer, meter, period, need)),))
     if window not in ("hour", "day"):
         cells = _rows(customer, meter, period, need.dimensions, None) if need.kind == "cells" else whole
