@@ -110,7 +110,7 @@ Meterbook.PlanBuilder = class {
         card.editor = new Meterbook.PriceEditor({
             textarea, jsonBox, pasteUrl: this.root.dataset.pasteUrl, models: this.facts.models, adjusters: this.facts.adjusters, currencies: this.facts.currencies, units: this.facts.units,
             unit: usage() ? card.dataset.unit : this.named(card, "unit").value, dimensions: (card.dataset.dimensions || "").split(",").filter(Boolean), start: usage() ? "per_unit" : "flat",
-            changed: () => { this.dirty = true; trial.soon(); },
+            changed: () => { this.dirty = true; trial.soon(); }, shown: () => trial.soon(0),
         });
         textarea.addEventListener("input", () => card.editor.typedJson());
         window.django.jQuery(meter).on("change", () => { this.dirty = true; trial.soon(0); });

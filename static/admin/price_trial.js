@@ -62,9 +62,10 @@ Meterbook.PriceTrial = class {
     }
 
     // What is typed depends on what the price takes: a quantity, quantities of kinds, or the values of single events.
-    typedAs(kind, dimensions, rows = []) {
+    typedAs(kind, dimensions, rows = [], quantity = "1000") {
         const key = `${kind} ${dimensions} ${JSON.stringify(rows)}`;
-        if (this.kind === key || (this.typed.contains(document.activeElement) && this.kind.startsWith(`${kind} ${dimensions} `))) return;
+        if (this.kind === key || (this.typed.contains(document.activeElement) && this.kind.startsWith(`${kind} ${dimensions} `))) return false;
+        const fresh = Boolean(this.kind);
         this.kind = key;
         const make = Meterbook.make;
         const number = (label, value, set) => {
@@ -82,9 +83,10 @@ Meterbook.PriceTrial = class {
             const area = number("Values of the events", this.example.events, (value) => { this.example = { events: value }; });
             this.typed.replaceChildren(make("label", { class: "mb-field wide" }, make("span", { class: "mb-label" }, "Values of single events, apart by commas"), area));
         } else {
-            this.example = { cells: rows.map((values) => ({ values, quantity: "1000" })) };
+            this.example = { cells: rows.map((values) => ({ values, quantity })) };
             this.typed.replaceChildren(...this.example.cells.map((cell) => make("label", { class: "mb-cell-try" }, make("span", {}, cell.values.map((value) => value || "…").join(" · ")), number("Quantity", cell.quantity, (value) => { cell.quantity = value; }))));
         }
+        return fresh;
     }
 
     customerInputs() {
@@ -130,10 +132,11 @@ Meterbook.PriceTrial = class {
         const step = Math.max(1, Math.ceil(curve.length / 24));
         const told = curve.filter((point, place) => point.bound || place % step === 0 || place === curve.length - 1);
         this.figures.replaceChildren(...told.map(({ words }) => make("tr", {}, make("td", {}, words[0]), ...words.slice(1).map((text) => make("td", { class: "num" }, text)))));
-        if (answer.needs && this.mode !== "customer") this.typedAs(answer.needs.kind, answer.needs.dimensions, answer.needs.rows);
+        if (answer.needs && this.mode !== "customer" && this.typedAs(answer.needs.kind, answer.needs.dimensions, answer.needs.rows, answer.needs.quantity)) return this.soon(0);
         if (answer.problems?.length === 0) this.showExample(answer.example || {});
         else this.result.replaceChildren();
         this.draw();
+        return undefined;
     }
 
     // A matrix is drawn for one of its cells, which can be chosen.

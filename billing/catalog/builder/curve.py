@@ -74,7 +74,9 @@ def points(bounds: Iterable[Fraction], far: Fraction, rate: Rate, *, log: bool =
     inside = [bound for bound in bounds if 0 < bound < far]
     beyond = {bound + bound * _NEAR for bound in inside}
     quantities = sorted({Fraction(0), far, *inside, *beyond, *(_powers(far) if log else _steps(far))})
-    totals = [Fraction(rate(quantity).unrounded) for quantity in quantities]
+    known = {quantity: Fraction(rate(quantity).unrounded) for quantity in quantities}
+    known |= _kinks(quantities, known, rate)
+    quantities, totals = sorted(known), [known[quantity] for quantity in sorted(known)]
     found = []
     for place, (quantity, total) in enumerate(zip(quantities, totals, strict=True)):
         following = place + 1 if place + 1 < len(quantities) else place
@@ -86,6 +88,22 @@ def points(bounds: Iterable[Fraction], far: Fraction, rate: Rate, *, log: bool =
         width = quantities[last] - quantities[first]
         slope = (totals[last] - totals[first]) / width if width else None
         found.append(Point(quantity, total, slope, quantity in inside))
+    return found
+
+
+def _kinks(quantities: Sequence[Fraction], totals: dict[Fraction, Fraction], rate: Rate) -> dict[Fraction, Fraction]:
+    """Where the line bends between two quantities, as at a minimum or a maximum: its neighbours meet there."""
+    found = {}
+    for first, left, right, last in zip(quantities, quantities[1:], quantities[2:], quantities[3:], strict=False):
+        before = (totals[left] - totals[first]) / (left - first)
+        after = (totals[last] - totals[right]) / (last - right)
+        if before == after:
+            continue
+        meet = (totals[right] - totals[left] + before * left - after * right) / (before - after)
+        if left < meet < right:
+            total = Fraction(rate(meet).unrounded)
+            if total == totals[left] + before * (meet - left):
+                found[meet] = total
     return found
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from billing.catalog.builder.curve import Rate, bounds_of, curve_to_json, fall_in_words, falls, points, reach
 from billing.catalog.price_rules import price_warnings
 from billing.catalog.wording import price_in_words, words_of
-from billing.money import AmountError, parse_decimal, round_money
+from billing.money import AmountError, parse_decimal, plain, round_money
 from billing.pricing import Price, PriceError, Rating, price_to_json, rate
 from billing.pricing.exact import rendered
 from billing.pricing.prices import Matrix
@@ -43,7 +43,8 @@ def need_to_json(price: Price) -> dict[str, Any]:
         rows = [list(cell.when) for cell in price.model.cells[:ROWS_TRIED]]
         rows += [[OTHER] * len(need.dimensions)] if price.model.default else []
     kind = "cells" if isinstance(price.model, Matrix) else "quantity" if need.kind == "quantity" else "events"
-    return {"kind": kind, "dimensions": list(need.dimensions), "rows": rows}
+    each = price.unit.divide_by if price.unit.divide_by > 1 else Decimal(1000)
+    return {"kind": kind, "dimensions": list(need.dimensions), "rows": rows, "quantity": plain(each)}
 
 
 def typed(asked: dict[str, Any], price: Price, unit: str) -> Worked:

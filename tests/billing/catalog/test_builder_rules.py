@@ -314,3 +314,10 @@ def test_every_charge_of_a_ready_made_plan_has_an_example() -> None:
 
 def test_no_file_of_a_ready_made_plan_is_left_out() -> None:
     assert {path.stem for path in FOLDER.glob("*.json")} == {found.code for found in starters()}
+
+
+def test_the_curve_bends_exactly_where_a_minimum_ends_and_a_maximum_begins() -> None:
+    price = parse_price({"model": "per_unit", "unit_amount": "3", "minimum_amount": "20", "maximum_amount": "100"})
+    drawn = points([], Fraction(48), at(price))
+    assert {Fraction(20, 3), Fraction(100, 3)} <= {point.quantity for point in drawn}
+    assert {point.next_unit for point in drawn} == {0, 3}
