@@ -66,6 +66,7 @@ NAVIGATION: list[dict[str, Any]] = [
             entry("Price lab", "science", "billing_pricetrial"),
             entry("Experiments", "call_split", "billing_experiment"),
             entry("Custom units", "toll", "billing_customunit"),
+            entry("Moves of subscribers", "move_up", "billing_move"),
             entry("Meters", "speed", "billing_meter") | {"active": at_meters},
         ],
     },

@@ -4,7 +4,7 @@
 customers know nothing.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
@@ -54,6 +54,7 @@ class SubjectForm(forms.ModelForm):
     class Meta:
         model = UsageSubject
         fields = ("subject", "valid_from", "valid_to")
+        widgets: ClassVar = {"subject": UnfoldAdminTextInputWidget(attrs={"style": "min-width: 200px"})}
 
     def clean(self) -> dict[str, Any]:
         """Say whose claim overlaps, in place of the constraint's general sentence."""

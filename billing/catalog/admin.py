@@ -10,14 +10,16 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from unfold.admin import StackedInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
 from billing.catalog import drafting, services
+from billing.catalog.builder.admin import ChargeDraftInline
+from billing.catalog.builder.start_pages import urls as start_urls
+from billing.catalog.builder.views import urls as builder_urls
 from billing.catalog.errors import CatalogError
-from billing.catalog.forms import ChargeForm, ChargeFormSet, NewVersionForm
+from billing.catalog.forms import NewVersionForm
 from billing.catalog.models import Charge, Plan, PlanVersion, Product
 from billing.catalog.pages.admin import VersionButtons
 from billing.catalog.pages.comparing import compare
@@ -122,8 +124,9 @@ class PlanAdmin(OfficeAdmin):
     inlines = (VersionInline,)
     needs = (Product,)
     actions_detail = ("new_version",)
-    actions_list = ("import_plan", "compare_versions")
-    has_version_permission = has_import_permission = granted("billing.add_planversion")
+    actions_list = ("start_from_template", "import_plan", "compare_versions")
+    empty_hint = "Start from a template, or add a plan of your own."
+    has_version_permission = has_import_permission = has_start_permission = granted("billing.add_planversion")
     has_read_permission = granted("billing.view_planversion")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Plan]:
@@ -131,11 +134,12 @@ class PlanAdmin(OfficeAdmin):
         return with_offer(super().get_queryset(request), clock.now())
 
     def get_urls(self) -> list[Any]:
-        """With the pages that compare and import."""
+        """With the pages that compare and import, and the ready-made plans."""
         here, view = {"model_admin": self}, self.admin_site.admin_view
         return [
             path("compare/", view(compare), here, name="billing_plan_compare"),
             path("import/", view(import_view), here, name="billing_plan_import"),
+            *start_urls(self),
             *super().get_urls(),
         ]
 
@@ -158,6 +162,11 @@ class PlanAdmin(OfficeAdmin):
     def currency_list(self, plan: Any) -> str:
         """The currencies of the newest published version."""
         return ", ".join(plan.currencies) or NONE
+
+    @action(description="Start from a template", icon="auto_awesome", permissions=["start"], url_path="from-template")
+    def start_from_template(self, request: HttpRequest) -> HttpResponse:
+        """To the ready-made plans."""
+        return HttpResponseRedirect(reverse("admin:billing_plan_start"))
 
     @action(description="Import a plan", icon="upload_file", permissions=["import"])
     def import_plan(self, request: HttpRequest) -> HttpResponse:
@@ -195,23 +204,6 @@ class PlanAdmin(OfficeAdmin):
         return leave_dialog(change_url(version))
 
 
-class ChargeDraftInline(StackedInline):
-    """Charges while they may still be edited; the price is said in words as soon as it is saved."""
-
-    model = Charge
-    form = ChargeForm
-    formset = ChargeFormSet
-    extra = 0
-    fields = (("code_name", "name"), ("kind", "pay"), ("meter", "unit", "position"), "price_json", "price_words")
-    readonly_fields = ("price_words",)
-    autocomplete_fields = ("meter",)
-    price_words = staticmethod(price_words)
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Charge]:
-        """With what forms and words need: the queries do not grow with the charges."""
-        return super().get_queryset(request).select_related("code", "meter", "version__plan").prefetch_related("prices")
-
-
 class ChargeRecordInline(RecordInline):
     """Charges of a published version."""
 
@@ -220,7 +212,7 @@ class ChargeRecordInline(RecordInline):
     price_words = staticmethod(price_words)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Charge]:
-        """See ChargeDraftInline."""
+        """With what the words need: the queries do not grow with the charges."""
         return super().get_queryset(request).select_related("code", "meter", "version__plan").prefetch_related("prices")
 
     @display(description="Meter")
@@ -237,6 +229,7 @@ class PlanVersionAdmin(VersionButtons):
     list_filter = (("state", ChoicesDropdownFilter), ("plan", RelatedDropdownFilter))
     list_select_related = ("plan",)
     search_fields = ("plan__name", "plan__code", "note")
+    warn_unsaved_form = False  # the plan builder warns itself: the skin would watch each change of the page anew
     readonly_fields = (
         "plan_link", "number", "version_state", "published_at", "published_by", "subscriber_count", "confirmed",
         "reason", "retired_at", "retired_by", "publish_at",
@@ -261,6 +254,10 @@ class PlanVersionAdmin(VersionButtons):
         charges = Prefetch("charges", Charge.objects.select_related("meter"))
         rows = super().get_queryset(request).select_related("plan__product", "published_by", "scheduled_by")
         return with_subscribers(rows.prefetch_related(charges), clock.now())
+
+    def get_urls(self) -> list[Any]:
+        """With what the plan builder asks."""
+        return [*builder_urls(self.admin_site.admin_view), *super().get_urls()]
 
     def get_inlines(self, request: HttpRequest, obj: PlanVersion | None) -> list[Any]:
         """Forms for a draft that the user may change, else a table."""

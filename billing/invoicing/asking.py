@@ -8,7 +8,7 @@ from itertools import groupby
 
 from billing.catalog.terms.values import NOT_ADDITIVE
 from billing.invoicing.usage import Answer, Question
-from billing.metering.asking import Claim, Request
+from billing.metering.asking import Claim, Quantity, Request
 from billing.metering.expressions import divides
 from billing.metering.filters import Filter, read_filters
 from billing.metering.interface import events
@@ -17,7 +17,7 @@ from billing.metering.narrowing import name_of, passes, told_by
 from billing.metering.queries import claims_of
 from billing.metering.windows import split
 from billing.money import EXACT
-from billing.pricing.usages import Cells, Events, EventUse, Need, Usage
+from billing.pricing.usages import Cells, Events, EventUse, Need, Totals, Usage
 
 Values = tuple[str | None, ...]
 Cell = tuple[Values, Decimal]
@@ -84,31 +84,36 @@ def _usages(meter: Meter, narrowed_by: str, need: Need, requests: Sequence[Reque
     filters = read_filters(json.loads(narrowed_by, parse_float=Decimal), "narrowed_by") if narrowed_by else ()
     if need.kind == "events":
         return _events(meter.narrowed(filters) if filters else meter, need, requests)
-    cells: dict[int, list[Cell]] = defaultdict(list)
-    for key, values, quantity in _counted(meter, filters, need.dimensions, requests):
-        cells[key].append((values, quantity))
+    rows = _counted(meter, filters, need.dimensions, requests)
     if need.kind == "cells":
+        cells: dict[int, list[Cell]] = defaultdict(list)
+        for key, values, quantity in rows:
+            cells[key].append((values, quantity.value))
         return [Cells(need.dimensions, tuple(cells[request.key])) for request in requests]
-    return [cells[request.key][0][1] if request.key in cells else Decimal(0) for request in requests]
+    counted = {key: quantity for key, _, quantity in rows}
+    quantities = [counted.get(request.key, Quantity()) for request in requests]
+    if need.kind == "totals":
+        return [Totals(quantity.value, quantity.events) for quantity in quantities]
+    return [quantity.value for quantity in quantities]
 
 
 def _counted(
     meter: Meter, filters: tuple[Filter, ...], dimensions: Sequence[str], requests: Sequence[Request]
-) -> Iterable[tuple[int, Values, Decimal]]:
+) -> Iterable[tuple[int, Values, Quantity]]:
     """Key, values of dimensions and quantity; narrowed from the rollup's cells where they tell, else from events."""
     if not filters or not _told(meter, filters):
         narrowed = meter.narrowed(filters) if filters else meter
-        for key, values, quantity in events.breakdown(narrowed, requests, dimensions):
-            yield key, values, quantity.value
+        yield from events.breakdown(narrowed, requests, dimensions)
         return
     names = [*dimensions, *dict.fromkeys(name_of(each) for each in filters if name_of(each) not in dimensions)]
     rows = [
-        (key, values[: len(dimensions)], quantity.value)
+        (key, values[: len(dimensions)], quantity)
         for key, values, quantity in events.breakdown(meter, requests, names)
         if passes(filters, names, values)
     ]
     for (key, values), group in groupby(rows, lambda row: row[:2]):  # in order of both
-        yield key, values, _sum(number for _, _, number in group)
+        found = [quantity for _, _, quantity in group]
+        yield key, values, Quantity(_sum(each.value for each in found), sum(each.events for each in found))
 
 
 def _told(meter: Meter, filters: tuple[Filter, ...]) -> bool:
@@ -134,7 +139,12 @@ def _events(meter: Meter, need: Need, requests: Sequence[Request]) -> list[Usage
 
 def _is_used(usage: Usage) -> bool:
     """Whether there is anything to rate."""
-    return bool(usage.rows) if isinstance(usage, Cells | Events) else usage != 0
+    match usage:
+        case Cells(_, rows) | Events(rows):
+            return bool(rows)
+        case Totals(amount, happened):
+            return amount != 0 or happened > 0
+    return usage != 0
 
 
 def _quantity(usages: Sequence[Usage], apart: bool) -> Decimal | None:
@@ -151,6 +161,8 @@ def _numbers(usage: Usage) -> Iterable[Decimal]:
             return [quantity for _, quantity in rows]
         case Events(rows):
             return [row.amount for row in rows]
+        case Totals(amount):
+            return [amount]
         case Decimal():
             return [usage]
     raise AssertionError("the store answers in decimals")

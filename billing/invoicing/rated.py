@@ -17,7 +17,7 @@ from billing.money import EXACT, round_money
 from billing.periods import Period, zone
 from billing.pricing import Price, Step, rate
 from billing.pricing.ratings import made_of
-from billing.pricing.usages import Cells, Events, Need, Usage, needs
+from billing.pricing.usages import Cells, Events, Need, Totals, Usage, needs
 from billing.pricing.words import Words
 
 SlotKind = Literal["usage", "minimum"]
@@ -109,6 +109,8 @@ def _nothing(price: Price) -> Usage:
             return Cells(dimensions, ())
         case Need("events"):
             return Events(())
+        case Need("totals"):
+            return Totals(Decimal(0), 0)
     return Decimal(0)
 
 
@@ -123,13 +125,13 @@ def _together(parts: Sequence[Part], answers: Sequence[Answer]) -> Decimal | Non
 
 def _maximum(contract: ContractTerms, wanted: Wanted) -> Fraction | None:
     """The maximum of a cycle in several parts that each have one, by their shares of it; else each keeps its own."""
-    maximums = [part.charge.price.maximum_amount for part in wanted.parts if not part.charge.window]
-    if len(maximums) < 2 or len(maximums) < len(wanted.parts):
+    prices = [part.charge.price for part in wanted.parts if not part.charge.window]
+    maximums = [_converted(price, price.maximum_amount) for price in prices if price.maximum_amount is not None]
+    if len(wanted.parts) < 2 or len(maximums) < len(wanted.parts):
         return None
-    if any(maximum is None for maximum in maximums):
-        return None
-    weighed = list(zip(maximums, _shares(contract, wanted), strict=True))
-    return sum((Fraction(each or 0) * share for each, share in weighed), Fraction(0)) / sum(s for _, s in weighed)
+    shares = _shares(contract, wanted)
+    weighed = (each * share for each, share in zip(maximums, shares, strict=True))
+    return sum(weighed, Fraction(0)) / sum(shares)
 
 
 def _minimum_of(part: Part) -> Decimal | None:
@@ -137,9 +139,14 @@ def _minimum_of(part: Part) -> Decimal | None:
     return None if part.charge.window else part.charge.price.minimum_amount
 
 
+def _converted(price: Price, amount: Decimal) -> Fraction:
+    """An amount of a price in its currency: those of a price in a custom unit are in that unit."""
+    return Fraction(amount) * Fraction((price.custom_unit and price.custom_unit.rate) or 1)
+
+
 def _minimum(contract: ContractTerms, wanted: Wanted) -> Fraction:
     """The minimum of a cycle: each part's by its share of the full period; what is cut short is prorated (R5.9)."""
-    minimums = [Fraction(_minimum_of(part) or 0) for part in wanted.parts]
+    minimums = [_converted(part.charge.price, _minimum_of(part) or Decimal(0)) for part in wanted.parts]
     if proration_of(contract, wanted.parts[0].charge) == "none":
         return minimums[0]  # a change waits for the next period (R4.3)
     return sum((a * share for a, share in zip(minimums, _shares(contract, wanted), strict=True)), Fraction(0))

@@ -1,5 +1,6 @@
 """Exact numbers: a Decimal wherever one exists, a Fraction for the likes of a third."""
 
+from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final
@@ -10,6 +11,36 @@ Exact = Decimal | Fraction
 
 RENDERED_PLACES: Final = 30
 """Places to which a number without end is written in JSON."""
+
+
+def exactly(number: Exact | int) -> Exact:
+    """The number as a Decimal where there is one."""
+    return simplest(number) if isinstance(number, Fraction) else Decimal(number)
+
+
+def added(numbers: Iterable[Exact]) -> Exact:
+    """The sum; in Decimals, which are quicker, as long as there are no others."""
+    total: Exact = Decimal(0)
+    for number in numbers:
+        if isinstance(total, Decimal) and isinstance(number, Decimal):
+            total = EXACT.add(total, number)
+        else:
+            total = Fraction(total) + Fraction(number)
+    return total if isinstance(total, Decimal) else simplest(total)
+
+
+def less(one: Exact, other: Exact) -> Exact:
+    """The difference. (A minus sign would round a Decimal to the thread's context.)"""
+    if isinstance(one, Decimal) and isinstance(other, Decimal):
+        return EXACT.subtract(one, other)
+    return simplest(Fraction(one) - Fraction(other))
+
+
+def times(one: Exact, other: Exact) -> Exact:
+    """The product."""
+    if isinstance(one, Decimal) and isinstance(other, Decimal):
+        return EXACT.multiply(one, other)
+    return simplest(Fraction(one) * Fraction(other))
 
 
 def simplest(value: Fraction) -> Exact:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from billing.money import EXACT, plain
-from billing.pricing.exact import Exact, rendered, simplest
+from billing.pricing.exact import Exact, added, exactly, rendered, times
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +38,20 @@ class Step:
 class Rating:
     """The price of a quantity: `amount` rounded once, half away from zero, to the currency's minor unit (R3).
 
-    The amounts of the steps add up to `unrounded` exactly.
+    The amounts of the steps add up to `unrounded` exactly. `top_up` is what a minimum added to the rounded amount:
+    an invoice shows it as a line of its own.
     """
 
     amount: Decimal
     unrounded: Exact
     currency: str
     steps: tuple[Step, ...]
+    top_up: Decimal = Decimal(0)
+
+    @property
+    def before_minimum(self) -> Decimal:
+        """The rounded amount without what a minimum added."""
+        return EXACT.subtract(self.amount, self.top_up)
 
     def to_json(self) -> dict[str, object]:
         """The rating with decimal strings; amounts without end have 30 places, and still add up to `unrounded`."""
@@ -57,6 +64,9 @@ class Rating:
 
     def _rendered_steps(self) -> Iterator[Step]:
         """The steps as differences of rendered running totals, so that no digit is lost between them."""
+        if all(isinstance(step.amount, Decimal) for step in self.steps):
+            yield from self.steps
+            return
         total, shown = Fraction(0), Decimal(0)
         for step in self.steps:
             total += Fraction(step.amount)
@@ -65,16 +75,20 @@ class Rating:
             shown = now
 
 
-def made_of(label: str, amount: Fraction, *, quantity: Fraction | None = None) -> Step:
+def made_of(label: str, amount: Exact, *, quantity: Exact | None = None) -> Step:
     """A step that is an amount, with perhaps the quantity that it tells of."""
-    return Step(label, None if quantity is None else simplest(quantity), None, None, simplest(amount))
+    return Step(label, None if quantity is None else exactly(quantity), None, None, exactly(amount))
 
 
-def charged(label: str, quantity: Fraction, unit_amount: Decimal | None, flat_amount: Decimal | None) -> Step:
+def charged(label: str, quantity: Exact, unit_amount: Decimal | None, flat_amount: Decimal | None) -> Step:
     """A step of quantity × unit amount + flat amount, either of which may be missing."""
-    amount = quantity * Fraction(unit_amount or 0) + Fraction(flat_amount or 0)
-    return Step(label, simplest(quantity), unit_amount, flat_amount, simplest(amount))
+    amount: Exact = Decimal(0) if unit_amount is None else times(quantity, unit_amount)
+    if flat_amount is not None:
+        amount = added((amount, flat_amount))
+    return Step(label, exactly(quantity), unit_amount, flat_amount, amount)
 
 
 def _text(number: Exact | None) -> str | None:
-    return None if number is None else plain(rendered(Fraction(number)))
+    if isinstance(number, Decimal):
+        return plain(number)
+    return None if number is None else plain(rendered(number))

@@ -22,7 +22,7 @@ from billing.catalog.terms.kinds import (
 from billing.catalog.terms.values import ChargeTerms
 from billing.money import EXACT, plain
 from billing.pricing import Price
-from billing.pricing.prices import Tier
+from billing.pricing.prices import Stairstep, Tier
 
 KINDS: Final[tuple[type, ...]] = (
     ReplacePrice, ChangeTiers, Multiply, MoveMeter, Narrow, Allowance, FreeUsage, Reduce, Minimum, Maximum, SetQuantity,
@@ -100,7 +100,8 @@ def _tiers(charge: ChargeTerms, value: ChangeTiers) -> Price:
         given = {} if change is None else {
             key: getattr(change, key) for key in ("unit_amount", "flat_amount") if getattr(change, key) is not None
         }  # fmt: skip
-        unknown = [key for key in given if not hasattr(tier, key)]
+        known = ("flat_amount",) if isinstance(model, Stairstep) else tuple(each.name for each in fields(tier))
+        unknown = [key for key in given if key not in known]
         if unknown:
             raise TermsError(f"A tier of “{charge.name}” has no {unknown[0]}: replace the price instead.")
         fresh.append(replace(tier, **given))
@@ -111,6 +112,8 @@ def _scaled(item: Any, factor: Decimal) -> Any:
     """A model, or a part of one, with every amount times the factor."""
     if isinstance(item, tuple):
         return tuple(_scaled(each, factor) for each in item)
+    if isinstance(item, Price):  # of a cell: its discounts, minimum and maximum stay too
+        return replace(item, model=_scaled(item.model, factor))
     if not is_dataclass(item) or isinstance(item, type):
         return item
     changed = {}

@@ -138,7 +138,7 @@ class ApiKeyAdmin(OfficeAdmin):
         """To about a minute, in UTC."""
         return _moment(getattr(getattr(key, "use", None), "last_used_at", None), "never")
 
-    @display(description="Refused", ordering=F("use__refused_count").desc(nulls_last=True))
+    @display(description="Refused uses", ordering=F("use__refused_count").desc(nulls_last=True))
     def refusals(self, key: ApiKey) -> str:
         """How often it was used after its end."""
         return _figure(quantity_text(getattr(getattr(key, "use", None), "refused_count", 0)))

@@ -1,6 +1,7 @@
 """A customer's usage in a month, by meter: where the explorer is entered from the customer's page."""
 
 from datetime import date, datetime, timedelta
+from fractions import Fraction
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -16,6 +17,7 @@ from billing.metering.explorer.presets import period_of
 from billing.metering.models import Meter
 from billing.metering.months.errors import MonthDetached
 from billing.periods import Period, local_date
+from billing.pricing.words import plural
 from config import clock
 from customers.backoffice import change_url, quantity_text
 from customers.models import Customer
@@ -74,6 +76,7 @@ def _total(meter: Meter, quantity: Quantity) -> dict[str, Any]:
     return {
         "meter": meter,
         "total": quantity_text(quantity.value),
+        "unit": plural(meter.unit, Fraction(quantity.value)),
         "events": quantity_text(quantity.events),
         "invalid": quantity_text(quantity.invalid) if quantity.invalid else "",
     }

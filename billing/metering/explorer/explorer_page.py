@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any, cast
 from urllib.parse import urlencode
 
@@ -20,6 +21,7 @@ from billing.metering.models import Meter
 from billing.metering.months.errors import MonthDetached
 from billing.metering.windows import TooManyWindows
 from billing.periods import Period, local_date
+from billing.pricing.words import plural
 from config import clock
 from customers.backoffice import quantity_text
 from customers.models import Customer
@@ -106,7 +108,8 @@ def _answer(asked: Asked, form: ExplorerForm) -> dict[str, Any]:
     return {
         "table": table,
         "names": names,
-        "unit": asked.meter.unit,
+        "unit": plural(asked.meter.unit, Fraction(2)),
+        "everybody": quantity_text(len(asked.customer_ids)),
         "chart": _chart(asked, table, names, form.stacked),
         "rows": [
             {

@@ -21,6 +21,14 @@ LOOK = {"data-theme": "admin-autocomplete", "class": "unfold-admin-autocomplete 
 DATE = {"type": "date"}
 
 
+class _Customers(AutocompleteSelectMultiple):
+    """Says what no choice means, where Django leaves the box blank."""
+
+    def build_attrs(self, base_attrs: dict[str, Any], extra_attrs: dict[str, Any] | None = None) -> dict[str, Any]:
+        """With the placeholder."""
+        return super().build_attrs(base_attrs, extra_attrs) | {"data-placeholder": "All customers"}
+
+
 class ExplorerForm(forms.Form):
     """Customers, meter, period, window and what to group by; `asked` is the question once the form is valid."""
 
@@ -53,8 +61,7 @@ class ExplorerForm(forms.Form):
         self.asked: Asked | None = None
         field = UsageSubject._meta.get_field("customer")
         choices = self.fields["customers"].choices  # type: ignore[attr-defined]  # a ModelMultipleChoiceField
-        look = LOOK | {"data-placeholder": "All customers"}
-        self.fields["customers"].widget = AutocompleteSelectMultiple(field, admin.site, attrs=look, choices=choices)
+        self.fields["customers"].widget = _Customers(field, admin.site, attrs=LOOK, choices=choices)
         chosen = Q(pk=given["meter"]) if str(given.get("meter", "")).isdecimal() else Q()
         current = Q(superseded_at=None)
         self.fields["meter"].queryset = Meter.objects.filter(current | chosen if chosen else current)  # type: ignore[attr-defined]

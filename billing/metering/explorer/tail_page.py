@@ -6,6 +6,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from unfold.widgets import SELECT_CLASSES
 
 from billing.metering.explorer import events, tail
 from billing.metering.explorer.events import Fate, Stored
@@ -30,6 +31,7 @@ def live(request: HttpRequest, model_admin: Any) -> HttpResponse:
         "types": EventType.objects.order_by("name").values_list("name", flat=True)[:TYPES],
         "keys": ApiKey.objects.order_by("name"),
         "answers_url": reverse("admin:billing_usage_live_events"),
+        "select_classes": " ".join(SELECT_CLASSES),
     }
     return TemplateResponse(request, "billing/admin/live.html", context)
 

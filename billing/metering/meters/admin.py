@@ -20,7 +20,7 @@ from billing.metering.meters.services import revise_meter
 from billing.metering.meters.views import preview
 from billing.metering.models import METER_DEFINITION, Meter
 from config import clock
-from customers.backoffice import OfficeAdmin, change_url, granted, link_to
+from customers.backoffice import NONE, OfficeAdmin, badge, change_url, granted, link_to
 
 
 class VersionsFilter(DropdownFilter):
@@ -130,10 +130,10 @@ class MeterAdmin(OfficeAdmin):
         """Its number, and whether another took its place."""
         return f"{meter.version}, superseded" if meter.superseded_at else str(meter.version)
 
-    @display(description="In use", boolean=True, ordering="sold")
-    def in_use(self, meter: Any) -> bool:
+    @display(description="Priced", ordering="sold")
+    def in_use(self, meter: Any) -> str:
         """Whether a published price counts with it."""
-        return meter.sold
+        return badge("Priced", {"Priced": "success"}) if meter.sold else NONE
 
     @display(description="Versions")
     def versions(self, meter: Any) -> str:

@@ -114,7 +114,8 @@ class EventMonthAdmin(RecordAdmin):
         """How many events its table holds; of a detached month those that came late."""
         if month.table is None:
             return NONE
-        count = f"{'' if month.table.exact else 'about '}{quantity_text(month.table.events)}"
+        exact, events = month.table.exact, month.table.events
+        count = quantity_text(events) if exact else f"about {quantity_text(round(events, -3) or events)}"
         return f"{count} late" if month.state == MonthState.DETACHED else count
 
     @display(description="Size")

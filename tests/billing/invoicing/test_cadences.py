@@ -105,6 +105,7 @@ def test_a_cycle_that_was_issued_is_never_cut_again() -> None:
     assert cycles() == [
         ("11-01", "12-01", Decimal(0)), ("12-01", "01-01", Decimal(21)), ("01-01", "02-01", Decimal(60))]  # fmt: skip
     change_subscription(subscription=subscription, at=date(2023, 12, 16), version=make_version(usage()), now=NOW)
+    use(contract, "2024-02-10", 9000)  # more than what is credited
     bill_and_issue("2024-03-01")
     assert cycles()[1:3] == [("12-01", "01-01", Decimal(11)), ("01-01", "02-01", Decimal(30))]
     assert bill("2024-03-01") == []
