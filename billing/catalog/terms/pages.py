@@ -15,8 +15,8 @@ from billing.catalog.terms.resolve import Term, charges_at, resolve
 from billing.catalog.terms.values import ChargeTerms, Interval, Source
 from billing.catalog.terms.wording import filters_in_words, spend_in_words, term_in_words
 from billing.catalog.wording import price_in_words
-from billing.periods import local_date, local_midnight
 from billing.cycles import Cadence
+from billing.periods import local_date, local_midnight
 from billing.pricing import PriceError, parse_price
 from billing.pricing.prices import Flat
 from customers.backoffice import NONE, quantity_text
