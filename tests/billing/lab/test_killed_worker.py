@@ -8,8 +8,10 @@ import threading
 import time
 from collections import Counter
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.db import connection
 
 from billing.lab import running, services
@@ -21,9 +23,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 WORKER = """
 import sys, time, django
 django.setup()
-from django.conf import settings
-from django.db import connection
-settings.DATABASES["default"]["NAME"] = connection.settings_dict["NAME"] = sys.argv[1]
 from tests.billing.lab.helpers import never, now
 from billing.lab import running
 running.CHUNK = 2
@@ -32,15 +31,19 @@ def slow(*args):
     time.sleep(0.3)
     return honest(*args)
 running.compare = slow
-running.run_trial(run_id=int(sys.argv[2]), clock=now, time_is_up=never)
+running.run_trial(run_id=int(sys.argv[1]), clock=now, time_is_up=never)
 """
 
 
 def worker(run: TrialRun) -> "subprocess.Popen[bytes]":
     """A process that works on the run, two contracts at a time and slowly."""
-    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "config.settings"}
-    name = connection.settings_dict["NAME"]
-    return subprocess.Popen([sys.executable, "-c", WORKER, str(name), str(run.pk)], env=environment)
+    own = {
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "METERBOOK_DATABASE_NAME": str(connection.settings_dict["NAME"]),
+        "METERBOOK_DATA": str(settings.DATA_DIR),
+    }
+    arguments = [sys.executable, "-c", WORKER, str(run.pk)]
+    return subprocess.Popen(arguments, env=os.environ | own, cwd=Path(__file__).parents[3])
 
 
 def wait_for(run: TrialRun, done: int) -> None:
