@@ -12,7 +12,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0009_pages'),
+        ('billing', '0010_totals'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
