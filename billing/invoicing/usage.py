@@ -12,8 +12,9 @@ from typing import Literal
 
 from billing.invoicing.calendars import Piece, calendar_of, full_of, stream_cycles
 from billing.invoicing.terms import ChargeTerms, ContractTerms, StreamKey
+from billing.money import EXACT
 from billing.periods import Period
-from billing.pricing.usages import Need, Usage, needs
+from billing.pricing.usages import Cells, Events, Need, Totals, Usage, needs
 
 QUANTITY = Need("quantity")
 Kept = Mapping[StreamKey, Sequence[Period]]
@@ -117,6 +118,20 @@ def _counted_alike(one: ChargeTerms, other: ChargeTerms) -> bool:
     """Whether usage under both is counted and priced as one."""
     return (one.price, one.meter_id, one.narrowed_by, one.window) == (
         other.price, other.meter_id, other.narrowed_by, other.window)  # fmt: skip
+
+
+def both(one: Usage, other: Usage) -> Usage:
+    """The usage of two stretches of time, one after the other."""
+    match one, other:
+        case Decimal(), Decimal():
+            return EXACT.add(one, other)
+        case Totals(), Totals():
+            return Totals(EXACT.add(one.amount, other.amount), one.events + other.events)
+        case Cells(), Cells():
+            return Cells(one.dimensions, one.rows + other.rows)  # of equal values are added when they are rated
+        case Events(), Events():
+            return Events(one.rows + other.rows)
+    raise ValueError("Usage of two kinds cannot be put together.")
 
 
 def questions(contract: ContractTerms, wanted: Wanted) -> list[Question]:
