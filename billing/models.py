@@ -1,8 +1,10 @@
 """All models of the app, gathered from its packages."""
 
 from billing.catalog.models import *  # noqa: F403
+from billing.catalog.terms.models import *  # noqa: F403
 from billing.catalog.units.models import *  # noqa: F403
 from billing.invoicing.models import *  # noqa: F403
+from billing.lab.models import *  # noqa: F403
 from billing.metering.access.models import *  # noqa: F403
 from billing.metering.alerts.models import *  # noqa: F403
 from billing.metering.corrections.models import *  # noqa: F403
@@ -11,4 +13,5 @@ from billing.metering.months.models import *  # noqa: F403
 from billing.metering.reports.models import *  # noqa: F403
 from billing.metering.rollups.models import *  # noqa: F403
 from billing.metering.sources.models import *  # noqa: F403
+from billing.moves.models import *  # noqa: F403
 from billing.payments.models import *  # noqa: F403

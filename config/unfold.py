@@ -61,8 +61,13 @@ NAVIGATION: list[dict[str, Any]] = [
         "items": [
             entry("Customers", "groups", "customers_customer"),
             entry("Contracts", "contract", "customers_contract"),
+            entry("Subscriptions", "tune", "billing_subscription"),
             entry("Plans", "sell", "billing_plan"),
             entry("Products", "inventory_2", "billing_product"),
+            entry("Price lab", "science", "billing_pricetrial"),
+            entry("Experiments", "call_split", "billing_experiment"),
+            entry("Custom units", "toll", "billing_customunit"),
+            entry("Moves of subscribers", "move_up", "billing_move"),
             entry("Meters", "speed", "billing_meter") | {"active": at_meters},
         ],
     },

@@ -84,7 +84,7 @@ def make_version(
         ChargePrice.objects.bulk_create(
             [ChargePrice(charge=charge, currency=each, price=price | {"currency": each}) for each in currencies]
         )
-    return publish(version=version, user=None, now=NOW)
+    return publish(version=version, user=None, now=NOW, reason="Made for a test.")
 
 
 def make_subscription(

@@ -5,21 +5,26 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.db import transaction
-from django.db.models import Count, Max, Prefetch, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.utils.html import format_html_join
+from django.db.models import Count, Prefetch, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import path, reverse
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from unfold.admin import StackedInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
-from unfold.dataclasses import UnfoldAction
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
-from unfold.forms import BaseDialogForm
 
 from billing.catalog import drafting, services
+from billing.catalog.builder.admin import ChargeDraftInline
+from billing.catalog.builder.start_pages import urls as start_urls
+from billing.catalog.builder.views import urls as builder_urls
 from billing.catalog.errors import CatalogError
-from billing.catalog.forms import ChargeForm, ChargeFormSet, NewVersionForm
+from billing.catalog.forms import NewVersionForm
 from billing.catalog.models import Charge, Plan, PlanVersion, Product
+from billing.catalog.pages.admin import VersionButtons
+from billing.catalog.pages.comparing import compare
+from billing.catalog.pages.importing import import_view
+from billing.catalog.pages.queries import with_offer, with_subscribers
 from billing.catalog.states import VersionState
 from billing.catalog.wording import price_in_words
 from billing.pricing import parse_price
@@ -27,6 +32,19 @@ from config import clock
 from customers.backoffice import NONE, OfficeAdmin, RecordInline, badge, change_url, granted, leave_dialog, link_to
 
 VERSION_BADGES = {VersionState.DRAFT.label: "warning", VersionState.PUBLISHED.label: "success"}
+
+
+def state_badge(version: PlanVersion) -> SafeString:
+    """The state of a version; of a draft also when it is to be published by itself."""
+    state = badge(version.get_state_display(), VERSION_BADGES)
+    if version.state != VersionState.DRAFT or version.publish_at is None:
+        return state
+    return format_html('{} <span class="mb-muted">until {}</span>', state, version.planned)
+
+
+def figure(number: int) -> SafeString:
+    """A count in a column: figures of equal width, aligned right."""
+    return format_html('<span class="mb-figure">{}</span>', f"{number:,}")
 
 
 @display(description="In words")
@@ -65,13 +83,21 @@ class VersionInline(RecordInline):
     """The versions of a plan, the newest first."""
 
     model = PlanVersion
-    fields = readonly_fields = ("version_link", "version_state", "note", "published_at", "published_by")
+    fields = readonly_fields = (
+        "version_link", "version_state", "note", "published_at", "published_by", "subscriber_count",
+    )  # fmt: skip
     verbose_name_plural = "versions"
     ordering = ("-number",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PlanVersion]:
         """With what the rows print."""
-        return super().get_queryset(request).select_related("plan", "published_by")
+        rows = super().get_queryset(request).select_related("plan", "published_by")
+        return with_subscribers(rows, clock.now())
+
+    @display(description="Subscriptions")
+    def subscriber_count(self, version: Any) -> SafeString:
+        """How many there are today."""
+        return figure(version.subscribers)
 
     @display(description="Version")
     def version_link(self, version: PlanVersion) -> str:
@@ -80,15 +106,17 @@ class VersionInline(RecordInline):
 
     @display(description="State")
     def version_state(self, version: PlanVersion) -> str:
-        """Draft or published."""
-        return badge(version.get_state_display(), VERSION_BADGES)
+        """Draft, published or retired; for a draft, when it is published by itself."""
+        return state_badge(version)
 
 
 @admin.register(Plan)
 class PlanAdmin(OfficeAdmin):
     """Offers, in versions."""
 
-    list_display = ("name", "code", "product", "published_number", "draft_count")
+    list_display = (
+        "name", "code", "product", "published_number", "draft_count", "subscriber_count", "currency_list",
+    )  # fmt: skip
     list_filter = (("product", RelatedDropdownFilter),)
     list_select_related = ("product",)
     search_fields = ("name", "code", "product__name")
@@ -96,28 +124,59 @@ class PlanAdmin(OfficeAdmin):
     inlines = (VersionInline,)
     needs = (Product,)
     actions_detail = ("new_version",)
-    has_version_permission = granted("billing.add_planversion")
+    actions_list = ("start_from_template", "import_plan", "compare_versions")
+    empty_hint = "Start from a template, or add a plan of your own."
+    has_version_permission = has_import_permission = has_start_permission = granted("billing.add_planversion")
+    has_read_permission = granted("billing.view_planversion")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Plan]:
-        """With the state of its versions."""
-        return (
-            super()
-            .get_queryset(request)
-            .annotate(
-                latest=Max("versions__number", filter=Q(versions__state=VersionState.PUBLISHED)),
-                drafts=Count("versions", filter=Q(versions__state=VersionState.DRAFT)),
-            )
-        )
+        """With the state of its versions, and who is on them."""
+        return with_offer(super().get_queryset(request), clock.now())
+
+    def get_urls(self) -> list[Any]:
+        """With the pages that compare and import, and the ready-made plans."""
+        here, view = {"model_admin": self}, self.admin_site.admin_view
+        return [
+            path("compare/", view(compare), here, name="billing_plan_compare"),
+            path("import/", view(import_view), here, name="billing_plan_import"),
+            *start_urls(self),
+            *super().get_urls(),
+        ]
 
     @display(description="Published version", ordering="latest", empty_value="none yet")
-    def published_number(self, plan: Any) -> int | None:
+    def published_number(self, plan: Any) -> SafeString | None:
         """The newest version that customers can have."""
-        return plan.latest
+        return figure(plan.latest) if plan.latest else None
 
     @display(description="Drafts", ordering="drafts")
-    def draft_count(self, plan: Any) -> int:
+    def draft_count(self, plan: Any) -> SafeString:
         """Versions in the making."""
-        return plan.drafts
+        return figure(plan.drafts)
+
+    @display(description="Subscriptions", ordering="subscribers")
+    def subscriber_count(self, plan: Any) -> SafeString:
+        """How many there are today, on any version."""
+        return figure(plan.subscribers)
+
+    @display(description="Sold in")
+    def currency_list(self, plan: Any) -> str:
+        """The currencies of the newest published version."""
+        return ", ".join(plan.currencies) or NONE
+
+    @action(description="Start from a template", icon="auto_awesome", permissions=["start"], url_path="from-template")
+    def start_from_template(self, request: HttpRequest) -> HttpResponse:
+        """To the ready-made plans."""
+        return HttpResponseRedirect(reverse("admin:billing_plan_start"))
+
+    @action(description="Import a plan", icon="upload_file", permissions=["import"])
+    def import_plan(self, request: HttpRequest) -> HttpResponse:
+        """To the page that reads a file."""
+        return HttpResponseRedirect(reverse("admin:billing_plan_import"))
+
+    @action(description="Compare versions", icon="compare_arrows", permissions=["read"])
+    def compare_versions(self, request: HttpRequest) -> HttpResponse:
+        """To the page that says what changed."""
+        return HttpResponseRedirect(reverse("admin:billing_plan_compare"))
 
     @action(
         description="New version",
@@ -145,23 +204,6 @@ class PlanAdmin(OfficeAdmin):
         return leave_dialog(change_url(version))
 
 
-class ChargeDraftInline(StackedInline):
-    """Charges while they may still be edited; the price is said in words as soon as it is saved."""
-
-    model = Charge
-    form = ChargeForm
-    formset = ChargeFormSet
-    extra = 0
-    fields = (("code_name", "name"), ("kind", "pay"), ("meter", "unit", "position"), "price_json", "price_words")
-    readonly_fields = ("price_words",)
-    autocomplete_fields = ("meter",)
-    price_words = staticmethod(price_words)
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Charge]:
-        """With what forms and words need: the queries do not grow with the charges."""
-        return super().get_queryset(request).select_related("code", "meter", "version__plan").prefetch_related("prices")
-
-
 class ChargeRecordInline(RecordInline):
     """Charges of a published version."""
 
@@ -170,7 +212,7 @@ class ChargeRecordInline(RecordInline):
     price_words = staticmethod(price_words)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Charge]:
-        """See ChargeDraftInline."""
+        """With what the words need: the queries do not grow with the charges."""
         return super().get_queryset(request).select_related("code", "meter", "version__plan").prefetch_related("prices")
 
     @display(description="Meter")
@@ -180,25 +222,42 @@ class ChargeRecordInline(RecordInline):
 
 
 @admin.register(PlanVersion)
-class PlanVersionAdmin(OfficeAdmin):
+class PlanVersionAdmin(VersionButtons):
     """The dated form of a plan: a draft is edited, then published and from then on read-only."""
 
-    list_display = ("__str__", "version_state", "note", "published_at")
+    list_display = ("__str__", "version_state", "note", "published_at", "subscriber_count")
     list_filter = (("state", ChoicesDropdownFilter), ("plan", RelatedDropdownFilter))
     list_select_related = ("plan",)
     search_fields = ("plan__name", "plan__code", "note")
-    fields = (("plan_link", "number", "version_state"), "note", ("published_at", "published_by"))
-    readonly_fields = ("plan_link", "number", "version_state", "published_at", "published_by")
-    actions_detail = ("publish", "new_from_this")
+    warn_unsaved_form = False  # the plan builder warns itself: the skin would watch each change of the page anew
+    readonly_fields = (
+        "plan_link", "number", "version_state", "published_at", "published_by", "subscriber_count", "confirmed",
+        "reason", "retired_at", "retired_by", "publish_at",
+    )  # fmt: skip
+    change_form_before_template = "billing/admin/version_notice.html"
     empty_hint = "Open a plan and press “New version”."
     needs = (Plan,)
-    has_publish_permission = granted("billing.publish_planversion")
-    has_version_permission = granted("billing.add_planversion")
+
+    def get_fields(self, request: HttpRequest, obj: PlanVersion | None = None) -> list[Any]:
+        """What is known of a version in its state."""
+        fields: list[Any] = [("plan_link", "number", "version_state"), "note"]
+        if obj is not None and obj.published_at:
+            fields.append(("published_at", "published_by", "subscriber_count"))
+        if obj is not None and obj.published_at and obj.warnings:
+            fields.append(("confirmed", "reason"))
+        if obj is not None and obj.retired_at:
+            fields.append(("retired_at", "retired_by"))
+        return fields
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PlanVersion]:
         """With the charges' prices at hand for their words."""
         charges = Prefetch("charges", Charge.objects.select_related("meter"))
-        return super().get_queryset(request).select_related("plan__product").prefetch_related(charges)
+        rows = super().get_queryset(request).select_related("plan__product", "published_by", "scheduled_by")
+        return with_subscribers(rows.prefetch_related(charges), clock.now())
+
+    def get_urls(self) -> list[Any]:
+        """With what the plan builder asks."""
+        return [*builder_urls(self.admin_site.admin_view), *super().get_urls()]
 
     def get_inlines(self, request: HttpRequest, obj: PlanVersion | None) -> list[Any]:
         """Forms for a draft that the user may change, else a table."""
@@ -216,12 +275,6 @@ class PlanVersionAdmin(OfficeAdmin):
         """Only drafts go away."""
         allowed = request.user.has_perm("billing.delete_planversion")
         return allowed and obj is not None and obj.state == VersionState.DRAFT
-
-    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[UnfoldAction]:
-        """A draft can be published, a published version be the start of the next."""
-        version = self.get_object(request, unquote(str(object_id)))
-        wanted = "publish" if version and version.state == VersionState.DRAFT else "new_from_this"
-        return [step for step in super().get_actions_detail(request, object_id) if step.path == wanted]
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         """Charges with their codes by name and their prices as rows."""
@@ -242,47 +295,15 @@ class PlanVersionAdmin(OfficeAdmin):
 
     @display(description="State", ordering="state")
     def version_state(self, version: PlanVersion) -> str:
-        """Draft or published."""
-        return badge(version.get_state_display(), VERSION_BADGES)
+        """Draft, published or retired; for a draft, when it is published by itself."""
+        return state_badge(version)
 
-    @action(
-        description="Publish",
-        icon="publish",
-        variant=ActionVariant.PRIMARY,
-        permissions=["publish"],
-        dialog={
-            "title": "Publish this version?",
-            "description": "From then on customers can be subscribed to it, and its charges and prices never change.",
-            "form_class": BaseDialogForm,
-            "form_submit_text": "Publish",
-        },
-    )
-    def publish(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
-        """Freeze the draft, or say what is missing."""
-        version = self.get_object(request, unquote(object_id))
-        try:
-            with transaction.atomic():
-                services.publish(version=version, user=request.user, now=clock.now())
-        except CatalogError as error:
-            messages.error(request, str(error))
-        else:
-            self.log_change(request, version, "Published.")
-            messages.success(request, f"{version} is published: contracts can be subscribed to it.")
-        return leave_dialog(change_url(version))
+    @display(description="Subscriptions", ordering="subscribers")
+    def subscriber_count(self, version: Any) -> SafeString:
+        """How many there are today."""
+        return figure(version.subscribers)
 
-    @action(description="New version from this", icon="content_copy", permissions=["version"], dialog={
-        "title": "New version from this",
-        "description": "A draft with the same charges, to be edited and published.",
-        "form_class": NewVersionForm,
-        "form_submit_text": "Make a draft",
-    })  # fmt: skip
-    def new_from_this(self, request: HttpRequest, form: NewVersionForm, object_id: str) -> HttpResponse:
-        """A draft that starts as a copy."""
-        version = self.get_object(request, unquote(object_id))
-        try:
-            with transaction.atomic():
-                made = services.new_version(plan=version.plan, note=form.cleaned_data["note"], copy_of=version)
-        except CatalogError as error:
-            messages.error(request, str(error))
-            return leave_dialog(change_url(version))
-        return leave_dialog(change_url(made))
+    @display(description="Confirmed")
+    def confirmed(self, version: PlanVersion) -> SafeString | str:
+        """The warnings with which it was published."""
+        return format_html_join("", "<div>{}</div>", ((sentence,) for sentence in version.warnings)) or NONE

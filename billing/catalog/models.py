@@ -1,5 +1,7 @@
 """What RevOps configures: products, plans, versions and charges; and the subscriptions that bind customers to them."""
 
+from zoneinfo import ZoneInfo
+
 import pgtrigger
 from django.conf import settings
 from django.contrib.postgres.constraints import ExclusionConstraint
@@ -8,7 +10,13 @@ from django.db import models
 from django.db.models import F, Func, Q
 
 from billing.catalog.states import VERSION_MOVES, VersionState
-from billing.catalog.triggers import FROZEN_WITH_VERSION, NOT_OF_RETIRED, VERSION_FROZEN
+from billing.catalog.triggers import (
+    FROZEN_WITH_TERM,
+    FROZEN_WITH_VERSION,
+    INTERVAL_BOUND,
+    NOT_OF_RETIRED,
+    VERSION_FROZEN,
+)
 from billing.metering.models import Meter
 from customers.models import CADENCE, Contract, int_range
 from customers.validators import validate_currency
@@ -90,10 +98,7 @@ class PlanVersion(models.Model):
 
     class Meta:
         ordering = ["plan", "-number"]
-        permissions = [
-            ("publish_planversion", "Can publish plan versions"),
-            ("retire_planversion", "Can retire plan versions"),
-        ]
+        permissions = [("publish_planversion", "Can publish plan versions")]
         indexes = [  # the drafts that are to be published by themselves, of which there are few
             models.Index(
                 fields=["publish_at"], name="version_due", condition=Q(state="draft", publish_at__isnull=False)
@@ -128,9 +133,17 @@ class PlanVersion(models.Model):
     def __str__(self) -> str:
         return f"{self.plan} v{self.number}"
 
+    @property
+    def planned(self) -> str:
+        """When it is to be published, as it was chosen: “2026-07-01 09:00 (Europe/Berlin)”; "" where nothing is."""
+        if self.publish_at is None:
+            return ""
+        zone = self.publish_zone or "UTC"
+        return f"{self.publish_at.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M} ({zone})"
+
 
 class Charge(models.Model):
-    """One priced item of a plan version: a recurring fee, or usage of a meter."""
+    """One priced item of a plan version, or of one customer's subscription: a recurring fee, or usage of a meter."""
 
     class Kind(models.TextChoices):
         RECURRING = "recurring", "Recurring fee"
@@ -149,7 +162,11 @@ class Charge(models.Model):
         AS_USED = "as_used", "As used"
         POINT = "point", "At a point, on delivery"
 
-    version = models.ForeignKey(PlanVersion, models.CASCADE, related_name="charges")
+    version = models.ForeignKey(PlanVersion, models.CASCADE, null=True, blank=True, related_name="charges")
+    subscription = models.ForeignKey(
+        "Subscription", models.PROTECT, null=True, blank=True, editable=False, related_name="charges",
+        help_text="Whose own charge it is; empty for a charge of a plan.",
+    )  # fmt: skip
     code = models.ForeignKey(ChargeCode, models.PROTECT, related_name="charges")
     name = models.CharField(max_length=100, help_text="As printed on the invoice.")
     kind = models.CharField(max_length=10, choices=Kind)
@@ -197,6 +214,11 @@ class Charge(models.Model):
                 violation_error_message="This version has a charge of that code.",
             ),
             models.CheckConstraint(
+                name="charge_of_plan_or_customer",
+                condition=Q(version__isnull=False) ^ Q(subscription__isnull=False),
+                violation_error_message="A charge belongs to a plan version or to one subscription.",
+            ),
+            models.CheckConstraint(
                 name="charge_meter_of_usage",
                 condition=Q(kind="usage", meter__isnull=False, pay="in_arrears")
                 | Q(kind="recurring", meter__isnull=True),
@@ -224,6 +246,13 @@ class Charge(models.Model):
                 when=pgtrigger.Before,
                 operation=pgtrigger.Insert | pgtrigger.Update | pgtrigger.Delete,
                 func=FROZEN_WITH_VERSION.format(ids="NEW.version_id, OLD.version_id"),
+            ),
+            # What a customer's term adds stands as it was agreed: another charge takes its place.
+            pgtrigger.Trigger(
+                name="charge_own_frozen",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update | pgtrigger.Delete,
+                func=FROZEN_WITH_TERM.format(id="OLD.id"),
             ),
         ]
 
@@ -256,6 +285,12 @@ class ChargePrice(models.Model):
                     ids="(SELECT version_id FROM billing_charge WHERE id = NEW.charge_id),"
                     " (SELECT version_id FROM billing_charge WHERE id = OLD.charge_id)"
                 ),
+            ),
+            pgtrigger.Trigger(
+                name="price_own_frozen",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert | pgtrigger.Update | pgtrigger.Delete,
+                func=FROZEN_WITH_TERM.format(id="coalesce(NEW.charge_id, OLD.charge_id)"),
             ),
         ]
 
@@ -305,6 +340,13 @@ class SubscriptionInterval(models.Model):
         ordering = ["subscription", "start"]
         indexes = [
             models.Index(fields=["subscription", "start"], name="interval_current", condition=Q(superseded_at=None)),
+            # who is on a version today, from the index alone
+            models.Index(
+                fields=["version"],
+                include=["start", "end", "subscription"],
+                name="interval_of_version",
+                condition=Q(superseded_at=None),
+            ),
         ]
         constraints = [
             ExclusionConstraint(
@@ -341,33 +383,7 @@ class SubscriptionInterval(models.Model):
                 when=pgtrigger.After,
                 operation=pgtrigger.Insert,
                 declare=[("buyer", "bigint"), ("clash", "text")],
-                func="""
-                    IF EXISTS (SELECT 1 FROM billing_planversion v
-                               WHERE v.id = NEW.version_id AND v.state = 'draft') THEN
-                        RAISE EXCEPTION 'only a published plan version can be subscribed to'
-                            USING ERRCODE = 'check_violation';
-                    END IF;
-                    SELECT k.customer_id INTO buyer FROM billing_subscription s
-                        JOIN customers_contract k ON k.id = s.contract_id WHERE s.id = NEW.subscription_id;
-                    -- Two writers at once must see each other: the same lock as billing's, per customer.
-                    PERFORM pg_advisory_xact_lock(7001, buyer::int);
-                    SELECT m.code INTO clash FROM billing_subscriptioninterval i
-                        JOIN billing_subscription s ON s.id = i.subscription_id
-                        JOIN customers_contract k ON k.id = s.contract_id
-                        JOIN billing_charge theirs ON theirs.version_id = i.version_id
-                        JOIN billing_meter m ON m.id = theirs.meter_id
-                        -- Any two versions of a meter count the same usage.
-                        JOIN billing_meter mine ON mine.code = m.code
-                        JOIN billing_charge ours ON ours.meter_id = mine.id AND ours.version_id = NEW.version_id
-                        WHERE k.customer_id = buyer AND i.superseded_at IS NULL AND s.id <> NEW.subscription_id
-                          AND tstzrange(i.start, i."end") && tstzrange(NEW.start, NEW."end") LIMIT 1;
-                    IF clash IS NOT NULL THEN
-                        RAISE EXCEPTION
-                            'meter % is counted by another subscription of this customer at that time', clash
-                            USING ERRCODE = 'exclusion_violation';
-                    END IF;
-                    RETURN NULL;
-                """,
+                func=INTERVAL_BOUND,
             ),
         ]
 

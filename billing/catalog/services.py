@@ -8,9 +8,10 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
 from django.db.models import Max, Q
 
-from billing.catalog.errors import CatalogError, Overlap, Unpublished
+from billing.catalog import guards
+from billing.catalog.errors import CatalogError, NeedsReason, Overlap, Retired, Unpublished
 from billing.catalog.models import Charge, ChargePrice, Plan, PlanVersion, Subscription, SubscriptionInterval
-from billing.catalog.states import VersionState
+from billing.catalog.states import VersionState, can_move, is_open
 from billing.cycles import BillingCalendar, Cadence
 from billing.periods import local_date, local_midnight
 from billing.pricing import PriceError, parse_price
@@ -35,24 +36,35 @@ def new_version(*, plan: Plan, note: str = "", copy_of: PlanVersion | None = Non
     return version
 
 
-def publish(*, version: PlanVersion, user: AbstractBaseUser | None, now: datetime) -> PlanVersion:
+def publish(*, version: PlanVersion, user: AbstractBaseUser | None, now: datetime, reason: str = "") -> PlanVersion:
     """Freeze a draft version: from now on customers can be subscribed to it, and nothing below it changes.
 
-    CatalogError when it has no charges, a charge lacks a price, or a price is not valid (with its path).
+    CatalogError when it has no charges, a charge lacks a price, or a price is not valid (with its path). Where the
+    guards warn, `reason` says why it is right all the same, and is kept with the warnings; NeedsReason without one.
     """
     with transaction.atomic():
-        version = PlanVersion.objects.select_for_update(of=("self",)).select_related("plan").get(id=version.id)
-        if version.state != VersionState.DRAFT:
-            raise CatalogError(f"{version} is published already.")
-        charges = list(version.charges.select_related("code").prefetch_related("prices"))
-        if not charges:
-            raise CatalogError(f"{version} has no charges: add one before you publish it.")
-        for charge in charges:
-            _check_charge(charge, version)
-        version.state, version.published_at = VersionState.PUBLISHED, now
+        version = PlanVersion.objects.select_for_update(of=("self",)).select_related("plan__product").get(id=version.id)
+        warnings = check(version=version, now=now)
+        if warnings and not reason.strip():
+            raise NeedsReason(version, warnings)
+        version.warnings, version.reason = warnings, reason.strip() if warnings else ""
+        version.state, version.published_at, version.problem = VersionState.PUBLISHED, now, ""
         version.published_by = user  # type: ignore[assignment]
-        version.save(update_fields=["state", "published_at", "published_by"])
+        version.save(update_fields=["state", "published_at", "published_by", "warnings", "reason", "problem"])
     return version
+
+
+def check(*, version: PlanVersion, now: datetime) -> list[str]:
+    """The warnings that publishing a version would raise now; CatalogError for what forbids it. Constant queries."""
+    if not can_move(version.state, VersionState.PUBLISHED):
+        raise CatalogError(f"{version} is {version.get_state_display().lower()} already.")
+    charges = list(version.charges.select_related("code", "meter").prefetch_related("prices"))
+    if not charges:
+        raise CatalogError(f"{version} has no charges: add one before you publish it.")
+    for charge in charges:
+        _check_charge(charge, version)
+    guards.check_units(charges)
+    return guards.warnings_of(version, charges, now)
 
 
 def _check_charge(charge: Charge, version: PlanVersion) -> None:
@@ -102,7 +114,7 @@ def change_subscription(
     instant = _instant(at, contract)
     _check_change(contract, instant)
     if version:
-        _check_version(contract, version)
+        _check_version(contract, version, known=subscription.intervals.filter(version=version).exists())
         if version.plan.product_id != subscription.product_id:
             raise CatalogError(f"{version} is of another product: subscribe to it instead of changing {subscription}.")
     with transaction.atomic():
@@ -152,9 +164,12 @@ def _check_term(contract: Contract, start: datetime, end: datetime | None) -> No
         raise CatalogError("A subscription ends after it starts.")
 
 
-def _check_version(contract: Contract, version: PlanVersion) -> None:
+def _check_version(contract: Contract, version: PlanVersion, *, known: bool = False) -> None:
+    """`known`: whether the subscription had this version before, and so may have it again when it is retired."""
     if version.state == VersionState.DRAFT:
         raise Unpublished(version)
+    if not is_open(version.state) and not known:
+        raise Retired(version)
     priced = Q(prices__currency=contract.currency)
     missing = version.charges.exclude(id__in=version.charges.filter(priced).values("id")).first()
     if missing:
@@ -194,12 +209,16 @@ def _insert(subscription: Subscription, rows: list[SubscriptionInterval], now: d
         with transaction.atomic():
             SubscriptionInterval.objects.bulk_create(rows)
     except IntegrityError as error:
-        raise Overlap(_sentence(error, subscription)) from error
+        raise _refusal(error, subscription, rows) from error
 
 
-def _sentence(error: IntegrityError, subscription: Subscription) -> str:
+def _refusal(error: IntegrityError, subscription: Subscription, rows: list[SubscriptionInterval]) -> CatalogError:
     """The database's own words where a trigger of ours refused; it is the last to know."""
     text = str(error).splitlines()[0]
     if text.startswith("meter "):
-        return f"{text[0].upper()}{text[1:]}: end or change that one first."
-    return f"{subscription} would bind two plan versions at the same time: change the interval that is in force."
+        return Overlap(f"{text[0].upper()}{text[1:]}: end or change that one first.")
+    if text.startswith("a retired plan version"):
+        return Retired(" or ".join(sorted({str(row.version) for row in rows})))
+    return Overlap(
+        f"{subscription} would bind two plan versions at the same time: change the interval that is in force."
+    )

@@ -6,8 +6,10 @@ from decimal import Decimal
 
 from billing.invoicing.drafts import ensure_slots, ensure_streams
 from billing.invoicing.engine import rate_usage, terms_of
+from billing.invoicing.errors import CannotRate
+from billing.invoicing.recorded import Standings, billed_cycles, standing_slots
 from billing.invoicing.terms import ContractTerms
-from billing.invoicing.usage import wanted_usage
+from billing.invoicing.usage import Wanted, wanted_usage
 from billing.periods import Period
 from customers.models import Contract
 from customers.states import ContractState
@@ -17,7 +19,7 @@ CHUNK = 500
 
 @dataclass(frozen=True, slots=True)
 class Accrued:
-    """The value of a usage slot rated on what was used in its cycle up to an instant, rounded as its line would be."""
+    """The value of a slot rated on what was used in its cycle up to an instant, rounded as its line would be."""
 
     contract_id: int
     customer_id: int
@@ -29,14 +31,18 @@ class Accrued:
 
 
 def accrued_usage(
-    *, windows: Sequence[Mapping[int, Period]], contract_ids: Sequence[int] | None = None
+    *,
+    windows: Sequence[Mapping[int, Period]],
+    contract_ids: Sequence[int] | None = None,
+    untold: set[int] | None = None,
 ) -> Iterator[tuple[int, Accrued]]:
-    """For each window, by its place: every usage slot whose cycle overlaps it, valued on usage before the window's end.
+    """For each window, by its place: every slot whose cycle overlaps it, valued on usage before the window's end.
 
     A window gives a period to each legal entity id that it concerns (months are cut in the entity's zone); one with an
-    end. Windows come in order for each contract. Slot rows are made where absent. A contract whose terms cannot be read
-    accrues nothing; a billing run holds it with the reason. Queries per chunk of 500 contracts are constant, however
-    many windows.
+    end. Windows come in order for each contract. Slot rows are made where absent; a minimum has a value from the window
+    on in which its cycle is complete. A contract whose terms cannot be read or rated accrues nothing and is added to
+    `untold`; a billing run holds it with the reason. Queries per chunk of 500 contracts are constant, however many
+    windows.
     """
     entities = {entity for window in windows for entity in window}
     contracts = Contract.objects.filter(state=ContractState.ACTIVE, entity_id__in=entities).order_by("id")
@@ -44,28 +50,43 @@ def accrued_usage(
         contracts = contracts.filter(id__in=contract_ids)
     ids = list(contracts.values_list("id", flat=True))
     for start in range(0, len(ids), CHUNK):
-        yield from _accrued(list(Contract.objects.filter(id__in=ids[start : start + CHUNK])), windows)
+        chunk = list(Contract.objects.filter(id__in=ids[start : start + CHUNK]))
+        yield from _accrued(chunk, windows, set() if untold is None else untold)
 
 
-def _accrued(contracts: Sequence[Contract], windows: Sequence[Mapping[int, Period]]) -> Iterator[tuple[int, Accrued]]:
-    terms = [each for each in terms_of(contracts).values() if isinstance(each, ContractTerms)]
+def _accrued(
+    contracts: Sequence[Contract], windows: Sequence[Mapping[int, Period]], untold: set[int]
+) -> Iterator[tuple[int, Accrued]]:
+    found = terms_of(contracts)
+    terms = [each for each in found.values() if isinstance(each, ContractTerms)]
+    untold.update(found.keys() - {each.contract_id for each in terms})
+    standing = standing_slots([each.contract_id for each in terms])
     asked = [
-        (
-            place,
-            each,
-            wanted_usage(each, window[each.entity_id].until, complete=False, since=window[each.entity_id].start),
-        )
+        (place, each, _wanted(each, window[each.entity_id], standing[each.contract_id]))
         for place, window in enumerate(windows)
         for each in terms
         if each.entity_id in window
     ]
     rated = rate_usage([(each, wanted) for _, each, wanted in asked])
-    streams = ensure_streams({(each.contract_id, slot.stream) for _, each, wanted in asked for slot in wanted})
-    slots = ensure_slots({(streams[slot.stream], slot.cycle) for _, _, wanted in asked for slot in wanted})
-    for (place, each, _), group in zip(asked, rated, strict=True):
-        for slot in group:
-            yield place, Accrued(
-                contract_id=each.contract_id, customer_id=each.customer_id, entity_id=each.entity_id,
-                slot_id=slots[streams[slot.stream], slot.cycle.start], currency=each.currency, cycle=slot.cycle,
-                value=slot.amount,
-            )  # fmt: skip
+    untold.update(
+        each.contract_id for (_, each, _), group in zip(asked, rated, strict=True) if isinstance(group, CannotRate)
+    )
+    told = [
+        (place, each, slot)
+        for (place, each, _), group in zip(asked, rated, strict=True)
+        if each.contract_id not in untold and not isinstance(group, CannotRate)
+        for slot in group
+    ]
+    streams = ensure_streams({(each.contract_id, slot.stream) for _, each, slot in told})
+    slots = ensure_slots({(streams[slot.stream], slot.kind, slot.cycle) for _, _, slot in told})
+    for place, each, slot in told:
+        yield place, Accrued(
+            contract_id=each.contract_id, customer_id=each.customer_id, entity_id=each.entity_id,
+            slot_id=slots[streams[slot.stream], slot.kind, slot.cycle], currency=each.currency, cycle=slot.cycle,
+            value=slot.amount,
+        )  # fmt: skip
+
+
+def _wanted(terms: ContractTerms, window: Period, standing: Standings) -> list[Wanted]:
+    """The cycles that overlap a window, the running one up to its end."""
+    return wanted_usage(terms, window.until, complete=False, since=window.start, kept=billed_cycles(standing))

@@ -8,7 +8,8 @@ from decimal import Decimal
 from django.db import transaction
 
 from billing.invoicing.engine import deltas
-from billing.invoicing.usage import SlotLine
+from billing.invoicing.rated import SlotKey
+from billing.invoicing.slots import SlotLine
 from billing.periods import Period
 from customers.models import Contract
 from customers.states import ContractState
@@ -66,13 +67,13 @@ def consequences(*, customer_ids: Iterable[int], act: Callable[[], object], now:
     return found
 
 
-def _standing(contracts: list[Contract], now: datetime) -> dict[tuple[int, object, datetime], SlotLine]:
-    """The lines that would correct what was invoiced, by contract, stream and cycle."""
-    found: dict[tuple[int, object, datetime], SlotLine] = {}
+def _standing(contracts: list[Contract], now: datetime) -> dict[tuple[int, SlotKey], SlotLine]:
+    """The lines that would correct what was invoiced, by contract and slot."""
+    found: dict[tuple[int, SlotKey], SlotLine] = {}
     for start in range(0, len(contracts), CHUNK):
         chunk = contracts[start : start + CHUNK]
         for delta in deltas(chunk, {contract.pk: now for contract in chunk}):
             for line in delta.slots:
                 if line.corrects is not None:
-                    found[delta.contract.pk, line.stream, line.cycle.start] = line
+                    found[delta.contract.pk, line.key] = line
     return found

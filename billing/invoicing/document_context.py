@@ -10,6 +10,7 @@ from babel import Locale
 
 from billing.invoicing.formatting import Format, breakable, share_in_days
 from billing.invoicing.models import Invoice, InvoiceLine
+from billing.invoicing.shown import shown_steps
 from billing.invoicing.snapshots import (
     Buyer,
     Seller,
@@ -143,7 +144,7 @@ def _steps(line: InvoiceLine, write: Format, timezone: str) -> Iterator[PrintedS
     if line.corrects is not None:
         yield PrintedStep(f"Adjustment to {line.corrects.invoice.number or 'an invoice that is not yet issued'}")
     share = share_in_days(line.service_start, line.service_end, line.fraction, timezone)
-    for step in line.steps:
+    for step in shown_steps(line.steps):
         label = f"Prorated: {share}" if step["label"].startswith("Prorated: ") else write.label(step["label"])
         yield PrintedStep(
             label=breakable(label),

@@ -6,17 +6,19 @@ from datetime import date, datetime
 from decimal import Context, Decimal
 from typing import Any
 
+from django.db.models import QuerySet
+
 from billing.invoicing.engine import ENGINE, Delta
 from billing.invoicing.fees import FeeLine
 from billing.invoicing.models import BillingRun, Invoice, InvoiceLine, Slot, Stream
+from billing.invoicing.slots import SlotLine
 from billing.invoicing.states import InvoiceState
 from billing.invoicing.terms import StreamKey
-from billing.invoicing.usage import SlotLine
 from billing.periods import Period
 from customers.models import Contract
 
-SlotKey = tuple[int, datetime]
-"""(stream id, cycle start)."""
+SlotRow = tuple[int, str, Period]
+"""Stream id, kind and cycle."""
 
 PRINTED = Decimal("1e-12")  # what the column keeps: a finer quantity would never equal what was read back
 EXACT_ENOUGH = Context(prec=60)
@@ -55,26 +57,27 @@ def ensure_streams(keys: Iterable[tuple[int, StreamKey]]) -> dict[StreamKey, int
     return {(subscription, code): id_ for subscription, code, id_ in rows.all()}
 
 
-def ensure_slots(cycles: Iterable[tuple[int, Period]]) -> dict[SlotKey, int]:
-    """The usage slot of each (stream id, cycle), made where absent; three queries at most."""
-    wanted = {
-        (stream, cycle.start): cycle for stream, cycle in sorted(cycles, key=lambda each: (each[0], each[1].start))
-    }
+def ensure_slots(rows: Iterable[SlotRow]) -> dict[SlotRow, int]:
+    """The slot of each (stream id, kind, cycle), made where absent; three queries at most."""
+    wanted = dict.fromkeys(sorted(rows, key=lambda each: (each[0], each[1], each[2].start, each[2].until)))
     if not wanted:
         return {}
-    rows = Slot.objects.filter(stream_id__in={stream for stream, _ in wanted}, kind=Slot.Kind.USAGE).values_list(
-        "stream_id", "cycle_start", "id"
-    )
-    there = {(stream, start): id_ for stream, start, id_ in rows if start}
-    missing = [(key, cycle) for key, cycle in wanted.items() if key not in there]
+    known = Slot.objects.filter(stream_id__in={stream for stream, _, _ in wanted}, cycle_start__isnull=False)
+    there = _slot_ids(known)
+    missing = [row for row in wanted if row not in there]
     if not missing:
         return there
     Slot.objects.bulk_create(
-        [Slot(stream_id=stream, kind=Slot.Kind.USAGE, cycle_start=cycle.start, cycle_end=cycle.end)
-         for (stream, _), cycle in missing],
+        [Slot(stream_id=stream, kind=kind, cycle_start=cycle.start, cycle_end=cycle.end)
+         for stream, kind, cycle in missing],
         ignore_conflicts=True,  # another writer may have been faster
     )  # fmt: skip
-    return {(stream, start): id_ for stream, start, id_ in rows.all() if start}
+    return _slot_ids(known.all())
+
+
+def _slot_ids(slots: QuerySet[Slot]) -> dict[SlotRow, int]:
+    rows = slots.values_list("stream_id", "kind", "cycle_start", "cycle_end", "id")
+    return {(stream, kind, Period(start, end)): id_ for stream, kind, start, end, id_ in rows if start}
 
 
 def write_drafts(
@@ -147,7 +150,7 @@ def _content(lines: Iterable[InvoiceLine]) -> list[tuple[Any, ...]]:
 def _lines_of(deltas: Sequence[Delta]) -> dict[int, list[InvoiceLine]]:
     """The unsaved lines of each contract, in the order in which they are printed."""
     streams = ensure_streams((delta.contract.id, line.stream) for delta in deltas for line in delta.lines)
-    slots = ensure_slots((streams[line.stream], line.cycle) for delta in deltas for line in delta.slots)
+    slots = ensure_slots((streams[line.stream], line.kind, line.cycle) for delta in deltas for line in delta.slots)
     found = {}
     for delta in deltas:
         found[delta.contract.id] = [
@@ -158,8 +161,9 @@ def _lines_of(deltas: Sequence[Delta]) -> dict[int, list[InvoiceLine]]:
 
 
 def _printed_order(line: FeeLine | SlotLine) -> tuple[Any, ...]:
-    """By subscription; within it what the period brings, then corrections of earlier ones; by position, then time."""
-    return line.stream[0], line.corrects is not None, line.position, line.service.start, line.stream[1]
+    """By subscription, then what the period brings, then corrections; by position, then time; minimums after usage."""
+    minimum = isinstance(line, SlotLine) and line.kind != "usage"
+    return line.stream[0], line.corrects is not None, line.position, line.service.start, line.stream[1], minimum
 
 
 def _fee_line(line: FeeLine, streams: dict[StreamKey, int]) -> InvoiceLine:
@@ -171,12 +175,13 @@ def _fee_line(line: FeeLine, streams: dict[StreamKey, int]) -> InvoiceLine:
     )  # fmt: skip
 
 
-def _slot_line(line: SlotLine, streams: dict[StreamKey, int], slots: dict[SlotKey, int]) -> InvoiceLine:
+def _slot_line(line: SlotLine, streams: dict[StreamKey, int], slots: dict[SlotRow, int]) -> InvoiceLine:
     stream = streams[line.stream]
+    quantity = None if line.quantity is None else line.quantity.quantize(PRINTED, context=EXACT_ENOUGH)
     return InvoiceLine(
-        stream_id=stream, kind=InvoiceLine.Kind.USAGE, charge_id=line.charge_id, corrects_id=line.corrects,
+        stream_id=stream, kind=line.kind, charge_id=line.charge_id, corrects_id=line.corrects,
         description=line.name, service_start=line.service.start, service_end=line.service.until,
-        quantity=line.quantity.quantize(PRINTED, context=EXACT_ENOUGH), unit=line.unit, steps=line.steps, engine=ENGINE,
-        slot_id=slots[stream, line.cycle.start], billed_before=line.billed_before, desired=line.desired,
+        quantity=quantity, unit=line.unit, steps=line.steps, engine=ENGINE,
+        slot_id=slots[stream, line.kind, line.cycle], billed_before=line.billed_before, desired=line.desired,
         amount=line.amount,
     )  # fmt: skip

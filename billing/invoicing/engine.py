@@ -3,21 +3,21 @@
 It writes nothing. The number of queries does not grow with the number of contracts.
 """
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
 from billing.invoicing import load, recorded
-from billing.invoicing.errors import InvoicingError
-from billing.invoicing.fees import FeeLine, fee_lines
+from billing.invoicing.asking import answers
+from billing.invoicing.errors import CannotRate, InvoicingError, SpendNotBilled
+from billing.invoicing.fees import BilledFee, FeeLine, fee_lines
+from billing.invoicing.rated import Rated, rated
+from billing.invoicing.recorded import Standings
+from billing.invoicing.slots import SlotLine, slot_lines
 from billing.invoicing.terms import ContractTerms
-from billing.invoicing.usage import Rated, SlotLine, Wanted, rated, slot_lines, wanted_usage
-from billing.metering.asking import Request
-from billing.metering.interface import events
-from billing.metering.models import Meter
-from billing.metering.queries import claims_of
+from billing.invoicing.usage import Answer, Question, Wanted, questions, wanted_usage
+from billing.pricing import PriceError
 from customers.models import Contract
 
 ENGINE = "1"
@@ -46,12 +46,13 @@ class Delta:
 
 def terms_of(contracts: Sequence[Contract]) -> dict[int, ContractTerms | InvoicingError]:
     """Each contract's terms by id, or why they cannot be read."""
-    intervals = load.intervals_of([contract.id for contract in contracts])
+    ids = [contract.id for contract in contracts]
+    intervals, own = load.intervals_of(ids), load.own_terms(ids)
     versions = load.versions_of({each.version_id for group in intervals.values() for each in group})
     found: dict[int, ContractTerms | InvoicingError] = {}
     for contract in contracts:
         try:
-            found[contract.id] = load.contract_terms(contract, intervals[contract.id], versions)
+            found[contract.id] = load.contract_terms(contract, intervals[contract.id], versions, own)
         except InvoicingError as error:
             found[contract.id] = error
     return found
@@ -63,47 +64,56 @@ def deltas(contracts: Sequence[Contract], as_of: Mapping[int, datetime]) -> list
     ids = [contract.id for contract in contracts]
     standing, fees = recorded.standing_slots(ids), recorded.billed_fees(ids)
     good = [each for each in terms.values() if isinstance(each, ContractTerms)]
-    wanted = [(each, wanted_usage(each, as_of[each.contract_id])) for each in good]
+    wanted = [
+        (each, wanted_usage(each, as_of[each.contract_id], kept=recorded.billed_cycles(standing[each.contract_id])))
+        for each in good
+    ]
     usage = dict(zip([each.contract_id for each in good], rate_usage(wanted), strict=True))
-    result = []
+    found = []
     for contract in contracts:
-        each = terms[contract.id]
+        each, instant = terms[contract.id], as_of[contract.id]
         if isinstance(each, InvoicingError):
-            result.append(Delta(contract, error=each))
-            continue
-        instant = as_of[contract.id]
-        result.append(
-            Delta(
-                contract,
-                fees=fee_lines(each, fees[contract.id], instant),
-                slots=slot_lines(usage[contract.id], standing[contract.id], instant),
-            )
-        )
-    return result
-
-
-def rate_usage(wanted: Sequence[tuple[ContractTerms, list[Wanted]]]) -> list[list[Rated]]:
-    """Ask the store for every part's quantity, one statement a meter, and rate each slot; in the order asked."""
-    claims = claims_of({contract.customer_id for contract, _ in wanted})
-    asked: dict[int, list[Request]] = defaultdict(list)
-    keys: dict[tuple[int, int, int], int] = {}
-    for row, (contract, slots) in enumerate(wanted):
-        for column, slot in enumerate(slots):
-            for place, part in enumerate(slot.parts):
-                meter_id = part.charge.meter_id
-                assert meter_id is not None  # usage has a meter
-                keys[row, column, place] = len(keys)
-                request = Request(
-                    len(keys) - 1, claims[contract.customer_id], part.period, slot.cycle, contract.calendar.timezone
-                )
-                asked[meter_id].append(request)
-    meters = Meter.objects.in_bulk(asked)
-    answers = {}
-    for meter_id, requests in asked.items():
-        answers.update(events.quantities(meters[meter_id], requests))
-    found: list[list[Rated]] = [[] for _ in wanted]
-    for row, (contract, slots) in enumerate(wanted):
-        for column, slot in enumerate(slots):
-            parts = [answers[keys[row, column, place]] for place in range(len(slot.parts))]
-            found[row].append(rated(contract, slot, [part.value for part in parts]))
+            found.append(Delta(contract, error=each))
+        else:
+            stands = standing[contract.id], fees[contract.id]
+            found.append(_delta(contract, each, usage[contract.id], *stands, instant))
     return found
+
+
+def _delta(
+    contract: Contract, terms: ContractTerms, usage: list[Rated] | CannotRate, standing: Standings,
+    billed: list[BilledFee], as_of: datetime,
+) -> Delta:  # fmt: skip
+    """The delta of a contract whose terms can be read."""
+    if isinstance(usage, CannotRate):
+        return Delta(contract, error=usage)
+    if terms.spend:
+        return Delta(contract, error=SpendNotBilled(terms.spend[0].name))
+    try:
+        return Delta(contract, fees=fee_lines(terms, billed, as_of), slots=slot_lines(usage, standing, as_of))
+    except PriceError as error:
+        return Delta(contract, error=CannotRate(str(error)))
+
+
+def rate_usage(wanted: Sequence[tuple[ContractTerms, list[Wanted]]]) -> list[list[Rated] | CannotRate]:
+    """Ask the store what every part of every slot used, and rate each; in the order asked.
+
+    Where a price cannot rate what it is given, the reason stands in place of the slots.
+    """
+    asked = [[questions(contract, slot) for slot in slots] for contract, slots in wanted]
+    found = answers(question for slots in asked for parts in slots for question in parts)
+    return [
+        _rated(contract, zip(slots, parts, strict=True), found)
+        for (contract, slots), parts in zip(wanted, asked, strict=True)
+    ]
+
+
+def _rated(
+    contract: ContractTerms, slots: Iterable[tuple[Wanted, list[Question]]], found: Mapping[Question, Answer]
+) -> list[Rated] | CannotRate:
+    try:
+        return [
+            each for slot, parts in slots for each in rated(contract, slot, [found[question] for question in parts])
+        ]
+    except PriceError as error:
+        return CannotRate(str(error))

@@ -5,12 +5,21 @@ class InvoicingError(ValueError):
     """Base of this package's failures."""
 
 
-class MissingPrice(InvoicingError):
-    """A charge has no price in the contract's currency."""
+class BadTerms(InvoicingError):
+    """What a contract binds cannot be read: a price is missing, or a customer's own term does not fit."""
 
-    def __init__(self, charge: str, version: str, currency: str) -> None:
+
+class CannotRate(InvoicingError):
+    """A price cannot rate what it is given; the message is the price's own."""
+
+
+class SpendNotBilled(InvoicingError):
+    """A contract has a minimum, a maximum or a commitment over several charges, which no run computes yet."""
+
+    def __init__(self, name: str) -> None:
         super().__init__(
-            f"“{charge}” of {version} has no price in {currency}: publish a version with one and move the subscription."
+            f"“{name}” spans several charges, and runs do not bill such terms yet: end it, or put a minimum or a "
+            "maximum on single charges."
         )
 
 

@@ -12,6 +12,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from billing.invoicing.calendars import calendar_of, cycles_between, in_cadence, proration_of
 from billing.invoicing.terms import ChargeTerms, ContractTerms, StreamKey
 from billing.money import plain, round_money
 from billing.periods import Period
@@ -83,14 +84,34 @@ def wanted_fees(contract: ContractTerms) -> dict[StreamKey, list[Fee]]:
 
 
 def fee_terms(contract: ContractTerms, charge: ChargeTerms, quantity: Decimal) -> dict[str, Any]:
-    """What makes two stretches of a fee equal: amount a full period, cadence, quantity and discounts."""
+    """What makes two stretches of a fee equal: amount a full period, cadence, quantity and discounts.
+
+    Its proration too, where it is not the contract's.
+    """
     rating = rate(charge.price, quantity)
-    return {
+    terms = {
         "amount": str(Fraction(rating.unrounded)),
-        "cadence": str(contract.calendar.cadence),
+        "cadence": str(calendar_of(contract, charge).cadence),
         "quantity": plain(quantity),
         "discounts": price_to_json(charge.price).get("discounts", []),
     }
+    own = proration_of(contract, charge)
+    return terms if own == contract.proration else terms | {"proration": own}
+
+
+def period_fees(contract: ContractTerms, period: Period) -> list[tuple[ChargeTerms, Period, FeeLine]]:
+    """What the terms charge for the cycles that end in (start, end] of the period: charge, cycle and line.
+
+    Whatever stands billed.
+    """
+    lines = []
+    for fee in [fee for fees in wanted_fees(contract).values() for fee in fees]:
+        for cycle in cycles_between(calendar_of(contract, fee.charge), period.until, period.start):
+            part = fee.period.intersect(cycle.period)
+            if part is not None and period.start < contract.due(cycle.period) <= period.until:
+                fraction = _fraction(contract, fee, part, cycle.full)
+                lines.append((fee.charge, cycle.period, charge_line(contract, fee, part, fraction)))
+    return lines
 
 
 def fee_lines(contract: ContractTerms, billed: Iterable[BilledFee], as_of: datetime) -> list[FeeLine]:
@@ -112,16 +133,22 @@ def _charges(
     for fee in wanted:
         covered = [stretch for line in recorded if line.terms == fee.terms for stretch in line.covered]
         for gap in fee.period.subtract(covered):
-            for cycle in contract.calendar.cycles(as_of + TICK, gap.start):
+            for cycle in cycles_between(calendar_of(contract, fee.charge), as_of + TICK, gap.start):
                 part = gap.intersect(cycle.period)
                 if part is None:
                     break
                 if (part.start if fee.charge.in_advance else contract.due(cycle.period)) > as_of:
                     continue
-                yield _charge(contract, fee, part, contract.calendar.share(part, cycle.full, contract.proration))
+                yield charge_line(contract, fee, part, _fraction(contract, fee, part, cycle.full))
 
 
-def _charge(contract: ContractTerms, fee: Fee, part: Period, fraction: Fraction) -> FeeLine:
+def _fraction(contract: ContractTerms, fee: Fee, part: Period, full: Period) -> Fraction:
+    """The share of a full period that a part of it costs."""
+    return calendar_of(contract, fee.charge).share(part, full, proration_of(contract, fee.charge))
+
+
+def charge_line(contract: ContractTerms, fee: Fee, part: Period, fraction: Fraction) -> FeeLine:
+    """What a stretch of a fee costs: this fraction of what a full period does, rounded once (R4.3)."""
     rating = rate(fee.charge.price, fee.quantity, fee.charge.unit)
     whole, steps = Fraction(rating.unrounded), list(rating.steps)
     if fraction != 1:
@@ -168,10 +195,10 @@ def _capped(amount: Decimal, standing: Decimal) -> Decimal:
 
 
 def _share_of_line(contract: ContractTerms, line: BilledFee, gap: Period) -> Fraction:
-    """The share of the line's own service period, by the contract's proration."""
-    if contract.proration == "none":
+    """The share of the line's own service period, by the calendar and the proration that it was billed with."""
+    proration = line.terms.get("proration", contract.proration)
+    if proration == "none":
         return Fraction(1)
-    full = contract.calendar.cycle_at(line.service.start).full
-    return contract.calendar.share(gap, full, contract.proration) / contract.calendar.share(
-        line.service, full, contract.proration
-    )
+    calendar = in_cadence(contract.calendar, line.terms["cadence"])
+    full = calendar.cycle_at(line.service.start).full
+    return calendar.share(gap, full, proration) / calendar.share(line.service, full, proration)

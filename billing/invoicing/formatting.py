@@ -23,7 +23,9 @@ MAX_PLACES: Final = 12
 ADDEND_PLACES: Final = 6
 _DIGITS: Final = 100
 _PLAIN_LOCALE: Final = "en_GB"
-_NUMBER: Final = re.compile(r"(?<![\w.,])(\d{1,3}(?:,\d{3})+|\d+)(?:\.(\d+))?(?![\w,])(?!\.\d)")
+# Names have numbers too: `large-20240229` stays as it is.
+_NUMBER: Final = re.compile(r"(?<![\w.,])(?<!\w-)(\d{1,3}(?:,\d{3})+|\d+)(?:\.(\d+))?(?![\w,])(?!\.\d)(?!-\w)")
+_DAY: Final = re.compile(r"^\d{4}-\d{2}-\d{2}(?=:|$| \d{2}:\d{2})")
 
 
 class Format:
@@ -66,8 +68,12 @@ class Format:
         return days if (first.year, first.month) == (last.year, last.month) else re.sub("(?<=[～至])", " ", days)
 
     def label(self, label: str) -> str:
-        """A label of a rating step, whose numbers (`1,000.5`) are written as the locale does."""
-        return _NUMBER.sub(self._number_of_label, label)
+        """A label of a rating step, whose numbers (`1,000.5`), and a day at its beginning, are the locale's."""
+        day = _DAY.match(label)
+        if day is None:
+            return _NUMBER.sub(self._number_of_label, label)
+        time, colon, rest = label[day.end() :].partition(": ")
+        return self.day(date.fromisoformat(day.group())) + time + colon + _NUMBER.sub(self._number_of_label, rest)
 
     def _number_of_label(self, found: re.Match[str]) -> str:
         whole, decimals = found.group(1).replace(",", ""), found.group(2) or ""

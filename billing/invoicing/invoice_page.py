@@ -8,6 +8,7 @@ from typing import Any
 from django.urls import reverse
 
 from billing.invoicing.models import Invoice, InvoiceLine
+from billing.invoicing.shown import shown_steps
 from billing.metering.explorer.explorer_page import address
 from billing.periods import Period, local_date
 from billing.pricing.words import plural
@@ -38,14 +39,14 @@ def page_of(invoice: Invoice) -> dict[str, Any]:
 
 def _line(line: InvoiceLine, invoice: Invoice, zone: str) -> dict[str, Any]:
     """One line as texts, with links to where its numbers come from."""
-    steps = [_step(step, invoice.currency) for step in line.steps]
+    steps = [_step(step, invoice.currency) for step in shown_steps(line.steps)]
     if line.billed_before:
         steps.append({"label": "Already billed", "amount": amount_text(-line.billed_before, invoice.currency)})
     return {
         "description": line.description,
         "subscription": line.stream.subscription.code,
-        "version": str(line.charge.version),
-        "version_url": change_url(line.charge.version),
+        "version": str(line.charge.version) if line.charge.version else "own terms",
+        "version_url": change_url(line.charge.version or invoice.contract),
         "usage_url": _usage_url(line, invoice, zone),
         "corrects": _corrects(line),
         "period": _days(line, zone),

@@ -1,87 +1,58 @@
 """Facts from the database as the plain values of `terms.py`: a chunk of contracts in a constant number of queries."""
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from itertools import groupby
 
-from django.db.models import Prefetch
-
-from billing.catalog.models import Charge, ChargePrice, PlanVersion, SubscriptionInterval
-from billing.cycles import BillingCalendar, Cadence
-from billing.invoicing.errors import MissingPrice
-from billing.invoicing.terms import NOT_ADDITIVE, ChargeTerms, ContractTerms, Interval
+from billing.catalog.models import PlanVersion, SubscriptionInterval
+from billing.catalog.terms.dates import calendar_of
+from billing.catalog.terms.errors import TermsError
+from billing.catalog.terms.queries import OwnTerms, bound_by, intervals_of, own_terms, versions_of
+from billing.catalog.terms.resolve import Resolved
+from billing.invoicing.errors import BadTerms
+from billing.invoicing.terms import ContractTerms
 from billing.periods import Period, local_midnight
-from billing.pricing import parse_price
 from customers.models import Contract
 
-Versions = dict[int, PlanVersion]
+__all__ = ["OwnTerms", "Versions", "as_of_instant", "calendar_of", "contract_terms", "intervals_of", "own_terms",
+           "versions_of"]  # fmt: skip
+
+Versions = Mapping[int, PlanVersion]
 
 
-def intervals_of(contract_ids: Sequence[int]) -> dict[int, list[SubscriptionInterval]]:
-    """The current intervals of each contract's subscriptions; one query."""
-    found: dict[int, list[SubscriptionInterval]] = defaultdict(list)
-    current = SubscriptionInterval.objects.filter(
-        subscription__contract_id__in=contract_ids, superseded_at=None
-    ).select_related("subscription")
-    for interval in current:
-        found[interval.subscription.contract_id].append(interval)
-    return found
+def contract_terms(
+    contract: Contract, intervals: Sequence[SubscriptionInterval], versions: Versions, own: OwnTerms
+) -> ContractTerms:
+    """A contract as the rules see it, its customer's own terms on top of the plan versions'.
 
-
-def versions_of(ids: set[int]) -> Versions:
-    """Plan versions with their charges, prices and meters; three queries."""
-    charges = Charge.objects.select_related("meter").prefetch_related(
-        Prefetch("prices", ChargePrice.objects.all(), to_attr="all_prices")
-    )
-    versions = PlanVersion.objects.filter(id__in=ids).select_related("plan")
-    return {version.id: version for version in versions.prefetch_related(Prefetch("charges", charges, "all_charges"))}
-
-
-def contract_terms(contract: Contract, intervals: Sequence[SubscriptionInterval], versions: Versions) -> ContractTerms:
-    """A contract as the rules see it. MissingPrice where a bound charge has none in the contract's currency."""
+    BadTerms where a charge has no price in the contract's currency, or a term does not fit what is in force.
+    """
     start = local_midnight(contract.start, contract.timezone)
     end = local_midnight(contract.end, contract.timezone) if contract.end else None
+    try:
+        resolved = _resolved(contract, intervals, versions, own)
+    except TermsError as error:
+        raise BadTerms(str(error)) from error
     return ContractTerms(
         contract_id=contract.id, customer_id=contract.customer_id, entity_id=contract.entity_id,
         currency=contract.currency, proration=contract.proration, term=Period(start, end),
         calendar=calendar_of(contract),
-        intervals=tuple(
-            Interval(
-                subscription_id=each.subscription_id, period=Period(each.start, each.end), quantity=each.quantity,
-                charges=tuple(_charges(versions[each.version_id], contract.currency)),
-            )
-            for each in intervals
-        ),
+        intervals=tuple(interval for each in resolved for interval in each.intervals),
+        spend=tuple(spend for each in resolved for spend in each.spend),
     )  # fmt: skip
 
 
-def calendar_of(contract: Contract) -> BillingCalendar:
-    """The cycles of a contract, in its own time zone (R4.1)."""
-    start = local_midnight(contract.start, contract.timezone)
-    return BillingCalendar(Cadence.parse(contract.cadence), start, contract.timezone, contract.anchor_day)
+def _resolved(
+    contract: Contract, intervals: Sequence[SubscriptionInterval], versions: Versions, own: OwnTerms
+) -> list[Resolved]:
+    """Each subscription's terms over time."""
+    found = []
+    rows = sorted(intervals, key=lambda each: (each.subscription_id, each.start))
+    for _, group in groupby(rows, lambda each: each.subscription_id):
+        found.append(own.resolved(contract, [bound_by(each, versions, contract.currency) for each in group]))
+    return found
 
 
 def as_of_instant(as_of: date, contract: Contract) -> datetime:
     """An as_of date means the start of that day in each contract's zone."""
     return local_midnight(as_of, contract.timezone)
-
-
-def _charges(version: PlanVersion, currency: str) -> list[ChargeTerms]:
-    """A version's charges in a currency, kept on the version: contracts of one chunk share it."""
-    cache: dict[str, list[ChargeTerms]] = version.__dict__.setdefault("terms_by_currency", {})
-    if currency not in cache:
-        cache[currency] = [_charge(charge, version, currency) for charge in version.all_charges]  # type: ignore[attr-defined]
-    return cache[currency]
-
-
-def _charge(charge: Charge, version: PlanVersion, currency: str) -> ChargeTerms:
-    price = next((each for each in charge.all_prices if each.currency == currency), None)  # type: ignore[attr-defined]
-    if price is None:
-        raise MissingPrice(charge.name, str(version), currency)
-    meter = charge.meter
-    return ChargeTerms(
-        charge_id=charge.id, code_id=charge.code_id, name=charge.name, position=charge.position,
-        in_advance=charge.pay == Charge.Pay.IN_ADVANCE, price=parse_price(price.price),
-        meter_id=charge.meter_id, unit=meter.unit if meter else charge.unit or "unit",
-        additive=meter is None or meter.aggregation not in NOT_ADDITIVE,
-    )  # fmt: skip

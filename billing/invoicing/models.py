@@ -183,7 +183,7 @@ class Slot(models.Model):
         constraints = [
             models.UniqueConstraint(
                 name="slot_of_cycle",
-                fields=["stream", "kind", "dimensions", "cycle_start"],
+                fields=["stream", "kind", "dimensions", "cycle_start", "cycle_end"],
                 condition=Q(cycle_start__isnull=False),
             ),
             models.UniqueConstraint(

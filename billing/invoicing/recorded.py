@@ -2,25 +2,27 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
 from decimal import Decimal
+from typing import cast
 
 from django.db.models import Prefetch, Sum
 
 from billing.invoicing.fees import BilledFee
 from billing.invoicing.models import Coverage, InvoiceLine
+from billing.invoicing.rated import SlotKey, SlotKind
+from billing.invoicing.slots import Standing
 from billing.invoicing.states import RECORDED
 from billing.invoicing.terms import StreamKey
-from billing.invoicing.usage import Standing
+from billing.invoicing.usage import Kept
 from billing.periods import Period
 
-Standings = dict[tuple[StreamKey, datetime], Standing]
+Standings = dict[SlotKey, Standing]
 
 
 def standing_slots(contract_ids: Sequence[int]) -> dict[int, Standings]:
-    """The last revision of every usage slot of each contract; one query."""
+    """The last revision of every slot of each contract; one query."""
     lines = (
-        InvoiceLine.objects.filter(stream__contract_id__in=contract_ids, kind="usage", revision__isnull=False)
+        InvoiceLine.objects.filter(stream__contract_id__in=contract_ids, slot__isnull=False, revision__isnull=False)
         .order_by("slot_id", "-revision")
         .distinct("slot_id")
         .select_related("slot", "stream")
@@ -29,14 +31,25 @@ def standing_slots(contract_ids: Sequence[int]) -> dict[int, Standings]:
     for line in lines:
         slot = line.slot
         assert slot is not None  # a usage line has one (constraint line_fee_or_slot)
-        assert slot.cycle_start is not None  # a usage slot has a cycle
+        assert slot.cycle_start is not None  # every kind of slot that a run makes has a cycle
         assert line.desired is not None
-        key = (line.stream.subscription_id, line.stream.charge_code_id)
-        found[line.stream.contract_id][key, slot.cycle_start] = Standing(
-            slot_id=slot.id, stream=key, cycle=Period(slot.cycle_start, slot.cycle_end), desired=line.desired,
+        stands = Standing(
+            slot_id=slot.id, kind=cast(SlotKind, slot.kind),
+            stream=(line.stream.subscription_id, line.stream.charge_code_id),
+            cycle=Period(slot.cycle_start, slot.cycle_end), desired=line.desired,
             line_id=line.id, charge_id=line.charge_id, name=line.description, unit=line.unit,
             service=Period(line.service_start, line.service_end),
         )  # fmt: skip
+        found[line.stream.contract_id][stands.key] = stands
+    return found
+
+
+def billed_cycles(standings: Standings) -> Kept:
+    """The cycles in which usage of each stream was billed: they are never cut again."""
+    found: dict[StreamKey, list[Period]] = defaultdict(list)
+    for kind, stream, cycle in standings:
+        if kind == "usage":
+            found[stream].append(cycle)
     return found
 
 

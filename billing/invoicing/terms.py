@@ -8,27 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from billing.catalog.terms.values import ChargeTerms, SpendTerms
+from billing.catalog.terms.values import ChargeTerms, Interval, SpendTerms
 from billing.cycles import BillingCalendar
 from billing.periods import Period
 
-__all__ = ["NOT_ADDITIVE", "ChargeTerms", "ContractTerms", "Interval", "StreamKey"]
+__all__ = ["ChargeTerms", "ContractTerms", "Interval", "SpendTerms", "StreamKey"]
 
 StreamKey = tuple[int, int]
 """(subscription, charge code): what slots and coverage hang on."""
-
-NOT_ADDITIVE = frozenset({"max", "unique_count"})
-"""Aggregations whose parts must never be added (R2.3)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """What a subscription binds over `period`: the charges of a plan version, and how many of each recurring fee."""
-
-    subscription_id: int
-    period: Period
-    quantity: Decimal
-    charges: tuple[ChargeTerms, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,4 +46,5 @@ class ContractTerms:
                 continue
             for charge in interval.charges:
                 if (charge.meter_id is not None) is usage:
-                    yield (interval.subscription_id, charge.code_id), period, charge, interval.quantity
+                    quantity = interval.quantity if charge.quantity is None else charge.quantity
+                    yield (interval.subscription_id, charge.code_id), period, charge, quantity

@@ -27,3 +27,8 @@ class ExactDecoder(json.JSONDecoder):
 def dumps(value: Any) -> str:
     """The JSON text of a value that may hold decimals."""
     return _ENCODER.encode(value).decode()
+
+
+def loads(text: str) -> Any:
+    """The value of a JSON text, its numbers with a point as decimals."""
+    return json.loads(text, parse_float=Decimal)

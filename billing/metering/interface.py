@@ -7,6 +7,7 @@ so do corrections, months in the archive and the inbox, which are no part of it.
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Final, Protocol
 
 from billing.metering import postgres
@@ -32,6 +33,12 @@ class EventStore(Protocol):
         self, meter: Meter, requests: Sequence[Request], dimensions: Sequence[str]
     ) -> list[tuple[int, tuple[str | None, ...], Quantity]]:
         """The quantities by values of dimensions."""
+        ...
+
+    def values(
+        self, meter: Meter, requests: Sequence[Request], dimensions: Sequence[str]
+    ) -> list[tuple[int, tuple[str | None, ...], Decimal]]:
+        """What the meter reads from each event that counts, with values of dimensions, in order of time."""
         ...
 
     def events_of(self, meter: Meter, request: Request, *, limit: int = 100) -> list[StoredEvent]:

@@ -5,6 +5,8 @@ interned into small tables. The event table is partitioned by month of event tim
 there: `EventKey` knows each key once, for ever, whatever happens to the months.
 """
 
+from copy import copy
+from dataclasses import replace
 from typing import Any, Final, Self
 
 import pgtrigger
@@ -18,6 +20,7 @@ from billing.metering import keys
 from billing.metering.definitions import MeterDefinition, parse_meter
 from billing.metering.exact_json import ExactDecoder, ExactEncoder
 from billing.metering.expressions import MAX_LENGTH
+from billing.metering.filters import Filter
 
 
 class EventSource(models.Model):
@@ -205,8 +208,10 @@ class MeterQuerySet(models.QuerySet["Meter"]):
 
     def with_use(self) -> Self:
         """With `sold`: whether a published price counts with the version, so that it stays as it is."""
-        charges = Meter._meta.get_field("charges").related_model._default_manager.filter(meter=OuterRef("pk"))
-        return self.annotate(sold=Exists(charges.exclude(version__state="draft")))
+        this = {"meter": OuterRef("pk")}
+        charges = Meter._meta.get_field("charges").related_model._default_manager.filter(**this)
+        terms = Meter._meta.get_field("terms").related_model._default_manager.filter(**this)
+        return self.annotate(sold=Exists(charges.exclude(version__state="draft")) | Exists(terms))
 
 
 class Meter(models.Model):
@@ -270,6 +275,7 @@ class Meter(models.Model):
     superseded_at = models.DateTimeField(null=True, editable=False, help_text="When the next version was made.")
 
     objects = MeterQuerySet.as_manager()
+    besides: tuple[Filter, ...] = ()  # filters of a copy, which is never stored
 
     class Meta:
         ordering = ["code", "-version"]
@@ -300,14 +306,15 @@ class Meter(models.Model):
         ]
         triggers = [
             # What an issued price counts must not change under it: a different count is another version. Invoices
-            # bill by charges of published plan versions, so that these are all of its uses.
+            # bill by charges of published plan versions and of customers' own terms: these are all of its uses.
             pgtrigger.Trigger(
                 name="meter_frozen",
                 when=pgtrigger.Before,
                 operation=pgtrigger.Update | pgtrigger.Delete,
                 func=f"""
-                    IF EXISTS (SELECT 1 FROM billing_charge c JOIN billing_planversion v ON v.id = c.version_id
-                               WHERE c.meter_id = OLD.id AND v.state <> 'draft')
+                    IF (EXISTS (SELECT 1 FROM billing_charge c LEFT JOIN billing_planversion v ON v.id = c.version_id
+                                WHERE c.meter_id = OLD.id AND v.state IS DISTINCT FROM 'draft')
+                        OR EXISTS (SELECT 1 FROM billing_subscriptionterm t WHERE t.meter_id = OLD.id))
                        AND (TG_OP = 'DELETE' OR {_changes("code", "version", *METER_DEFINITION)}) THEN
                         RAISE EXCEPTION 'meter % is used by a published plan version: make a new version', OLD.code
                             USING ERRCODE = 'check_violation';
@@ -361,4 +368,11 @@ class Meter(models.Model):
 
     def definition(self) -> MeterDefinition:
         """The definition, read; DefinitionError for one that cannot count, which is never saved."""
-        return parse_meter(self.written())
+        definition = parse_meter(self.written())
+        return replace(definition, filters=definition.filters + self.besides) if self.besides else definition
+
+    def narrowed(self, filters: tuple[Filter, ...]) -> "Meter":
+        """The meter over only those events that pass these filters too: a copy to ask with, which has no rollup."""
+        other = copy(self)
+        other.besides, other.rollup_ready = self.besides + filters, False
+        return other

@@ -2,6 +2,6 @@
 
 from billing.metering.append import append
 from billing.metering.listing import events_of
-from billing.metering.store import breakdown, quantities
+from billing.metering.store import breakdown, quantities, values
 
-__all__ = ["append", "breakdown", "events_of", "quantities"]
+__all__ = ["append", "breakdown", "events_of", "quantities", "values"]

@@ -8,6 +8,7 @@ and hours that are counted already need none.
 
 import json
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -54,6 +55,32 @@ def breakdown(
     asked = _Asked(meter, type_id, requests, subjects, dimensions)
     rows = asked.prorated() if meter.prorate else asked.merged()
     return sorted(rows, key=lambda each: (each[0], [(value is not None, value or "") for value in each[1]]))
+
+
+def values(
+    meter: Meter, requests: Sequence[Request], dimensions: Sequence[str]
+) -> list[tuple[int, tuple[str | None, ...], Decimal]]:
+    """Key, values of these properties, and what the meter reads from the event: one for each that counts, in order.
+
+    The order is that of the keys, then of time and arrival (R2.1); a count reads 1 from each. Only events within a
+    request's period, for a meter that recurs too. One statement. ValueError for distinct values, which are no numbers.
+    """
+    if meter.aggregation == "unique_count":
+        raise ValueError(f"{meter} counts distinct values, which cannot be rated one by one.")
+    type_id = names.types.known([meter.event_type]).get(meter.event_type)
+    subjects = names.subjects.known({subject for request in requests for subject, _ in request.claims})
+    segments = Segments()
+    for place, request in enumerate(requests):
+        for subject, claim in request.claims:
+            if subject in subjects and (within := claim.intersect(request.period)):
+                segments.add(place, subjects[subject], within)
+    if type_id is None or not segments.whole.keys:
+        return []
+    read = events(meter, claimed(segments.whole, type_id, "true"), [dimension(path) for path in dimensions])
+    columns = "".join(f", x{place}" for place in range(len(dimensions)))
+    statement = f"SELECT key, value{columns} FROM ({read.sql}) ev WHERE valid ORDER BY key, ts, batch, n"
+    rows = months.read(statement, read.values, segments.whole.periods())
+    return [(requests[place].key, tuple(more), Decimal(1) if value is None else value) for place, value, *more in rows]
 
 
 class _Asked:

@@ -12,7 +12,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0009_pages'),
+        ('billing', '0010_totals'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
                 ('currency', models.CharField(max_length=3, validators=[customers.validators.validate_currency])),
                 ('rate', models.DecimalField(decimal_places=12, help_text='Of the currency for one unit, e.g. 0.01.', max_digits=24)),
                 ('valid_from', models.DateField(help_text="First day with this rate, in each contract's time zone; it holds until the next one.")),
-                ('recorded_at', models.DateTimeField(auto_now_add=True)),
+                ('created_at', models.DateTimeField(auto_now_add=True)),
             ],
             options={
                 'ordering': ['unit', 'currency', '-valid_from'],
@@ -34,17 +34,13 @@ class Migration(migrations.Migration):
             name='CustomUnit',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('code', models.SlugField(help_text='As in prices, e.g. credits.', max_length=40, unique=True)),
+                ('code', models.SlugField(help_text='As in prices, in the plural, e.g. credits.', max_length=40, unique=True, validators=[django.core.validators.RegexValidator('^[a-z0-9][a-z0-9_-]*$', 'Use small letters, digits, “-” and “_”, e.g. credits.')])),
                 ('name', models.CharField(help_text='As printed, in the plural, e.g. Credits.', max_length=60)),
                 ('places', models.PositiveSmallIntegerField(default=2, help_text='Decimal places to which amounts in the unit are rounded, before they become money.', validators=[django.core.validators.MaxValueValidator(12)])),
             ],
             options={
                 'ordering': ['code'],
             },
-        ),
-        migrations.AlterModelOptions(
-            name='planversion',
-            options={'ordering': ['plan', '-number'], 'permissions': [('publish_planversion', 'Can publish plan versions'), ('retire_planversion', 'Can retire plan versions')]},
         ),
         pgtrigger.migrations.RemoveTrigger(
             model_name='planversion',
@@ -130,6 +126,10 @@ class Migration(migrations.Migration):
             field=models.CharField(choices=[('draft', 'Draft'), ('published', 'Published'), ('retired', 'Retired')], default='draft', editable=False, max_length=10),
         ),
         migrations.AddIndex(
+            model_name='subscriptioninterval',
+            index=models.Index(condition=models.Q(('superseded_at', None)), fields=['version'], include=('start', 'end', 'subscription'), name='interval_of_version'),
+        ),
+        migrations.AddIndex(
             model_name='planversion',
             index=models.Index(condition=models.Q(('publish_at__isnull', False), ('state', 'draft')), fields=['publish_at'], name='version_due'),
         ),
@@ -163,7 +163,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='conversionrate',
-            name='recorded_by',
+            name='created_by',
             field=models.ForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL),
         ),
         migrations.AddConstraint(

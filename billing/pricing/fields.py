@@ -57,6 +57,20 @@ class Fields:
             raise PriceError("out_of_range", f"{plain(value)} is no size; write a number above 0.", self.at(key))
         return value
 
+    def whole(self, key: str, *, minimum: int | None = None, maximum: int | None = None) -> int:
+        """A required whole number within bounds."""
+        value = self.number(key, minimum=minimum, maximum=maximum)
+        if value != int(value):
+            raise PriceError("out_of_range", f"{plain(value)} is no whole number; write one.", self.at(key))
+        return int(value)
+
+    def words(self, key: str) -> tuple[str, ...]:
+        """A required list of texts that are not empty."""
+        value = self.required(key)
+        if not isinstance(value, list) or not all(isinstance(each, str) and each for each in value):
+            raise PriceError("not_a_list", f"Write a list of names here, not {value!r}.", self.at(key))
+        return tuple(value)
+
     def choice(self, key: str, choices: Iterable[str], default: str) -> str:
         """One of some words; the default when the key is absent."""
         value = self.obj.get(key, default)

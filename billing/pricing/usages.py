@@ -8,6 +8,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
 
+from billing.pricing.prices import Dynamic, Matrix, Percentage, Price
+
 
 @dataclass(frozen=True, slots=True)
 class Cells:
@@ -21,7 +23,7 @@ class Cells:
 class EventUse:
     """One event: its value (what a `percentage` takes its share of), and its dimension values by name."""
 
-    amount: Decimal
+    amount: Decimal | Fraction
     dimensions: tuple[tuple[str, str | None], ...] = ()
 
 
@@ -32,12 +34,35 @@ class Events:
     rows: tuple[EventUse, ...]
 
 
-Usage = Decimal | Fraction | Cells | Events
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What single events add up to, for prices that need no more of them: the sum of their values, and how many."""
+
+    amount: Decimal
+    events: int
+
+
+Usage = Decimal | Fraction | Cells | Events | Totals
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a price takes: one quantity, quantities by `dimensions`, or events with the values of `dimensions`."""
+    """What a price takes: one quantity, its `Totals`, quantities by `dimensions`, or events with values of those."""
 
-    kind: Literal["quantity", "cells", "events"]
+    kind: Literal["quantity", "totals", "cells", "events"]
     dimensions: tuple[str, ...] = ()
+
+
+def needs(price: Price) -> Need:
+    """The least usage by which a price can be rated exactly."""
+    match price.model:
+        case Matrix(dimensions, cells):
+            inner = {needs(each).kind for each in (*(cell.price for cell in cells), price.model.default) if each}
+            return Need("cells" if inner <= {"quantity"} else "events", dimensions)
+        case Dynamic():
+            return Need("totals")
+        case Percentage() as model if model.per_event:
+            bounded = (model.free_events, model.free_amount, model.minimum_per_event, model.maximum_per_event)
+            plain = all(each is None for each in bounded) and not price.free_quantity and price.unit.round == "none"
+            return Need("totals" if plain else "events")
+    return Need("quantity")

@@ -93,7 +93,7 @@ def make_catalog(*, user: User, now: datetime) -> dict[str, PlanVersion]:
         version = new_version(plan=plan, note="First price list")
         for position, charge in enumerate(charges):
             _add_charge(version, position, charge, meters)
-        versions[code] = publish(version=version, user=user, now=now)
+        versions[code] = publish(version=version, user=user, now=now, reason="Its meters start with the plan.")
     return versions
 
 
@@ -103,7 +103,7 @@ def cut_output_price(*, version: PlanVersion, user: User, now: datetime) -> Plan
     output = fresh.charges.get(code__code="output-tokens")
     price = {"model": "per_unit", "unit": MILLION, "unit_amount": "8.10"}
     set_prices(charge=output, prices=list(in_every_currency(price)))
-    return publish(version=fresh, user=user, now=now)
+    return publish(version=fresh, user=user, now=now, reason="Agreed with sales.")
 
 
 def in_every_currency(price: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -110,7 +110,8 @@ def _of_usage(through: date, entities: Collection[LegalEntity]) -> Iterator[Delt
     """Usage rated up to each month's end less what was posted; also what was posted for usage that is gone."""
     posted = _posted_usage(through, [entity.pk for entity in entities])
     known = _obligations_of_slots([entity.pk for entity in entities])
-    for slot, month, target in _usage_targets(through, entities):
+    untold: set[int] = set()
+    for slot, month, target in _usage_targets(through, entities, untold):
         stands = posted.pop((slot.slot_id, month), None)
         before, revision = (stands.target, stands.revision) if stands else (ZERO, 0)
         if target != before:
@@ -118,7 +119,7 @@ def _of_usage(through: date, entities: Collection[LegalEntity]) -> Iterator[Delt
                 slot.entity_id, slot.contract_id, slot.customer_id, slot.currency, Event.USAGE_RATED, month, before,
                 target, revision + 1, known.get(slot.slot_id), slot,
             )  # fmt: skip
-    gone_for = _readable({stands.contract_id for stands in posted.values() if stands.target})
+    gone_for = _readable({stands.contract_id for stands in posted.values() if stands.target}) - untold
     for (_, month), gone in posted.items():
         if gone.target and gone.contract_id in gone_for:
             yield Delta(
@@ -133,10 +134,13 @@ def _readable(contract_ids: Collection[int]) -> set[int]:
     return {contract for contract, found in terms.items() if not isinstance(found, InvoicingError)}
 
 
-def _usage_targets(through: date, entities: Collection[LegalEntity]) -> Iterator[tuple[Accrued, date, Decimal]]:
+def _usage_targets(
+    through: date, entities: Collection[LegalEntity], untold: set[int]
+) -> Iterator[tuple[Accrued, date, Decimal]]:
     """The usage revenue of each slot in each service month, closed months too: late usage belongs where it was used.
 
-    One reading of usage for all months together. Months are cut in each entity's zone (R7.5).
+    One reading of usage for all months together; contracts whose usage cannot be told are added to `untold`. Months
+    are cut in each entity's zone (R7.5).
     """
     worth: dict[int, Decimal] = {}
     first = _first_months(entities)
@@ -149,7 +153,7 @@ def _usage_targets(through: date, entities: Collection[LegalEntity]) -> Iterator
         }
         for month in months
     ]
-    for place, slot in accrued_usage(windows=windows):
+    for place, slot in accrued_usage(windows=windows, untold=untold):
         target = slot.value - worth.get(slot.slot_id, ZERO)
         if target:
             yield slot, months[place], target

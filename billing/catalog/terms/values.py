@@ -3,12 +3,15 @@
 Pure: no Django, no clock.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
 from billing.periods import Period
 from billing.pricing import Price
+
+NOT_ADDITIVE = frozenset({"max", "min", "unique_count", "latest", "average"})
+"""Aggregations whose parts must never be added (R2.3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class ChargeTerms:
 
     `cadence` (ISO 8601) and `proration` are the contract's where empty, `quantity` is the interval's where None.
     `narrowed_by` is canonical JSON of filters (as a meter's) that hold besides the meter's own; with `window` each
-    hour or day is priced alone, and their amounts are added (R3).
+    hour or day is priced alone, and their amounts are added (R3). Two that bill alike are equal.
     """
 
     charge_id: int
@@ -49,7 +52,17 @@ class ChargeTerms:
     window: Literal["", "hour", "day"] = ""
     group: str = ""
     tax_code: str = ""
-    sources: tuple[Source, ...] = ()
+    sources: tuple[Source, ...] = field(default=(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """What a subscription binds over `period`: charges, and how many of each recurring fee."""
+
+    subscription_id: int
+    period: Period
+    quantity: Decimal
+    charges: tuple[ChargeTerms, ...]
 
 
 @dataclass(frozen=True, slots=True)

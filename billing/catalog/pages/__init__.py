@@ -1,0 +1,1 @@
+"""Pages of plans beyond the forms: publish, compare, import and export."""

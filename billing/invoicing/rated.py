@@ -1,0 +1,180 @@
+"""What slots should stand at: the parts of a cycle priced, added exactly, and rounded once; and its minimum.
+
+Pure: no Django, no clock.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from fractions import Fraction
+from functools import reduce
+from typing import Any, Literal
+
+from billing.invoicing.calendars import calendar_of, proration_of
+from billing.invoicing.terms import ChargeTerms, ContractTerms, StreamKey
+from billing.invoicing.usage import Answer, Part, Wanted
+from billing.money import EXACT, round_money
+from billing.periods import Period, zone
+from billing.pricing import Price, Step, rate
+from billing.pricing.ratings import made_of
+from billing.pricing.usages import Cells, Events, Need, Totals, Usage, needs
+from billing.pricing.words import Words
+
+SlotKind = Literal["usage", "minimum"]
+SlotKey = tuple[SlotKind, StreamKey, Period]
+"""Kind, stream and cycle: what an amount is billed for, once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """What a slot should stand at, and how that came about; no quantity where none has a meaning."""
+
+    kind: SlotKind
+    stream: StreamKey
+    cycle: Period
+    service: Period
+    charge: ChargeTerms
+    name: str
+    quantity: Decimal | None
+    unit: str
+    steps: list[dict[str, Any]]
+    amount: Decimal
+
+    @property
+    def key(self) -> SlotKey:
+        """What it is billed for, once."""
+        return self.kind, self.stream, self.cycle
+
+
+def rated(contract: ContractTerms, wanted: Wanted, answers: Sequence[Answer]) -> list[Rated]:
+    """The usage of a cycle, and what its minimum adds once the cycle is complete. An answer a part, in order.
+
+    Each part is priced by itself, the parts are added exactly, and the slot is rounded once; a maximum and a minimum
+    hold for the whole cycle, however many parts it has (R3, R5.9), or for each window where there are windows.
+    """
+    maximum = _maximum(contract, wanted)
+    total = Fraction(0)
+    steps: list[Step] = []
+    for part, answer in zip(wanted.parts, answers, strict=True):
+        amount, more = _priced(contract, part, answer, capped=maximum is None)
+        total += amount
+        steps += more
+    if maximum is not None and total > maximum:
+        steps.append(made_of(f"Maximum for the period: {_money(contract, maximum)}", maximum - total))
+        total = maximum
+    last, quantity = wanted.parts[-1].charge, _together(wanted.parts, answers)
+    usage = Rated(
+        kind="usage", stream=wanted.stream, cycle=wanted.cycle,
+        service=Period(wanted.parts[0].period.start, wanted.parts[-1].period.end),
+        charge=last, name=last.name, quantity=quantity, unit="" if quantity is None else last.unit,
+        steps=[step.to_json() for step in steps], amount=round_money(total, contract.currency),
+    )  # fmt: skip
+    refused = all(isinstance(each, Decimal) and each < 0 for answer in answers for each in answer.usages)
+    if wanted.complete and not refused and any(_minimum_of(part) is not None for part in wanted.parts):
+        return [usage, _lifted(contract, usage, total, _minimum(contract, wanted))]
+    return [usage]
+
+
+def _priced(contract: ContractTerms, part: Part, answer: Answer, *, capped: bool) -> tuple[Fraction, Sequence[Step]]:
+    """A part's amount and steps: without its minimum, and unless `capped` without its maximum; windows have theirs."""
+    price, unit = part.charge.price, part.charge.unit
+    if part.charge.window:
+        by_window = _by_window(contract, part.charge, answer)
+        return sum((Fraction(step.amount) for step in by_window), Fraction(0)), by_window
+    if price.minimum_amount is not None or not capped:
+        price = replace(price, minimum_amount=None, maximum_amount=price.maximum_amount if capped else None)
+    rating = rate(price, answer.usages[0], unit)
+    return Fraction(rating.unrounded), rating.steps
+
+
+def _by_window(contract: ContractTerms, charge: ChargeTerms, answer: Answer) -> list[Step]:
+    """A step for each hour or day with usage, priced alone, and one for all that have none (R3)."""
+    steps = []
+    for start, usage in zip(answer.starts, answer.usages, strict=True):
+        local = start.astimezone(zone(contract.calendar.timezone))
+        label = local.strftime("%Y-%m-%d" if charge.window == "day" else "%Y-%m-%d %H:%M")
+        quantity = usage if isinstance(usage, Decimal) else None
+        if quantity is not None:
+            label += f": {Words(contract.currency, charge.unit).metered(Fraction(quantity))}"
+        steps.append(Step(label, quantity, None, None, rate(charge.price, usage, charge.unit).unrounded))
+    if answer.empty:
+        amount = Fraction(rate(charge.price, _nothing(charge.price), charge.unit).unrounded) * answer.empty
+        if amount:
+            word = charge.window if answer.empty == 1 else f"{charge.window}s"
+            steps.append(made_of(f"{answer.empty:,} {word} without usage", amount))
+    return steps
+
+
+def _nothing(price: Price) -> Usage:
+    """No usage, as the price takes it."""
+    match needs(price):
+        case Need("cells", dimensions):
+            return Cells(dimensions, ())
+        case Need("events"):
+            return Events(())
+        case Need("totals"):
+            return Totals(Decimal(0), 0)
+    return Decimal(0)
+
+
+def _together(parts: Sequence[Part], answers: Sequence[Answer]) -> Decimal | None:
+    """The quantity of all parts, where it has a meaning (R2.3)."""
+    quantities = [answer.quantity for answer in answers if answer.quantity is not None]
+    apart = any(not part.charge.additive or part.charge.unit != parts[0].charge.unit for part in parts[1:])
+    if len(quantities) < len(parts) or apart:
+        return None
+    return reduce(EXACT.add, quantities)
+
+
+def _maximum(contract: ContractTerms, wanted: Wanted) -> Fraction | None:
+    """The maximum of a cycle in several parts that each have one, by their shares of it; else each keeps its own."""
+    prices = [part.charge.price for part in wanted.parts if not part.charge.window]
+    maximums = [_converted(price, price.maximum_amount) for price in prices if price.maximum_amount is not None]
+    if len(wanted.parts) < 2 or len(maximums) < len(wanted.parts):
+        return None
+    shares = _shares(contract, wanted)
+    weighed = (each * share for each, share in zip(maximums, shares, strict=True))
+    return sum(weighed, Fraction(0)) / sum(shares)
+
+
+def _minimum_of(part: Part) -> Decimal | None:
+    """The minimum of a part's price; by windows it is each window's own."""
+    return None if part.charge.window else part.charge.price.minimum_amount
+
+
+def _converted(price: Price, amount: Decimal) -> Fraction:
+    """An amount of a price in its currency: those of a price in a custom unit are in that unit."""
+    return Fraction(amount) * Fraction((price.custom_unit and price.custom_unit.rate) or 1)
+
+
+def _minimum(contract: ContractTerms, wanted: Wanted) -> Fraction:
+    """The minimum of a cycle: each part's by its share of the full period; what is cut short is prorated (R5.9)."""
+    minimums = [_converted(part.charge.price, _minimum_of(part) or Decimal(0)) for part in wanted.parts]
+    if proration_of(contract, wanted.parts[0].charge) == "none":
+        return minimums[0]  # a change waits for the next period (R4.3)
+    return sum((a * share for a, share in zip(minimums, _shares(contract, wanted), strict=True)), Fraction(0))
+
+
+def _shares(contract: ContractTerms, wanted: Wanted) -> list[Fraction]:
+    """The share of the full period that each part makes."""
+    return [
+        calendar_of(contract, part.charge).share(part.period, wanted.full, proration_of(contract, part.charge))
+        for part in wanted.parts
+    ]
+
+
+def _lifted(contract: ContractTerms, usage: Rated, total: Fraction, minimum: Fraction) -> Rated:
+    """What lifts a cycle's usage to its minimum: rounded total − rounded amount before it (R3)."""
+    steps = []
+    if total < minimum:
+        label = f"Minimum for the period: {_money(contract, minimum)}"
+        steps = [made_of(label, minimum), made_of("Usage billed by itself", -total)]
+    amount = round_money(max(total, minimum), contract.currency) - usage.amount
+    return replace(
+        usage, kind="minimum", name=f"{usage.name}: minimum", quantity=None, unit="",
+        steps=[step.to_json() for step in steps], amount=amount,
+    )  # fmt: skip
+
+
+def _money(contract: ContractTerms, amount: Fraction) -> str:
+    return Words(contract.currency, "").money(round_money(amount, contract.currency))

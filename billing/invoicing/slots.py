@@ -1,0 +1,95 @@
+"""Slots as they stand recorded, and the lines that bring them to what is wanted.
+
+A slot's delta is rate(total usage) − what stands billed, never rate(late usage alone). Pure: no Django, no clock.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from billing.invoicing.rated import Rated, SlotKey, SlotKind
+from billing.invoicing.terms import StreamKey
+from billing.periods import Period
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A recorded slot: the last revision's `desired`, and the line that it stands on."""
+
+    slot_id: int
+    kind: SlotKind
+    stream: StreamKey
+    cycle: Period
+    desired: Decimal
+    line_id: int
+    charge_id: int
+    name: str
+    unit: str
+    service: Period
+
+    @property
+    def key(self) -> SlotKey:
+        """What it is billed for, once."""
+        return self.kind, self.stream, self.cycle
+
+
+@dataclass(frozen=True, slots=True)
+class SlotLine:
+    """A line to draw up: the delta of a slot; one that corrects a line is an adjustment."""
+
+    kind: SlotKind
+    stream: StreamKey
+    cycle: Period
+    service: Period
+    charge_id: int
+    name: str
+    position: int
+    quantity: Decimal | None
+    unit: str
+    steps: list[dict[str, Any]]
+    billed_before: Decimal
+    desired: Decimal
+    corrects: int | None = None
+
+    @property
+    def amount(self) -> Decimal:
+        """What this line bills."""
+        return self.desired - self.billed_before
+
+    @property
+    def key(self) -> SlotKey:
+        """What it bills, once."""
+        return self.kind, self.stream, self.cycle
+
+
+def slot_lines(desired: Iterable[Rated], recorded: Mapping[SlotKey, Standing], due: datetime) -> list[SlotLine]:
+    """Desired − recorded for every slot whose cycle is complete.
+
+    Usage that was never billed is billed, of zero too; anything else only where it is not zero.
+    """
+    lines: list[SlotLine] = []
+    seen = set()
+    for slot in desired:
+        seen.add(slot.key)
+        stands = recorded.get(slot.key)
+        if stands.desired == slot.amount if stands else slot.kind != "usage" and not slot.amount:
+            continue
+        lines.append(SlotLine(
+            kind=slot.kind, stream=slot.stream, cycle=slot.cycle, service=slot.service,
+            charge_id=slot.charge.charge_id, name=slot.name, position=slot.charge.position,
+            quantity=slot.quantity, unit=slot.unit, steps=slot.steps,
+            billed_before=stands.desired if stands else Decimal(0), desired=slot.amount,
+            corrects=stands.line_id if stands else None,
+        ))  # fmt: skip
+    for key, stands in recorded.items():
+        gone = key not in seen and stands.desired != 0 and stands.cycle.until <= due
+        if gone:  # the subscription no longer wants this cycle: take all of it back
+            lines.append(SlotLine(
+                kind=stands.kind, stream=stands.stream, cycle=stands.cycle, service=stands.service,
+                charge_id=stands.charge_id, name=stands.name, position=0,
+                quantity=None if stands.kind == "minimum" else Decimal(0),
+                unit=stands.unit, steps=[], billed_before=stands.desired, desired=Decimal(0), corrects=stands.line_id,
+            ))  # fmt: skip
+    return lines

@@ -1,0 +1,1 @@
+"""Experiments: a share of new contracts on each variant of a price."""
