@@ -49,7 +49,7 @@ NO_INDEX = """
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0011_catalog'),
+        ('billing', '0009_pages'),
     ]
 
     operations = [
