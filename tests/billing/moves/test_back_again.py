@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from billing.catalog.models import SubscriptionInterval
 from billing.catalog.services import change_subscription, end_subscription
+from billing.moves.errors import CriteriaError
 from billing.moves.timing import When
 from tests.billing.moves.helpers import NOW, cancelled, previewed, scheduled
 from tests.factories import fee, make_contract, make_subscription, make_version
@@ -79,7 +80,10 @@ def test_what_is_cancelled_leaves_no_trace_in_what_is_bound(
 
 def _any(target: Any, old: Any, kind: Any, day: date) -> bool:
     """Whether somebody would move, and nobody so soon that it cannot be cancelled."""
-    move = previewed(target, old, when=When(kind, day))
+    try:
+        move = previewed(target, old, when=When(kind, day))
+    except CriteriaError:
+        return False  # all of them ended
     there = move.rows.filter(outcome="planned", at__gt=datetime(2024, 2, 10, 12, tzinfo=UTC)).exists()
     move.delete()
     return there
