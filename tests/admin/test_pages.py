@@ -30,6 +30,7 @@ VIEWERS: dict[str, tuple[str, ...]] = {
     "billing.eventmonth": ROLES,
     "billing.usagealert": ROLES,
     "billing.billingrun": ("RevOps", "Finance", "Auditor"),
+    "billing.subscription": ("RevOps", "Finance", "Auditor"),
     "billing.invoice": ("RevOps", "Finance", "Auditor"),
     "billing.payment": ("Finance", "Auditor"),
     **dict.fromkeys(BOOKS, ("Finance", "Auditor")),
@@ -48,7 +49,7 @@ ADDERS: dict[str, tuple[str, ...]] = {
 }
 NEVER_ADDED = {"billing.planversion", "billing.billingrun", "billing.invoice", "billing.payment", *BOOKS,
                "billing.backfill", "billing.eventconflict", "billing.eventreject", "billing.eventmonth",
-               "billing.usagealert",
+               "billing.usagealert", "billing.subscription",
                "django_q.ormq", "django_q.failure", "django_q.success"}  # fmt: skip
 EVERYBODY = (*ROLES, "admin", "nobody")
 
