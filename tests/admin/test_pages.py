@@ -19,6 +19,7 @@ VIEWERS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(SELLING, ("RevOps", "Finance", "Auditor")),
     "customers.customer": ROLES,
     "customers.legalentity": ("RevOps", "Finance", "Auditor"),
+    "billing.customunit": ("RevOps", "Finance", "Auditor"),
     "billing.meter": ROLES,
     "billing.apikey": ("Finance", "Engineer", "Auditor"),
     "billing.upload": ROLES,
@@ -40,6 +41,7 @@ VIEWERS: dict[str, tuple[str, ...]] = {
 }
 ADDERS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(SELLING[:4], ("RevOps",)),
+    "billing.customunit": ("RevOps",),
     "customers.legalentity": ("Finance",),
     "billing.meter": ("RevOps", "Engineer"),
     "billing.apikey": ("Engineer",),
