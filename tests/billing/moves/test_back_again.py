@@ -27,7 +27,7 @@ people = st.lists(
         st.none() | st.integers(60, 500),
         st.lists(st.tuples(st.integers(1, 400), st.integers(2, 5)), max_size=2),
     ),
-    min_size=1, max_size=3,
+    min_size=1, max_size=2,
 )  # fmt: skip
 
 
@@ -51,7 +51,7 @@ def make(book: list[Any], version: Any) -> None:
             end_subscription(subscription=subscription, at=start + timedelta(days=end), now=NOW)
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     book=people, kind=st.sampled_from(KINDS), day=st.dates(date(2024, 2, 11), date(2024, 12, 31)),
     second=st.none() | st.dates(date(2024, 2, 11), date(2024, 12, 31)), first_back=st.booleans(),
