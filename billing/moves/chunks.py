@@ -132,9 +132,6 @@ def take_back(move: Move, rows: Sequence[MovedSubscription], now: datetime) -> N
     terms = SubscriptionTerm.objects.in_bulk([pk for row in rows for pk in row.old_terms])
     going: list[Change] = []
     for row in rows:
-        if row.at in known.facts[row.subscription_id].stops:
-            row.note = "Another move of the same day stands on it: cancel that one first, then this."
-            continue
         row.outcome = Outcome.CANCELLED
         change = _back(move, row, known, [were[pk] for pk in row.old], now)
         if change is None:
@@ -154,6 +151,10 @@ def _back(
     facts, at = known.facts[row.subscription_id], row.at
     assert at is not None  # it was scheduled
     splice = take_out(facts.rows, at, move.target_id, row.earlier_id, facts.stops)
+    if splice is None and at in facts.stops:
+        row.outcome = Outcome.SCHEDULED
+        row.note = "Another move of the same day stands on it: cancel that one first, then this."
+        return None
     if splice is None:
         then = in_force(facts.rows, at)
         binds = f"It is on {known.names[then.version]} then" if then else "It is not in force then"
