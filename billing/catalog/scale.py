@@ -37,10 +37,18 @@ _TIERS: Final[list[dict[str, Any]]] = [
     {"up_to": "500", "unit_amount": "0.10"},
     {"up_to": None, "unit_amount": "0.08"},
 ]
+_MODELS: Final[dict[str, str]] = {"m0": "3.00", "m1": "2.50", "m2": "0.80", "m3": "0.40"}
 _MILLION: Final = {"divide_by": "1000000", "round": "none"}
 _CHARGES: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (
     ("platform", "", {"model": "flat", "amount": "49.00"}),
-    ("tokens", "tokens", {"model": "per_unit", "unit_amount": "1.00", "unit": _MILLION}),
+    ("tokens", "tokens", {
+        "model": "matrix", "dimensions": ["model"], "unit": _MILLION,
+        "cells": [
+            {"when": {"model": name}, "price": {"model": "per_unit", "unit_amount": amount}}
+            for name, amount in _MODELS.items()
+        ],
+        "default": {"model": "per_unit", "unit_amount": "1.00"},
+    }),
     ("embeddings", "embeddings", {"model": "graduated", "tiers": _TIERS}),
     ("largest-search", "largest-search", {"model": "per_unit", "unit_amount": "0.001"}),
     ("stored", "stored", {"model": "volume", "tiers": [
@@ -59,7 +67,7 @@ def month_of_usage(now: datetime) -> date:
 
 
 def make_plan(now: datetime) -> PlanVersion:
-    """A published version with a fee and four usage charges."""
+    """A published version with a fee and four usage charges, one graduated and one a matrix."""
     product = Product.objects.create(code="scale", name="Scale")
     version = PlanVersion.objects.create(
         plan=Plan.objects.create(product=product, code="scale", name="Scale"), number=1

@@ -160,7 +160,7 @@ def _numbers(usage: Usage) -> Iterable[Decimal]:
         case Cells(_, rows):
             return [quantity for _, quantity in rows]
         case Events(rows):
-            return [row.amount for row in rows]
+            return [row.amount for row in rows if isinstance(row.amount, Decimal)]
         case Totals(amount):
             return [amount]
         case Decimal():

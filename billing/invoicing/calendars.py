@@ -44,8 +44,8 @@ class Piece:
 
 def stream_cycles(
     contract: ContractTerms, pieces: Sequence[Piece], kept: Sequence[Period], until: datetime, since: datetime | None
-) -> Iterator[tuple[Piece, Period]]:
-    """Each piece with each cycle that it has a part of and that starts before `until`; pieces in order of time.
+) -> Iterator[tuple[Piece, Period, Period]]:
+    """Each piece with each cycle that starts before `until`, and its part of that; pieces come in order of time.
 
     Cycles in `kept`, which were billed, stay as they are. Between them each charge has those of its own calendar; where
     the cadence changes, one cycle ends and another begins. `since` leaves out cycles that ended at or before it.
@@ -55,12 +55,20 @@ def stream_cycles(
         seen = set()
         begin = max(piece.period.start, since) if since else piece.period.start
         for cycle in cycles_between(calendar_of(contract, piece.charge), until, begin):
-            if piece.period.intersect(cycle.period) is None:
+            if piece.period.end is not None and cycle.period.start >= piece.period.end:
                 break
             for each in _cut(cycle.period, own, kept):
-                if each not in seen and piece.period.intersect(each) and (since is None or each.until > since):
-                    seen.add(each)  # one that was kept may touch several
-                    yield piece, each
+                if each in seen or (since is not None and each.until <= since):
+                    continue
+                seen.add(each)  # one that was kept may touch several
+                if part := _within(each, piece.period):
+                    yield piece, each, part
+
+
+def _within(cycle: Period, period: Period) -> Period | None:
+    """What both have in common; the same cycle where that is all of it, as it mostly is."""
+    whole = period.start <= cycle.start and (period.end is None or cycle.until <= period.end)
+    return cycle if whole else cycle.intersect(period)
 
 
 def _cut(cycle: Period, own: Period, kept: Sequence[Period]) -> list[Period]:
@@ -68,7 +76,8 @@ def _cut(cycle: Period, own: Period, kept: Sequence[Period]) -> list[Period]:
     if cycle in kept:
         return [cycle]
     touching = [each for each in kept if each.intersect(cycle)]
-    return [*filter(None, (gap.intersect(own) for gap in cycle.subtract(touching))), *touching]
+    gaps = cycle.subtract(touching) if touching else [cycle]
+    return [*filter(None, (_within(gap, own) for gap in gaps)), *touching]
 
 
 @lru_cache(maxsize=10_000)
@@ -88,6 +97,7 @@ def _reach(contract: ContractTerms, pieces: Sequence[Piece], place: int) -> tupl
     return pieces[first].period.start if first else own.start, pieces[last].period.start if last < len(pieces) else None
 
 
+@lru_cache(maxsize=10_000)
 def full_of(calendar: BillingCalendar, cycle: Period) -> Period:
     """The whole aligned period that a cycle is a part of; the cycle itself where it was cut by another calendar."""
     full = calendar.cycle_at(max(cycle.start, calendar.start)).full

@@ -53,12 +53,12 @@ def rated(contract: ContractTerms, wanted: Wanted, answers: Sequence[Answer]) ->
     hold for the whole cycle, however many parts it has (R3, R5.9), or for each window where there are windows.
     """
     maximum = _maximum(contract, wanted)
-    steps = [
-        step
-        for part, answer in zip(wanted.parts, answers, strict=True)
-        for step in _priced(contract, part, answer, capped=maximum is None)
-    ]
-    total = sum((Fraction(step.amount) for step in steps), Fraction(0))
+    total = Fraction(0)
+    steps: list[Step] = []
+    for part, answer in zip(wanted.parts, answers, strict=True):
+        amount, more = _priced(contract, part, answer, capped=maximum is None)
+        total += amount
+        steps += more
     if maximum is not None and total > maximum:
         steps.append(made_of(f"Maximum for the period: {_money(contract, maximum)}", maximum - total))
         total = maximum
@@ -69,19 +69,22 @@ def rated(contract: ContractTerms, wanted: Wanted, answers: Sequence[Answer]) ->
         charge=last, name=last.name, quantity=quantity, unit="" if quantity is None else last.unit,
         steps=[step.to_json() for step in steps], amount=round_money(total, contract.currency),
     )  # fmt: skip
-    if wanted.complete and any(_minimum_of(part) is not None for part in wanted.parts):
+    refused = all(isinstance(each, Decimal) and each < 0 for answer in answers for each in answer.usages)
+    if wanted.complete and not refused and any(_minimum_of(part) is not None for part in wanted.parts):
         return [usage, _lifted(contract, usage, total, _minimum(contract, wanted))]
     return [usage]
 
 
-def _priced(contract: ContractTerms, part: Part, answer: Answer, *, capped: bool) -> list[Step]:
-    """The steps of a part: without its minimum, and, unless `capped`, without its maximum; by windows with both."""
+def _priced(contract: ContractTerms, part: Part, answer: Answer, *, capped: bool) -> tuple[Fraction, Sequence[Step]]:
+    """A part's amount and steps: without its minimum, and unless `capped` without its maximum; windows have theirs."""
     price, unit = part.charge.price, part.charge.unit
     if part.charge.window:
-        return _by_window(contract, part.charge, answer)
+        by_window = _by_window(contract, part.charge, answer)
+        return sum((Fraction(step.amount) for step in by_window), Fraction(0)), by_window
     if price.minimum_amount is not None or not capped:
         price = replace(price, minimum_amount=None, maximum_amount=price.maximum_amount if capped else None)
-    return list(rate(price, answer.usages[0], unit).steps)
+    rating = rate(price, answer.usages[0], unit)
+    return Fraction(rating.unrounded), rating.steps
 
 
 def _by_window(contract: ContractTerms, charge: ChargeTerms, answer: Answer) -> list[Step]:

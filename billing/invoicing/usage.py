@@ -89,9 +89,8 @@ def wanted_usage(
     found: list[Wanted] = []
     for stream, pieces in streams.items():
         parts: dict[Period, list[Part]] = defaultdict(list)
-        for piece, cycle in stream_cycles(contract, pieces, (kept or {}).get(stream, ()), until, since):
-            part = piece.period.intersect(cycle)
-            cut = part.intersect(past) if part and past else None
+        for piece, cycle, part in stream_cycles(contract, pieces, (kept or {}).get(stream, ()), until, since):
+            cut = part if part.until <= until else part.intersect(past) if past else None
             if cut is not None and not (complete and contract.due(cycle) > until):
                 parts[cycle].append(Part(cut, piece.charge))
         for cycle, each in parts.items():

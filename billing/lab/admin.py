@@ -159,7 +159,10 @@ class PriceTrialAdmin(OfficeAdmin):
             context["progress"] = result_page.progress(run)
         if run and run.state == RunState.DONE:
             context |= result_page.found(run, candidates, place)
-        return self._page(request, "trial.html", context)
+        response = self._page(request, "trial.html", context)
+        if "HX-Request" in request.headers and not context["working"]:
+            response["HX-Refresh"] = "true"  # the page that watched the work has no charts yet
+        return response
 
     def run_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Run the trial again: a new result beside the old ones."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from billing.charts import lines as line_chart
@@ -14,6 +15,7 @@ from billing.lab.results import percent_text
 from billing.lab.scaling import Line, Scaled, scaled
 from billing.lab.words import difference_text, step_texts
 from billing.periods import Period, local_date
+from billing.pricing.words import plural
 from customers.backoffice import amount_text, quantity_text
 from customers.models import Contract, Customer
 
@@ -78,19 +80,21 @@ def _side(name: str, contract: Contract, given: Expected) -> dict[str, Any]:
                 "amount": amount_text(line.amount, given.currency),
                 "steps": [step_texts(step, given.currency) for step in line.steps],
             }
-            for line in sorted(given.lines, key=lambda each: (each.cycle.start, _place(each)))
+            for line in sorted(given.lines, key=_place)
         ],
     }
 
 
-def _place(line: ExpectedLine) -> tuple[int, str]:
-    return (line.charge.position, line.charge.name) if line.charge else (10_000, line.kind)
+def _place(line: ExpectedLine) -> tuple[Any, ...]:
+    """By cycle, subscription and the order on the invoice; what belongs to no charge comes last."""
+    charge = line.charge
+    return line.cycle.start, line.stream[0], (charge is None, charge.position if charge else 0), line.kind
 
 
 def _quantity(line: ExpectedLine) -> str:
     if line.charge is None or line.charge.meter_id is None:
         return quantity_text(line.quantity)
-    return f"{quantity_text(round(line.quantity, 6))} {line.charge.unit}{'' if line.quantity == 1 else 's'}"
+    return f"{quantity_text(round(line.quantity, 6))} {plural(line.charge.unit, Fraction(line.quantity))}"
 
 
 def _days(period: Period, zone: str) -> str:
@@ -143,4 +147,5 @@ def _used(today: Expected, candidate: Expected, factor: Decimal) -> str:
         return ""
     charge = lines[0].charge
     assert charge is not None  # of usage
-    return f"{quantity_text(round(lines[0].quantity * factor, 0).normalize())} {charge.unit}s"
+    quantity = round(lines[0].quantity * factor)
+    return f"{quantity_text(quantity)} {plural(charge.unit, Fraction(quantity))}"

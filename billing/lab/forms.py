@@ -27,7 +27,10 @@ from billing.metering.models import Meter
 from customers.models import Contract, Customer, LegalEntity
 
 DAY = {"type": "date"}
-CODE = {"rows": 14, "style": "font-family: ui-monospace, monospace; font-size: 12.5px", "spellcheck": "false"}
+CODE = {
+    "rows": 14, "spellcheck": "false",
+    "style": "font-family: ui-monospace, monospace; font-size: 12.5px; width: 100%; max-width: none",
+}  # fmt: skip
 SIZES = [("", "any size"), ("revenue", "invoiced in these months"), ("usage", "used of a meter in these months")]
 SEPARATORS = re.compile(r"[\s,;]+")
 

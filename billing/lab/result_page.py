@@ -1,5 +1,6 @@
 """What the page of a trial shows: its inputs, how far its run is, and what the run found."""
 
+import json
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -83,7 +84,8 @@ def found(run: TrialRun, candidates: Sequence[TrialCandidate], place: int) -> di
         "cards": _cards(mine["totals"]),
         "few": result["compared"] < FEW,
         "compared": quantity_text(result["compared"]),
-        "chart": bars([label for label, _ in mine["bars"]], {"Customers": [count for _, count in mine["bars"]]}),
+        "compared_count": result["compared"],
+        "chart": _chart(mine["bars"]),
         "bars": [(label, quantity_text(count), _share(count, result["compared"])) for label, count in mine["bars"]],
         "parts": [_part(row, result["names"]) for row in mine["parts"]],
         "more": [outcome_row(run, outcomes[pk], place) for pk in mine["more"] if pk in outcomes],
@@ -91,6 +93,14 @@ def found(run: TrialRun, candidates: Sequence[TrialCandidate], place: int) -> di
         "problems": [(str(each.customer), each.problem) for each in troubled[:PROBLEMS]] if result["problems"] else [],
         "problems_count": result["problems"],
     }
+
+
+def _chart(counted: Sequence[tuple[str, int]]) -> dict[str, Any]:
+    """The distribution as bars, each with its name."""
+    chart = bars([label for label, _ in counted], {"Customers": [count for _, count in counted]})
+    options = json.loads(chart["options"])
+    options["scales"]["x"]["ticks"] |= {"autoSkip": False, "maxRotation": 60}
+    return chart | {"options": json.dumps(options)}
 
 
 def outcome_row(run: TrialRun, outcome: TrialOutcome, place: int) -> dict[str, str]:

@@ -182,10 +182,10 @@ def _bar(percent: Fraction | None) -> int:
 
 def _labels() -> tuple[str, ...]:
     signed = [f"{'−' if edge < 0 else '+' if edge else ''}{abs(edge)}" for edge in EDGES]
-    between = [f"{low} to {high} %" for low, high in pairwise(signed)]
+    between = [f"{low} to {high}" for low, high in pairwise(signed)]
     falls, rises = between[:_ZERO], between[_ZERO:]
-    return (f"below {signed[0]} %", *falls, "no change", *rises, f"above {signed[-1]} %", "from nothing")
+    return (f"below {signed[0]}", *falls, "no change", *rises, f"above {signed[-1]}", "from nothing")
 
 
 LABELS: Final = _labels()
-"""The names of the bars, in order."""
+"""The names of the bars, in order: ranges of percent."""

@@ -1,9 +1,14 @@
-"""Exact numbers: a Decimal wherever one exists, a Fraction for the likes of a third."""
+"""Exact numbers: a Decimal wherever one exists, a Fraction for the likes of a third.
+
+Sums and products stay in Decimals, which are many times quicker, as long as all that goes in are such.
+"""
 
 from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
-from typing import Final
+from functools import lru_cache
+from math import ceil, floor
+from typing import Final, Literal
 
 from billing.money import EXACT
 
@@ -12,25 +17,27 @@ Exact = Decimal | Fraction
 RENDERED_PLACES: Final = 30
 """Places to which a number without end is written in JSON."""
 
-
-def exactly(number: Exact | int) -> Exact:
-    """The number as a Decimal where there is one."""
-    return simplest(number) if isinstance(number, Fraction) else Decimal(number)
+ZERO: Final = Decimal(0)
 
 
-def added(numbers: Iterable[Exact]) -> Exact:
-    """The sum; in Decimals, which are quicker, as long as there are no others."""
-    total: Exact = Decimal(0)
-    for number in numbers:
-        if isinstance(total, Decimal) and isinstance(number, Decimal):
-            total = EXACT.add(total, number)
-        else:
-            total = Fraction(total) + Fraction(number)
-    return total if isinstance(total, Decimal) else simplest(total)
+def exactly(number: Exact) -> Exact:
+    """The number as a Decimal where there is one. ValueError for NaN and infinities."""
+    if isinstance(number, Fraction):
+        return simplest(number)
+    if not number.is_finite():
+        raise ValueError(f"{number} is no quantity; rate a finite number.")
+    return number
 
 
-def less(one: Exact, other: Exact) -> Exact:
-    """The difference. (A minus sign would round a Decimal to the thread's context.)"""
+def plus(one: Exact, other: Exact) -> Exact:
+    """The sum of two."""
+    if isinstance(one, Decimal) and isinstance(other, Decimal):
+        return EXACT.add(one, other)
+    return simplest(Fraction(one) + Fraction(other))
+
+
+def minus(one: Exact, other: Exact) -> Exact:
+    """The difference."""
     if isinstance(one, Decimal) and isinstance(other, Decimal):
         return EXACT.subtract(one, other)
     return simplest(Fraction(one) - Fraction(other))
@@ -41,6 +48,38 @@ def times(one: Exact, other: Exact) -> Exact:
     if isinstance(one, Decimal) and isinstance(other, Decimal):
         return EXACT.multiply(one, other)
     return simplest(Fraction(one) * Fraction(other))
+
+
+def over(number: Exact, divisor: Decimal) -> Exact:
+    """The quotient."""
+    return number if divisor == 1 else times(number, _inverse(divisor))
+
+
+def added(numbers: Iterable[Exact]) -> Exact:
+    """The sum of any number of them."""
+    total: Exact = ZERO
+    for number in numbers:
+        total = plus(total, number)
+    return total
+
+
+def percent(rate: Decimal) -> Decimal:
+    """A rate in percent as a share of 1."""
+    return rate.scaleb(-2, EXACT)
+
+
+def whole(number: Exact, mode: Literal["up", "down", "half_up"], places: int = 0) -> Decimal:
+    """Rounded to `places`: up, down, or halves away from zero."""
+    scaled = Fraction(number) * 10**places
+    match mode:
+        case "up":
+            digits = ceil(scaled)
+        case "down":
+            digits = floor(scaled)
+        case "half_up":
+            digits = floor(abs(scaled) + Fraction(1, 2))
+            digits = digits if scaled > 0 else -digits
+    return Decimal(digits).scaleb(-places, EXACT)
 
 
 def simplest(value: Fraction) -> Exact:
@@ -56,11 +95,12 @@ def simplest(value: Fraction) -> Exact:
     return Decimal(value.numerator * 10**places // value.denominator).scaleb(-places, EXACT)
 
 
-def rendered(value: Fraction) -> Decimal:
+def rendered(value: Exact) -> Decimal:
     """The number as a Decimal: exact where it ends, otherwise to 30 places, half away from zero."""
-    exact = simplest(value)
-    if isinstance(exact, Decimal):
-        return exact
-    scaled = abs(value) * 10**RENDERED_PLACES
-    digits = (2 * scaled.numerator + scaled.denominator) // (2 * scaled.denominator)
-    return Decimal(digits if value > 0 else -digits).scaleb(-RENDERED_PLACES, EXACT)
+    exact = simplest(value) if isinstance(value, Fraction) else value
+    return exact if isinstance(exact, Decimal) else whole(exact, "half_up", RENDERED_PLACES)
+
+
+@lru_cache(maxsize=1024)
+def _inverse(divisor: Decimal) -> Exact:
+    return simplest(1 / Fraction(divisor))

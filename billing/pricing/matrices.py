@@ -1,88 +1,100 @@
-"""Which price of a matrix holds for which part of the usage (R3)."""
+"""Which price of a matrix each combination of values has, and what was used of it (R3)."""
 
-from collections import OrderedDict
-from collections.abc import Iterator
-from dataclasses import dataclass
-from decimal import Decimal
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from billing.pricing.errors import PriceError
-from billing.pricing.exact import Exact, added, exactly
+from billing.pricing.exact import Exact, exactly
 from billing.pricing.prices import Matrix, Price
-from billing.pricing.usages import Cells, Events, EventUse
+from billing.pricing.usages import Cells, Events, Usage
 
 Values = tuple[str | None, ...]
 
-_KNOWN: Final[OrderedDict[int, tuple[Matrix, dict[Values, tuple[int, Price]]]]] = OrderedDict()
-_MOST: Final = 256
-"""Matrices whose cells are kept by their values: looking one up then costs the same in any of them."""
 
-
-@dataclass(frozen=True, slots=True)
-class Matching:
-    """A combination of values, as it is printed; what of it was used, and its price."""
+@dataclass(slots=True)
+class Match:
+    """A combination that was used: its name, its price, and its quantity or the values of its events in order."""
 
     name: str
-    usage: Exact | Events
     price: Price
+    quantity: Exact | None = None
+    events: list[Exact] = field(default_factory=list)
 
 
-def matched(matrix: Matrix, usage: Cells | Events) -> Iterator[Matching]:
-    """Each combination that was used, in the order of the cells; those of the default after them, by their values.
+def matched(matrix: Matrix, usage: Usage) -> list[Match]:
+    """The combinations that were used: in the order of the matrix's cells, then those at the default price by name.
 
-    PriceError where a combination has neither a cell nor a default, or the usage does not have a dimension.
+    The time taken grows with the combinations used, never with the cells. PriceError where a combination was used
+    that has no price, or the usage does not say which.
     """
-    cells = _cells(matrix)
-    used = _sums(matrix, usage) if isinstance(usage, Cells) else _events(matrix, usage)
-    last = len(cells)
-    ordered = sorted(used, key=lambda values: (cells[values][0] if values in cells else last, _sortable(values)))
-    for values in ordered:
-        price = cells[values][1] if values in cells else matrix.default
-        name = ", ".join(
-            f"no {dimension}" if value is None else value
-            for dimension, value in zip(matrix.dimensions, values, strict=True)
-        )
-        if price is None:
-            if isinstance(used[values], Decimal) and not used[values]:
-                continue
-            message = f"{name} has no price; add a cell for it, or a default."
-            raise PriceError("no_cell", message, "price.cells")
-        yield Matching(name, used[values], price)
+    found: dict[Values, Match] = {}
+    if isinstance(usage, Cells):
+        order = _order(matrix, usage.dimensions)
+        for number, (given, quantity) in enumerate(usage.rows):
+            values = tuple(given[place] for place in order)
+            if values in found:
+                message = f"{_name(matrix, values)} is there twice; write its quantity once."
+                raise PriceError("duplicate_cell", message, f"usage.cells[{number}]")
+            price = _price(matrix, values)
+            if price is not None:
+                found[values] = Match(_name(matrix, values), price, exactly(quantity))
+            elif quantity:
+                raise _unpriced(matrix, values, f"usage.cells[{number}]")
+    elif isinstance(usage, Events):
+        for number, event in enumerate(usage.rows):
+            values = tuple(map(dict(event.dimensions).get, matrix.dimensions))
+            if values not in found:
+                price = _price(matrix, values)
+                if price is None:
+                    if not event.amount:
+                        continue
+                    raise _unpriced(matrix, values, f"usage.events[{number}]")
+                found[values] = Match(_name(matrix, values), price)
+            found[values].events.append(exactly(event.amount))
+    else:
+        message = f"This price depends on {', '.join(matrix.dimensions)}; give cells or events with their values."
+        raise PriceError("cells_needed", message, "usage")
+    last = len(matrix.cells)
+    places = _places(matrix)
+    return [found[values] for values in sorted(found, key=lambda each: (places.get(each, last), _name(matrix, each)))]
 
 
-def _cells(matrix: Matrix) -> dict[Values, tuple[int, Price]]:
-    """The cells by their values, with their places."""
-    known = _KNOWN.get(id(matrix))
-    if known is None or known[0] is not matrix:
-        known = (matrix, {cell.when: (place, cell.price) for place, cell in enumerate(matrix.cells)})
-        _KNOWN[id(matrix)] = known
-        while len(_KNOWN) > _MOST:
-            _KNOWN.popitem(last=False)
-    return known[1]
-
-
-def _sums(matrix: Matrix, usage: Cells) -> dict[Values, Exact | Events]:
+def _order(matrix: Matrix, given: tuple[str, ...]) -> list[int]:
+    """Where each dimension of the matrix stands in the usage."""
+    for name in given:
+        if name not in matrix.dimensions:
+            known = ", ".join(matrix.dimensions)
+            message = f"The price does not depend on {name!r}; add up what is used by {known}, where it can be added."
+            raise PriceError("unknown_dimension", message, "usage.cells")
     for name in matrix.dimensions:
-        if name not in usage.dimensions:
-            message = f"The usage has no values of {name!r}, by which the price differs."
-            raise PriceError("cells_needed", message, "usage.cells")
-    places = [usage.dimensions.index(name) for name in matrix.dimensions]
-    found: dict[Values, Exact | Events] = {}
-    for values, quantity in usage.rows:
-        key = tuple(values[place] for place in places)
-        before = found.get(key, Decimal(0))
-        assert not isinstance(before, Events)
-        found[key] = added((before, exactly(quantity)))
-    return found
+        if name not in given:
+            raise PriceError("cells_needed", f"The cells do not tell their {name!r}; add it.", "usage.cells")
+    return [given.index(name) for name in matrix.dimensions]
 
 
-def _events(matrix: Matrix, usage: Events) -> dict[Values, Exact | Events]:
-    groups: dict[Values, list[EventUse]] = {}
-    for event in usage.rows:
-        values = dict(event.dimensions)
-        groups.setdefault(tuple(values.get(name) for name in matrix.dimensions), []).append(event)
-    return {values: Events(tuple(rows)) for values, rows in groups.items()}
+def _places(matrix: Matrix) -> Mapping[Values, int]:
+    """The place of each cell by its values; worked out once."""
+    places: Mapping[Values, int] | None = matrix.memo.get("places")
+    if places is None:
+        places = matrix.memo["places"] = {cell.when: place for place, cell in enumerate(matrix.cells)}
+    return places
 
 
-def _sortable(values: Values) -> tuple[tuple[bool, str], ...]:
-    return tuple((value is None, value or "") for value in values)
+def _price(matrix: Matrix, values: Values) -> Price | None:
+    place = _places(matrix).get(values)
+    return matrix.default if place is None else matrix.cells[place].price
+
+
+def _name(matrix: Matrix, values: Values) -> str:
+    """The values as an invoice prints them: “large, no region”."""
+    return ", ".join(
+        f"no {dimension}" if value is None else value
+        for dimension, value in zip(matrix.dimensions, values, strict=True)
+    )
+
+
+def _unpriced(matrix: Matrix, values: Values, path: str) -> PriceError:
+    message = (
+        f"There is no price for {_name(matrix, values)} ({', '.join(matrix.dimensions)}): add a cell or a default."
+    )
+    return PriceError("no_cell", message, path)

@@ -1,115 +1,67 @@
-"""Prices that look at each event: a share of its value, within bounds; or the price that it carries (R3)."""
+"""A percentage of each event, with what is free and a minimum and a maximum per event (R3)."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
-from billing.money import EXACT
-from billing.pricing.exact import Exact, added, less, times
-from billing.pricing.prices import Dynamic, Percentage
+from billing.pricing.exact import ZERO, Exact, added, minus, percent, plus, times
+from billing.pricing.prices import Percentage
 from billing.pricing.ratings import Step, charged, made_of
 from billing.pricing.words import Words, number, plural
 
 
-def percent(rate: Decimal) -> Decimal:
-    """The factor of a rate in percent."""
-    return EXACT.divide(rate, Decimal(100))
+def charge_each(model: Percentage, values: Iterable[Exact], words: Words) -> list[Step]:
+    """Rate × value + fixed, then minimum, then maximum, for each event; told as sums over all events.
 
-
-def charge_totals(model: Percentage | Dynamic, amount: Exact, events: int, words: Words) -> list[Step]:
-    """What single events cost whose values add up to `amount`, where no more of them needs to be known."""
-    if isinstance(model, Dynamic):
-        return [_carried(model, amount, events, words)]
-    steps = [_share(model, amount, words)]
-    if model.fixed_amount is not None:
-        steps.append(_fixed(model.fixed_amount, events, words))
-    return steps
-
-
-@dataclass(slots=True)
-class _Each:
-    """What is added up while events go by."""
-
-    share: Exact = Decimal(0)
-    paying: int = 0
-    free: int = 0
-    free_value: Exact = Decimal(0)
-    lifted: int = 0
-    lift: Exact = Decimal(0)
-    cut: int = 0
-    cuts: Exact = Decimal(0)
-
-
-def charge_each(model: Percentage | Dynamic, values: Sequence[Exact], words: Words) -> list[Step]:
-    """What events of these values, in order of time, cost together: a step for each kind of thing that was charged."""
-    if isinstance(model, Dynamic):
-        return [_carried(model, added(values), len(values), words)]
-    found = _walk(model, values)
-    steps = []
-    if found.free or found.free_value:
-        label = f"Included: {_events(found.free)}, {words.units(found.free_value)}"
-        steps.append(made_of(label, Decimal(0), quantity=found.free_value))
-    steps.append(_share(model, found.share, words))
-    if model.fixed_amount is not None:
-        steps.append(_fixed(model.fixed_amount, found.paying, words))
-    if found.lifted and model.minimum_per_event is not None:
-        label = f"Minimum of {words.money(model.minimum_per_event)} for {_events(found.lifted)}"
-        steps.append(made_of(label, found.lift))
-    if found.cut and model.maximum_per_event is not None:
-        label = f"Maximum of {words.money(model.maximum_per_event)} for {_events(found.cut)}"
-        steps.append(made_of(label, less(Decimal(0), found.cuts)))
-    return steps
-
-
-def _walk(model: Percentage, values: Sequence[Exact]) -> _Each:
-    """Event by event: free ones first, until their number or their value runs out."""
-    found = _Each()
-    left_events, left_value = model.free_events, model.free_amount
-    free = (left_events is not None or left_value is not None) and left_events != 0 and left_value != 0
-    factor, fixed = percent(model.rate), model.fixed_amount or Decimal(0)
+    Events are free until `free_events` or `free_amount` runs out, which ends both. The event that crosses the free
+    amount pays the fixed part whole and the rate on the excess.
+    """
+    rate, fixed = percent(model.rate), model.fixed_amount or ZERO
     low, high = model.minimum_per_event, model.maximum_per_event
-    for value in values:
-        paid = value
-        if free:
-            covered = value if left_value is None or value <= left_value else left_value
-            found.free_value = added((found.free_value, covered))
-            crosses = covered != value
-            left_value = None if left_value is None else _decimal(less(left_value, covered))
-            if not crosses:
-                found.free += 1
-                left_events = None if left_events is None else left_events - 1
-            free = not crosses and left_events != 0 and (left_value is None or left_value > 0)
-            if not crosses:
-                continue
-            paid = less(value, covered)
-        found.paying += 1
-        found.share = added((found.share, paid))
-        cost = added((times(paid, factor), fixed))
-        if low is not None and cost < low:
-            found.lifted, found.lift = found.lifted + 1, added((found.lift, less(low, cost)))
-        elif high is not None and cost > high:
-            found.cut, found.cuts = found.cut + 1, added((found.cuts, less(cost, high)))
-    return found
+    charged_value: Exact = ZERO
+    lifts: list[Exact] = []
+    cuts: list[Exact] = []
+    free_value: Exact = ZERO
+    events = free = 0
+    for value, excess in _excesses(model, values):
+        free_value = plus(free_value, value if excess is None else minus(value, excess))
+        if excess is None:
+            free += 1
+            continue
+        events += 1
+        charged_value = plus(charged_value, excess)
+        amount = plus(times(rate, excess), fixed)
+        if low is not None and amount < low:
+            lifts.append(minus(low, amount))
+            amount = low
+        if high is not None and amount > high:
+            cuts.append(minus(high, amount))
+    steps = []
+    if free or free_value:
+        label = f"Included: {words.units(free_value)} in {_events(free)}"
+        steps.append(made_of(label, ZERO, quantity=free_value))
+    steps.append(charged(f"{number(model.rate)}% of {words.units(charged_value)}", charged_value, rate, None))
+    if model.fixed_amount is not None:
+        label = f"{_events(events)} at {words.money(fixed)}"
+        steps.append(charged(label, Decimal(events), fixed, None))
+    if low is not None and lifts:
+        steps.append(made_of(f"Minimum of {words.money(low)} an event: {_events(len(lifts))}", added(lifts)))
+    if high is not None and cuts:
+        steps.append(made_of(f"Maximum of {words.money(high)} an event: {_events(len(cuts))}", added(cuts)))
+    return steps
 
 
-def _decimal(value: Exact) -> Decimal:
-    """What is left of a free value: bounds have finite decimals, and so has each comparison that matters."""
-    return value if isinstance(value, Decimal) else EXACT.divide(Decimal(value.numerator), Decimal(value.denominator))
-
-
-def _share(model: Percentage, value: Exact, words: Words) -> Step:
-    return charged(f"{number(model.rate)}% of {words.units(value)}", value, percent(model.rate), None)
-
-
-def _fixed(amount: Decimal, events: int, words: Words) -> Step:
-    return charged(f"{_events(events)} at {words.money(amount)} each", Decimal(events), amount, None)
-
-
-def _carried(model: Dynamic, amount: Exact, events: int, words: Words) -> Step:
-    label = f"Prices of {_events(events)}"
-    if model.multiplier != 1:
-        label += f" × {number(model.multiplier)}"
-    return charged(label, amount, model.multiplier, None)
+def _excesses(model: Percentage, values: Iterable[Exact]) -> Iterator[tuple[Exact, Exact | None]]:
+    """Each value with the part of it that is charged; None where the event is free."""
+    most, until = model.free_events, model.free_amount
+    ended = most is None and until is None
+    used: Exact = ZERO
+    for seen, value in enumerate(values):
+        ended = ended or (most is not None and seen >= most) or (until is not None and used >= until)
+        if ended:
+            yield value, value
+            continue
+        used = plus(used, value)
+        yield value, None if until is None or used <= until else minus(used, until)
 
 
 def _events(count: int) -> str:

@@ -6,9 +6,19 @@ converted units. These classes hold what `parse_price` has checked and check not
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from functools import cached_property
+from typing import Any, Literal
 
 Rounding = Literal["none", "up", "down", "half_up"]
+
+
+class Remembering:
+    """A model that keeps what was worked out of it once: a thousand cells are indexed once, and not for each rating."""
+
+    @cached_property
+    def memo(self) -> dict[Any, Any]:
+        """What was worked out, by what it is for; no part of the value."""
+        return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +85,16 @@ class PerUnit:
     unit_amount: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class Graduated:
+@dataclass(frozen=True)
+class Graduated(Remembering):
     """Each tier's share at its own price, plus the flat amount of each tier reached."""
 
     tiers: tuple[Tier, ...]
     flat_at_zero: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Volume:
+@dataclass(frozen=True)
+class Volume(Remembering):
     """The whole quantity at the price of the one tier that contains it, plus that tier's flat amount."""
 
     tiers: tuple[Tier, ...]
@@ -100,8 +110,8 @@ class Package:
     round: Literal["up", "down"] = "up"
 
 
-@dataclass(frozen=True, slots=True)
-class Stairstep:
+@dataclass(frozen=True)
+class Stairstep(Remembering):
     """The flat amount of the tier that contains the quantity."""
 
     tiers: tuple[Tier, ...]
@@ -129,15 +139,15 @@ class Percentage:
         return any(each is not None for each in given)
 
 
-@dataclass(frozen=True, slots=True)
-class GraduatedPercentage:
+@dataclass(frozen=True)
+class GraduatedPercentage(Remembering):
     """Each tier's share of the value at its own rate, plus the flat amount of each tier reached."""
 
     tiers: tuple[RateTier, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class VolumePercentage:
+@dataclass(frozen=True)
+class VolumePercentage(Remembering):
     """The whole value at the rate of the one tier that contains it, plus that tier's flat amount."""
 
     tiers: tuple[RateTier, ...]
@@ -158,8 +168,8 @@ class Cell:
     price: "Price"
 
 
-@dataclass(frozen=True, slots=True)
-class Matrix:
+@dataclass(frozen=True)
+class Matrix(Remembering):
     """A price for each combination of values of one to three dimensions; `default` for those without a cell.
 
     A combination that has neither is refused when it was used: it has no price.

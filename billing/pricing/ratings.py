@@ -1,12 +1,12 @@
 """What rating gives: an amount and the ordered steps that made it, to be stored with an invoice line and shown."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 
 from billing.money import EXACT, plain
-from billing.pricing.exact import Exact, added, exactly, rendered, times
+from billing.pricing.exact import ZERO, Exact, plus, rendered, simplest, times
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +36,21 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Rating:
-    """The price of a quantity: `amount` rounded once, half away from zero, to the currency's minor unit (R3).
+    """The price of usage: `amount` rounded once, half away from zero, to the currency's minor unit (R3).
 
-    The amounts of the steps add up to `unrounded` exactly. `top_up` is what a minimum added to the rounded amount:
-    an invoice shows it as a line of its own.
+    The amounts of the steps add up to `unrounded` exactly. `top_up` is what a minimum adds: the rounded amount less the
+    rounded amount before it, 0 where none was needed. It is a line of its own on an invoice.
     """
 
     amount: Decimal
     unrounded: Exact
     currency: str
     steps: tuple[Step, ...]
-    top_up: Decimal = Decimal(0)
+    top_up: Decimal = ZERO
 
     @property
     def before_minimum(self) -> Decimal:
-        """The rounded amount without what a minimum added."""
+        """The rounded amount that was reached without the minimum."""
         return EXACT.subtract(self.amount, self.top_up)
 
     def to_json(self) -> dict[str, object]:
@@ -62,14 +62,17 @@ class Rating:
             "steps": [step.to_json() for step in self._rendered_steps()],
         }
 
-    def _rendered_steps(self) -> Iterator[Step]:
+    def _rendered_steps(self) -> Iterable[Step]:
         """The steps as differences of rendered running totals, so that no digit is lost between them."""
         if all(isinstance(step.amount, Decimal) for step in self.steps):
-            yield from self.steps
-            return
-        total, shown = Fraction(0), Decimal(0)
+            return self.steps
+        return self._differences()
+
+    def _differences(self) -> Iterator[Step]:
+        total: Exact = ZERO
+        shown = ZERO
         for step in self.steps:
-            total += Fraction(step.amount)
+            total = plus(total, step.amount)
             now = rendered(total)
             yield replace(step, amount=EXACT.subtract(now, shown))
             shown = now
@@ -77,18 +80,20 @@ class Rating:
 
 def made_of(label: str, amount: Exact, *, quantity: Exact | None = None) -> Step:
     """A step that is an amount, with perhaps the quantity that it tells of."""
-    return Step(label, None if quantity is None else exactly(quantity), None, None, exactly(amount))
+    return Step(
+        label,
+        simplest(quantity) if isinstance(quantity, Fraction) else quantity,
+        None,
+        None,
+        simplest(amount) if isinstance(amount, Fraction) else amount,
+    )
 
 
 def charged(label: str, quantity: Exact, unit_amount: Decimal | None, flat_amount: Decimal | None) -> Step:
     """A step of quantity × unit amount + flat amount, either of which may be missing."""
-    amount: Exact = Decimal(0) if unit_amount is None else times(quantity, unit_amount)
-    if flat_amount is not None:
-        amount = added((amount, flat_amount))
-    return Step(label, exactly(quantity), unit_amount, flat_amount, amount)
+    amount = ZERO if unit_amount is None else times(quantity, unit_amount)
+    return Step(label, quantity, unit_amount, flat_amount, amount if flat_amount is None else plus(amount, flat_amount))
 
 
 def _text(number: Exact | None) -> str | None:
-    if isinstance(number, Decimal):
-        return plain(number)
     return None if number is None else plain(rendered(number))

@@ -5,7 +5,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from billing.money import plain
-from billing.pricing.exact import rendered, simplest
+from billing.pricing.exact import Exact, rendered, simplest, times
 from billing.pricing.prices import CustomUnit
 from customers.currencies import minor_places
 
@@ -21,45 +21,47 @@ class Words:
 
     def money(self, amount: Decimal) -> str:
         """`USD 0.10`: all digits, at least the places of the currency; `5 credits` in a custom unit."""
+        if self.custom_unit is not None:
+            return f"{number(amount)} {plural(self.custom_unit.code.removesuffix('s'), amount)}"
         whole, _, decimals = plain(amount).partition(".")
-        if self.custom_unit:
-            name = self.custom_unit.code.removesuffix("s")
-            return f"{grouped(whole, decimals)} {plural(name, Fraction(amount))}"
-        return f"{self.currency} {grouped(whole, decimals.ljust(minor_places(self.currency), '0'))}"
+        decimals = decimals.ljust(minor_places(self.currency), "0")
+        return f"{self.currency} {Decimal(whole):,f}{'.' if decimals else ''}{decimals}"
 
-    def metered(self, quantity: Fraction | Decimal) -> str:
+    def metered(self, quantity: Exact) -> str:
         """`1,500,000 tokens`: a quantity before conversion."""
         return f"{number(quantity)} {plural(self.unit_name, quantity)}"
 
-    def units(self, quantity: Fraction | Decimal) -> str:
+    def units(self, quantity: Exact) -> str:
         """`1,500,000 tokens`: a quantity after conversion, told in the unit that is metered."""
-        return self.metered(quantity if self.divide_by == 1 else Fraction(quantity) * Fraction(self.divide_by))
+        return self.metered(self._metered(quantity))
 
-    def count(self, quantity: Decimal | Fraction) -> str:
+    def count(self, quantity: Exact) -> str:
         """`1,500,000`: the same without its unit."""
-        return number(Fraction(quantity) * Fraction(self.divide_by))
+        return number(self._metered(quantity))
 
     def each(self, amount: Decimal) -> str:
         """`USD 0.000003`, or `USD 3.00 per 1,000,000` where the price converts: an amount a priced unit."""
         return self.money(amount) + ("" if self.divide_by == 1 else f" per {number(self.divide_by)}")
 
-
-def grouped(whole: str, decimals: str) -> str:
-    """Digits in groups of three, and decimals as they are."""
-    return f"{Decimal(whole):,f}{'.' if decimals else ''}{decimals}"
+    def _metered(self, quantity: Exact) -> Exact:
+        return quantity if self.divide_by == 1 else times(quantity, self.divide_by)
 
 
-def number(value: Fraction | Decimal) -> str:
+def number(value: Exact) -> str:
     """Grouped digits; decimals without end stop after twelve, with an ellipsis."""
-    if isinstance(value, Decimal):
-        return f"{Decimal(plain(value)):,f}"
-    text = f"{Decimal(plain(rendered(value))):,f}"
-    if isinstance(simplest(value), Decimal):
-        return text
-    return text[: text.index(".") + 13] + "…"
+    if isinstance(value, Fraction):
+        exact = simplest(value)
+        if isinstance(exact, Fraction):
+            text = f"{rendered(exact):,f}"
+            return text[: text.index(".") + 13] + "…"
+        value = exact
+    if not value:
+        return "0"
+    text = f"{value:,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def plural(name: str, quantity: Fraction | Decimal) -> str:
+def plural(name: str, quantity: Exact) -> str:
     """The unit's name for a quantity: `1 token`, `2 tokens`, `2 queries`; names like `GB` or `km` stay as they are."""
     if quantity == 1 or len(name) < 3 or not name.islower() or name.endswith("s"):
         return name

@@ -47,6 +47,7 @@ class VariantInline(TabularInline):
     """The offers between which the experiment chooses; they may be edited until it starts."""
 
     model = ExperimentVariant
+    verbose_name = "variant"
     fields = ("position", "name", "version", "share")
     autocomplete_fields = ("version",)
     extra = 0

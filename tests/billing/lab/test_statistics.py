@@ -89,14 +89,14 @@ def test_a_total_at_its_break_even_is_todays(rows: list[Compared]) -> None:
 
 
 def test_a_change_falls_into_the_bar_of_its_side() -> None:
-    assert bars(("100", "49.99")) == {"below −50 %": 1}
-    assert bars(("100", "50"), ("100", "74.99")) == {"−50 to −25 %": 2}
-    assert bars(("100", "75")) == {"−25 to −10 %": 1}
-    assert bars(("100", "99.99"), ("100", "95")) == {"−5 to 0 %": 2}
+    assert bars(("100", "49.99")) == {"below −50": 1}
+    assert bars(("100", "50"), ("100", "74.99")) == {"−50 to −25": 2}
+    assert bars(("100", "75")) == {"−25 to −10": 1}
+    assert bars(("100", "99.99"), ("100", "95")) == {"−5 to 0": 2}
     assert bars(("100", "100"), ("0", "0")) == {"no change": 2}
-    assert bars(("100", "100.01"), ("100", "105")) == {"0 to +5 %": 2}
-    assert bars(("100", "105.01")) == {"+5 to +10 %": 1}
-    assert bars(("100", "200"), ("100", "200.01")) == {"+50 to +100 %": 1, "above +100 %": 1}
+    assert bars(("100", "100.01"), ("100", "105")) == {"0 to +5": 2}
+    assert bars(("100", "105.01")) == {"+5 to +10": 1}
+    assert bars(("100", "200"), ("100", "200.01")) == {"+50 to +100": 1, "above +100": 1}
     assert bars(("0", "5")) == {"from nothing": 1}
     assert len(LABELS) == len(set(LABELS)) == 13
 
