@@ -104,7 +104,9 @@ def test_a_problem_stands_at_its_row_and_goes_when_it_is_mended(revops: Page, dr
     bound.fill("2000")
     expect(problem).to_have_count(0)
     card.get_by_label("Tier 3: Price per token").fill("0.005")
-    expect(card.locator(".mb-warning")).to_contain_text("Above 2,000 tokens the total falls from USD 20.00 to USD 10.00")
+    expect(card.locator(".mb-warning")).to_contain_text(
+        "Above 2,000 tokens the total falls from USD 20.00 to USD 10.00"
+    )
 
 
 def test_the_keyboard_goes_through_the_rows(revops: Page, draft: PlanVersion) -> None:
