@@ -1,5 +1,6 @@
 """The plan builder in a real browser: tiers and cells in rows, problems at their rows, a curve that follows."""
 
+import re
 from typing import Any
 
 import pytest
@@ -72,18 +73,17 @@ def test_it_works(revops: Page, draft: PlanVersion) -> None:
     expect(trial.locator("tfoot")).to_contain_text("USD 110.00")
     expect(trial.locator("canvas")).to_be_visible()
     trial.get_by_text("Figures").click()
-    expect(trial.get_by_role("row", name="5,000 tokens USD 100.00")).to_be_visible()
+    expect(trial.get_by_role("row", name=re.compile("^5,000 tokens USD 100.00 "))).to_be_visible()
     save(revops)
     assert [tier["up_to"] for tier in price_of(draft)["tiers"]] == ["5000", None]
-    revops.get_by_role("button", name="Publish", exact=True).or_(
-        revops.get_by_role("link", name="Publish", exact=True)
-    ).first.click()
-    dialog = revops.locator("form").filter(has=revops.get_by_role("button", name="Publish"))
-    reason = dialog.locator("[name=reason]")
-    if reason.count():
+    revops.get_by_text("Publish", exact=True).first.click()
+    dialog = revops.locator("#dialog")
+    reason = dialog.get_by_label("Reason")
+    expect(dialog.get_by_role("button", name="Publish")).to_be_visible()
+    if reason.count():  # the guards ask for one: the meter counted nothing lately
         reason.fill("As agreed")
     dialog.get_by_role("button", name="Publish").click()
-    expect(revops.get_by_text("Published", exact=True).first).to_be_visible()
+    expect(revops.get_by_text("is published: contracts can be subscribed to it.")).to_be_visible()
     draft.refresh_from_db()
     assert draft.state == "published"
 
