@@ -76,7 +76,7 @@ def test_it_works(revops: Page, draft: PlanVersion) -> None:
     expect(trial.get_by_role("row", name=re.compile("^5,000 tokens USD 100.00 "))).to_be_visible()
     save(revops)
     assert [tier["up_to"] for tier in price_of(draft)["tiers"]] == ["5000", None]
-    revops.get_by_text("Publish", exact=True).first.click()
+    revops.get_by_role("link", name=re.compile("Publish$")).click()
     dialog = revops.locator("#dialog")
     reason = dialog.get_by_label("Reason")
     expect(dialog.get_by_role("button", name="Publish")).to_be_visible()
