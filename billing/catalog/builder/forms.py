@@ -12,7 +12,7 @@ from billing.catalog.builder.widgets import MeterSelect, NumberInput, Select, Te
 from billing.catalog.models import Charge
 from billing.catalog.wording import price_in_words
 from billing.metering.models import Meter
-from billing.pricing import parse_price, price_to_json
+from billing.pricing import price_to_json
 
 LOOK = {"data-theme": "admin-autocomplete", "class": "unfold-admin-autocomplete admin-autocomplete"}
 INPUT = {"class": "mb-input"}
@@ -130,7 +130,8 @@ class ChargeForm(forms.ModelForm):
         """The saved prices in words, for the closed card."""
         unit = self.instance.meter.unit if self.instance.meter else self.instance.unit or "unit"
         rows = self.instance.prices.all() if self.instance.pk else ()
-        return "; ".join(price_in_words(parse_price(row.price), unit) for row in rows)
+        prices = [read_price(row.price)[0] for row in rows]
+        return "; ".join(price_in_words(price, unit) for price in prices if price)
 
     def clean_meter(self) -> Meter | None:
         """A new choice is a current version; a draft that has an older one may keep it."""
