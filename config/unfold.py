@@ -61,6 +61,7 @@ NAVIGATION: list[dict[str, Any]] = [
         "items": [
             entry("Customers", "groups", "customers_customer"),
             entry("Contracts", "contract", "customers_contract"),
+            entry("Subscriptions", "tune", "billing_subscription"),
             entry("Plans", "sell", "billing_plan"),
             entry("Products", "inventory_2", "billing_product"),
             entry("Price lab", "science", "billing_pricetrial"),

@@ -7,9 +7,9 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.db import transaction
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Count, Prefetch, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
@@ -21,7 +21,7 @@ from billing.catalog.models import Subscription, SubscriptionInterval
 from billing.periods import local_date
 from config import clock
 from customers.admin import ContractAdmin as TermsAdmin
-from customers.backoffice import NONE, RecordInline, change_url, granted, leave_dialog, quantity_text
+from customers.backoffice import NONE, RecordInline, change_url, granted, leave_dialog, link_to, quantity_text
 from customers.models import Contract
 
 
@@ -29,7 +29,7 @@ class SubscriptionInline(RecordInline):
     """The lines of the contract, each with what it binds from when to when."""
 
     model = Subscription
-    fields = readonly_fields = ("code", "product", "terms")
+    fields = readonly_fields = ("page", "product", "terms")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Subscription]:
         """With the intervals in force: superseded ones stay in the books but are not terms."""
@@ -38,8 +38,15 @@ class SubscriptionInline(RecordInline):
             super()
             .get_queryset(request)
             .select_related("contract", "product")
+            .annotate(own=Count("terms", filter=Q(terms__superseded_at=None)))
             .prefetch_related(Prefetch("intervals", current.order_by("start"), to_attr="current"))
         )
+
+    @display(description="Subscription")
+    def page(self, subscription: Any) -> SafeString:
+        """To its own page, where terms beyond the plan are agreed; how many there are."""
+        own = f" · {subscription.own} own term{'' if subscription.own == 1 else 's'}" if subscription.own else ""
+        return format_html("{}{}", link_to(subscription, subscription.code), own)
 
     @display(description="Terms")
     def terms(self, subscription: Any) -> SafeString | str:

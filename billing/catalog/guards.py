@@ -91,7 +91,8 @@ def check_units(charges: Sequence[Charge]) -> None:
         code = unit["code"]
         if code not in known:
             raise CatalogError(f"“{charge}” is priced in {code}, which is no custom unit: make it first.")
-        if unit.get("places", known[code]) != known[code]:
-            raise CatalogError(f"“{charge}” rounds {code} to {unit['places']} places: the unit has {known[code]}.")
+        if unit.get("places", 0) != known[code]:
+            places = unit.get("places", 0)
+            raise CatalogError(f"“{charge}” rounds {code} to {places} decimal places: the unit has {known[code]}.")
         if "rate" not in unit and (code, currency) not in rates:
             raise CatalogError(f"“{charge}” is priced in {code}, which has no rate in {currency}: add one first.")

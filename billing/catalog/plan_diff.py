@@ -3,15 +3,28 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from fractions import Fraction
 from typing import Final, Literal
 
 from billing.catalog.plan_values import ChargeFile, PlanFile
 from billing.catalog.wording import price_in_words
-from billing.pricing.prices import Graduated, Price, Tier, Volume
+from billing.money import plain
+from billing.pricing import price_to_json
+from billing.pricing.prices import (
+    Graduated,
+    GraduatedPercentage,
+    Matrix,
+    Price,
+    RateTier,
+    Stairstep,
+    Tier,
+    Unit,
+    Volume,
+    VolumePercentage,
+)
 from billing.pricing.words import Words
 
 Kind = Literal["added", "removed", "changed"]
+Tiered = Graduated | Volume | Stairstep | GraduatedPercentage | VolumePercentage
 
 # A field, what it is called, and what it says where it is empty.
 _FIELDS: Final = (
@@ -88,7 +101,7 @@ def _changed(old: ChargeFile, new: ChargeFile, units: Mapping[str, str]) -> Iter
 
 
 def _price(old: Price | None, new: Price | None, unit: str, currency: str) -> Iterator[str]:
-    """What changed of the price in one currency: tier by tier where only the tiers changed."""
+    """What changed of the price in one currency: tier by tier, or cell by cell, where only these changed."""
     if old == new:
         return
     if old is None and new is not None:
@@ -96,54 +109,77 @@ def _price(old: Price | None, new: Price | None, unit: str, currency: str) -> It
     elif old is not None and new is None:
         yield f"no longer sold in {currency}; it was {price_in_words(old, unit)}"
     elif old is not None and new is not None:
-        tiers = _tiers(old, new, unit)
-        yield from tiers or [f"from {price_in_words(old, unit)} to {price_in_words(new, unit)}"]
+        parts = _tiers(old, new, unit) or _cells(old, new, unit)
+        yield from parts or [_from_to(price_in_words(old, unit), price_in_words(new, unit))]
+
+
+def _from_to(old: str | None, new: str | None) -> str:
+    if old is None:
+        return f"added, {new}"
+    return f"removed; it was {old}" if new is None else f"from {old} to {new}"
 
 
 def _tiers(old: Price, new: Price, unit: str) -> list[str]:
     """The changed tiers of two prices that differ in nothing else, by their upper bounds; else nothing."""
     was, now = old.model, new.model
-    if not (isinstance(was, Graduated | Volume) and isinstance(now, type(was))):
+    if not (isinstance(was, Tiered) and isinstance(now, Tiered) and _alike(old, new, "tiers")):
         return []
-    if replace(new, model=replace(now, tiers=was.tiers)) != old:
-        return []
-    words = Words(new.currency, unit, new.unit.divide_by)
-    before, after = ({tier.up_to: tier for tier in tiers} for tiers in (was.tiers, now.tiers))
-    found = []
-    for bound in sorted({*before, *after}, key=_last_open):
-        one, other = before.get(bound), after.get(bound)
-        if one != other:
-            place = "tier without end" if bound is None else f"tier to {words.units(Fraction(bound))}"
-            found.append(f"{place} {_tier(one, other, words)}")
-    return found
+    words = Words(new.currency, unit, new.unit.divide_by, new.custom_unit)
+    before, after = ({tier.up_to: _tier(tier, words) for tier in tiers} for tiers in (was.tiers, now.tiers))
+    return [
+        f"{'tier without end' if bound is None else f'tier to {words.units(bound)}'}"
+        f" {_from_to(before.get(bound), after.get(bound))}"
+        for bound in sorted({*before, *after}, key=_last_open)
+        if before.get(bound) != after.get(bound)
+    ]
+
+
+def _alike(old: Price, new: Price, *but: str) -> bool:
+    """Whether two prices differ in nothing but these keys."""
+    one, other = price_to_json(old), price_to_json(new)
+    return one | dict.fromkeys(but) == other | dict.fromkeys(but)
 
 
 def _last_open(bound: Decimal | None) -> tuple[bool, Decimal]:
     return bound is None, bound or Decimal(0)
 
 
-def _tier(old: Tier | None, new: Tier | None, words: Words) -> str:
-    if old is None and new is not None:
-        return f"added, {_amount(new, words)}"
-    if new is None and old is not None:
-        return f"removed; it was {_amount(old, words)}"
-    assert old is not None
-    assert new is not None
-    return f"from {_amount(old, words)} to {_amount(new, words)}"
-
-
-def _amount(tier: Tier, words: Words) -> str:
+def _tier(tier: Tier | RateTier, words: Words) -> str:
     parts = []
-    if tier.unit_amount is not None:
-        each = words.units(Fraction(tier.package_size)) if tier.package_size else ""
-        parts.append(f"{words.money(tier.unit_amount)} per {each or _priced_unit(words)}")
+    if isinstance(tier, RateTier):
+        parts.append(f"{plain(tier.rate)} %")
+    elif tier.unit_amount is not None:
+        each = words.unit_name if words.divide_by == 1 else words.metered(words.divide_by)
+        each = words.units(tier.package_size) if tier.package_size else each
+        parts.append(f"{words.money(tier.unit_amount)} per {each}")
     if tier.flat_amount is not None:
         parts.append(f"{words.money(tier.flat_amount)} flat")
     return " plus ".join(parts) or "free"
 
 
-def _priced_unit(words: Words) -> str:
-    return words.unit_name if words.divide_by == 1 else words.metered(Fraction(words.divide_by))
+def _cells(old: Price, new: Price, unit: str) -> list[str]:
+    """The changed cells of two matrices that differ in nothing else, by their values; else nothing."""
+    was, now = old.model, new.model
+    if not (isinstance(was, Matrix) and isinstance(now, Matrix) and _alike(old, new, "cells", "default")):
+        return []
+    before, after = (_told(price, model, unit) for price, model in ((old, was), (new, now)))
+    return [
+        f"{place} {_from_to(before.get(place), after.get(place))}"
+        for place in {**after, **before}
+        if before.get(place) != after.get(place)
+    ]
+
+
+def _told(price: Price, matrix: Matrix, unit: str) -> dict[str, str]:
+    """The price of each cell in words, with the unit and the currency of the whole, by the cell's values."""
+    rows = [(" / ".join(cell.when), cell.price) for cell in matrix.cells]
+    rows += [("all others", matrix.default)] if matrix.default else []
+    return {
+        place: price_in_words(
+            replace(each, unit=price.unit if each.unit == Unit() else each.unit, custom_unit=price.custom_unit), unit
+        )
+        for place, each in rows
+    }
 
 
 def _reordered(old: PlanFile | None, new: PlanFile) -> list[Change]:

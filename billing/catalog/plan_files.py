@@ -15,6 +15,7 @@ from billing.catalog.services import new_version
 from billing.catalog.units.models import CustomUnit
 from billing.metering.models import Meter
 from billing.pricing import parse_price, price_to_json
+from billing.pricing.prices import CustomUnit as CustomUnitOfPrice
 
 __all__ = [
     "Preview", "file_of", "import_plan", "latest_of", "plan_to_json", "preview_import", "read_file", "read_plan",
@@ -144,11 +145,10 @@ def preview_import(plan: PlanFile) -> Preview:
 
 def unit_names(versions: Iterable[PlanVersion]) -> dict[str, str]:
     """What the meters of versions count, in the singular, by the meters' codes; at most one query a version."""
-    charges = [
-        charge
-        for version in versions
-        for charge in getattr(version, "all_charges", None) or version.charges.select_related("meter")
-    ]
+    charges: list[Charge] = []
+    for version in versions:
+        carried = getattr(version, "all_charges", None)
+        charges += version.charges.select_related("meter") if carried is None else carried
     return {charge.meter.code: charge.meter.unit for charge in charges if charge.meter}
 
 
@@ -202,8 +202,8 @@ def _checked(
             message = f"There is no meter {charge.meter!r}{version}; make it first, or write the code of another."
             problems.append(Problem(f"{path}.meter", message))
         for number, price in enumerate(charge.prices):
-            unit = price_to_json(price).get("custom_unit")
-            if unit and units.get(unit["code"]) != unit.get("places", units.get(unit["code"])):
+            unit = price.custom_unit
+            if unit and units.get(unit.code) != unit.places:
                 problems.append(Problem(f"{path}.prices[{number}].custom_unit", _unit_problem(unit, units)))
     if problems:
         raise PlanFileError(problems)
@@ -217,11 +217,11 @@ def _renamed(key: str, code: str, given: str, known: str) -> list[Problem]:
     return [Problem(f"plan_file.{key}.name", message)]
 
 
-def _unit_problem(unit: dict[str, Any], units: dict[str, int]) -> str:
-    known = units.get(unit["code"])
+def _unit_problem(unit: CustomUnitOfPrice, units: dict[str, int]) -> str:
+    known = units.get(unit.code)
     if known is None:
-        return f"There is no custom unit {unit['code']!r}; make it first."
-    return f"The unit {unit['code']!r} has {known} decimal places, not {unit['places']}; write {known}."
+        return f"There is no custom unit {unit.code!r}; make it first."
+    return f"The unit {unit.code!r} has {known} decimal places, not {unit.places}; write {known}."
 
 
 def _meters(plan: PlanFile) -> dict[tuple[str, int | None], Meter]:

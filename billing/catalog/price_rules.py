@@ -4,11 +4,13 @@ They read a price as the JSON of docs/formats.md. Pure: no Django, no clock.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any, Final
 
+from billing.pricing.prices import CustomUnit
 from billing.pricing.words import Words, number
 
 STEEP: Final = 1000
@@ -24,8 +26,9 @@ def price_warnings(price: Mapping[str, Any], unit_name: str = "unit") -> list[st
     """Sentences about a valid price: it is zero, a tier is a thousand times its neighbour, a volume total falls."""
     if is_zero(price):
         return ["costs nothing: the price is zero"]
-    words = Words(price["currency"], unit_name, Decimal(price.get("unit", {}).get("divide_by", 1)))
-    return list(_of_model(price, words))
+    unit = price.get("custom_unit")
+    own = CustomUnit(unit["code"], unit.get("places", 0)) if unit else None
+    return list(_of_model(price, Words(price["currency"], unit_name, _divisor(price), own)))
 
 
 def is_zero(price: Mapping[str, Any]) -> bool:
@@ -42,6 +45,10 @@ def is_zero(price: Mapping[str, Any]) -> bool:
     return all(_zero(part.get(key, 0)) for part in (price, *parts) for key in _AMOUNTS)
 
 
+def _divisor(price: Mapping[str, Any]) -> Decimal:
+    return Decimal(price.get("unit", {}).get("divide_by", 1))
+
+
 def _zero(value: Any) -> bool:
     return Decimal(value) == 0
 
@@ -54,8 +61,9 @@ def _of_model(price: Mapping[str, Any], words: Words) -> Iterator[str]:
             yield from _falls(before, after, words)
     for cell in price.get("cells", ()):
         place = ", ".join(f"{name} {value}" for name, value in cell["when"].items())
-        free = ["costs nothing"] if is_zero(cell["price"]) else _of_model(cell["price"], words)
-        yield from (f"for {place}: {sentence}" for sentence in free)
+        inner = replace(words, divide_by=words.divide_by * _divisor(cell["price"]))
+        found = ["costs nothing"] if is_zero(cell["price"]) else _of_model(cell["price"], inner)
+        yield from (f"for {place}: {sentence}" for sentence in found)
 
 
 def _steep(before: Mapping[str, Any], after: Mapping[str, Any], words: Words) -> Iterator[str]:
@@ -92,4 +100,4 @@ def _total(tier: Mapping[str, Any], bound: Fraction, *, beyond: bool) -> Fractio
 
 
 def _money(amount: Fraction, words: Words) -> str:
-    return f"{words.currency} {number(amount)}"
+    return f"{number(amount)} {words.custom_unit.code}" if words.custom_unit else f"{words.currency} {number(amount)}"

@@ -5,11 +5,10 @@ from datetime import date, datetime
 from itertools import groupby
 
 from billing.catalog.models import PlanVersion, SubscriptionInterval
+from billing.catalog.terms.dates import calendar_of
 from billing.catalog.terms.errors import TermsError
-from billing.catalog.terms.models import SubscriptionTerm
-from billing.catalog.terms.queries import bound_by, intervals_of, own_terms, term_of, versions_of
-from billing.catalog.terms.resolve import Resolved, resolve
-from billing.cycles import BillingCalendar, Cadence
+from billing.catalog.terms.queries import OwnTerms, bound_by, intervals_of, own_terms, versions_of
+from billing.catalog.terms.resolve import Resolved
 from billing.invoicing.errors import BadTerms
 from billing.invoicing.terms import ContractTerms
 from billing.periods import Period, local_midnight
@@ -19,8 +18,6 @@ __all__ = ["OwnTerms", "Versions", "as_of_instant", "calendar_of", "contract_ter
            "versions_of"]  # fmt: skip
 
 Versions = Mapping[int, PlanVersion]
-OwnTerms = Mapping[int, Sequence[SubscriptionTerm]]
-"""Customers' own terms by subscription."""
 
 
 def contract_terms(
@@ -51,17 +48,9 @@ def _resolved(
     """Each subscription's terms over time."""
     found = []
     rows = sorted(intervals, key=lambda each: (each.subscription_id, each.start))
-    for subscription_id, group in groupby(rows, lambda each: each.subscription_id):
-        bound = [bound_by(each, versions, contract.currency) for each in group]
-        terms = [term_of(row, contract.currency) for row in own.get(subscription_id, ())]
-        found.append(resolve(bound, terms))
+    for _, group in groupby(rows, lambda each: each.subscription_id):
+        found.append(own.resolved(contract, [bound_by(each, versions, contract.currency) for each in group]))
     return found
-
-
-def calendar_of(contract: Contract) -> BillingCalendar:
-    """The cycles of a contract, in its own time zone (R4.1)."""
-    start = local_midnight(contract.start, contract.timezone)
-    return BillingCalendar(Cadence.parse(contract.cadence), start, contract.timezone, contract.anchor_day)
 
 
 def as_of_instant(as_of: date, contract: Contract) -> datetime:

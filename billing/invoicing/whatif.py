@@ -60,7 +60,7 @@ def terms_under(
     stand_ins = {id(version): -place for place, version in enumerate(versions.values(), 1)}
     ids = [contract.id for contract in contracts]
     intervals = load.intervals_of(ids)
-    own = {pk: terms for pk, terms in load.own_terms(ids).items() if pk not in without_own}
+    own = load.own_terms(ids).without(without_own)
     known = load.versions_of({
         each.version_id for group in intervals.values() for each in group if each.subscription_id not in versions
     })  # fmt: skip

@@ -94,7 +94,7 @@ def _pending(segments: Columns, type_id: int) -> Source:
     return Source(table, "e.batch IN (SELECT batch FROM metering_pending)")
 
 
-def _stored(meter: Meter, table: str, segments: Columns, names: Sequence[str], dims: Fragment) -> Fragment:
+def _stored(rollup: int, table: str, segments: Columns, names: Sequence[str], dims: Fragment) -> Fragment:
     """Rows of a rollup in stretches of subjects' time."""
     labels = "LEFT JOIN metering_dimensions l ON l.digest = d.dims" if dims.sql else ""
     sql = f"""(
@@ -102,7 +102,7 @@ def _stored(meter: Meter, table: str, segments: Columns, names: Sequence[str], d
         FROM {_SEGMENTS} JOIN {table} d
              ON d.rollup = %s AND d.subject_id = r.subject_id AND d.bucket >= r.lo AND d.bucket < r.hi
         {labels} WHERE {_CLEAN})"""
-    return Fragment(sql, (*dims.values, *segments.literals(), meter.rollup))
+    return Fragment(sql, (*dims.values, *segments.literals(), rollup))
 
 
 class Question:
@@ -162,11 +162,15 @@ class Question:
         dims = joined([Fragment(f", l.values[{place + 1}] AS x{i}") for i, place in enumerate(places)], "")
         names = [column.name for column in self.columns]
         values = ["value", "adds", "at", "at_batch", "at_n"]
-        for name, table, segments in (("d", "day", self.segments.days), ("h", "hour", self.segments.hours)):
+        rollup = self.meter.rollup
+        assert rollup is not None  # it is ready
+        total = -rollup if self.meter.group_by and not places else rollup  # days of all dimensions together
+        days, hours = ("d", "day", total, self.segments.days), ("h", "hour", rollup, self.segments.hours)
+        for name, table, number, segments in (days, hours):
             if segments.keys:
-                branches[name] = _stored(self.meter, f"metering_{table}", segments, names, dims)
+                branches[name] = _stored(number, f"metering_{table}", segments, names, dims)
                 if self.meter.aggregation == "unique_count":
-                    branches[f"{name}v"] = _stored(self.meter, f"metering_{table}_value", segments, values, dims)
+                    branches[f"{name}v"] = _stored(number, f"metering_{table}_value", segments, values, dims)
         return branches
 
     def _parts(self, branches: dict[str, Fragment], groups: str) -> Fragment:

@@ -12,7 +12,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0009_pages'),
+        ('billing', '0010_totals'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
@@ -34,7 +34,7 @@ class Migration(migrations.Migration):
             name='CustomUnit',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('code', models.SlugField(help_text='As in prices, e.g. credits.', max_length=40, unique=True)),
+                ('code', models.SlugField(help_text='As in prices, in the plural, e.g. credits.', max_length=40, unique=True, validators=[django.core.validators.RegexValidator('^[a-z0-9][a-z0-9_-]*$', 'Use small letters, digits, “-” and “_”, e.g. credits.')])),
                 ('name', models.CharField(help_text='As printed, in the plural, e.g. Credits.', max_length=60)),
                 ('places', models.PositiveSmallIntegerField(default=2, help_text='Decimal places to which amounts in the unit are rounded, before they become money.', validators=[django.core.validators.MaxValueValidator(12)])),
             ],

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0015_lab"),
+        ("billing", "0012_terms"),
     ]
 
     operations = [

@@ -12,7 +12,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0012_terms'),
+        ('billing', '0013_billing'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

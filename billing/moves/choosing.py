@@ -9,6 +9,7 @@ from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 
 from billing.catalog.models import Charge, PlanVersion, Subscription, SubscriptionInterval
 from billing.catalog.terms.models import SubscriptionTerm
+from billing.catalog.terms.queries import own_terms
 from billing.moves.criteria import Criteria
 from billing.moves.judging import Facts, Rival
 from billing.moves.models import MovedSubscription
@@ -89,9 +90,7 @@ def know(subscriptions: Sequence[Subscription], target: Target, *, besides: int,
     for each in intervals.values():
         rows[each.subscription_id].append(row_of(each))
     stops = _stops(ids, besides)
-    own: dict[int, list[SubscriptionTerm]] = defaultdict(list)
-    for term in SubscriptionTerm.objects.filter(CURRENT, subscription__in=ids).order_by("start", "id"):
-        own[term.subscription_id].append(term)
+    own = own_terms(list({each.contract_id for each in subscriptions}))
     rivals = _rivals({each.contract.customer_id for each in subscriptions}, target.meters)
     out = frozenset(listed)
     facts = {

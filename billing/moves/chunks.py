@@ -12,6 +12,7 @@ from billing.catalog.terms.models import SubscriptionTerm
 from billing.moves.choosing import Known, candidates, know, target_of
 from billing.moves.criteria import Criteria
 from billing.moves.effects import Effect, effects
+from billing.moves.fitting import misfits
 from billing.moves.judging import Verdict, changed, judge
 from billing.moves.models import Move, MovedSubscription
 from billing.moves.splicing import earlier_change, in_force, put_in, take_out
@@ -35,6 +36,10 @@ def preview(move: Move, now: datetime) -> bool:
     verdicts = {
         each.pk: judge(known.facts[each.pk], criteria, target.id, known.names, move.as_of) for each in people
     }  # fmt: skip
+    if criteria.own_terms == "keep":
+        times = [(pk, each.at) for pk, each in verdicts.items() if each.at is not None]
+        for pk, why in misfits(known, times, move.target).items():
+            verdicts[pk] = Verdict(code="own_misfit", note=why)
     going = [(each, version) for each in people if (version := verdicts[each.pk].version) is not None]
     ending = criteria.own_terms == "end"
     told = effects(going, move.target, move.as_of, own_terms_end=ending) if going else {}
@@ -77,12 +82,16 @@ def schedule(move: Move, now: datetime) -> bool:
     known = _locked(move, rows)
     ending = Criteria.from_json(move.choice).own_terms == "end"
     open_ = is_open(PlanVersion.objects.values_list("state", flat=True).get(pk=move.target_id))
+    times = [(row.subscription_id, row.at) for row in rows if row.at is not None]
+    unfit = misfits(known, [] if ending else times, move.target)
     going: list[Change] = []
     for row in rows:
         facts = known.facts[row.subscription_id]
         assert row.at is not None  # a planned row has its time and version
         assert row.from_version_id is not None
         code, note = changed(facts, row.at, row.from_version_id, move.target_id, known.names)
+        if not code and row.subscription_id in unfit:
+            code, note = "own_misfit", unfit[row.subscription_id]
         if not open_:
             code, note = "closed", f"{move.target} takes no new subscribers any more."
         if code:

@@ -59,7 +59,7 @@ class MoveForm(forms.Form):
         label="Customers with own terms", choices=list(OWN_TERMS.items()), widget=UnfoldAdminSelectWidget
     )
     kind = forms.ChoiceField(
-        label="When", choices=WHEN, widget=UnfoldAdminSelectWidget,
+        label="They move", choices=WHEN, widget=UnfoldAdminSelectWidget,
         help_text="A renewal is the end of the contract’s term, or without one the next anniversary of its first day.",
     )  # fmt: skip
     day = _day(

@@ -20,6 +20,7 @@ REASONS: Final = {
     "over": "Contract ended",
     "same_moment": "Another change at that moment",
     "closed": "Version takes no subscribers",
+    "own_misfit": "Own terms do not fit",
     "database": "Refused by the database",
 }
 

@@ -151,4 +151,4 @@ def _signed(amount: Decimal | None, currency: str) -> str:
 def _percent(value: Decimal | None) -> str:
     if value is None:
         return NONE
-    return f"{'+' if value > 0 else ''}{quantity_text(value)} %"
+    return f"{'+' if value > 0 else ''}{value:,.2f} %".replace("-", "−")

@@ -82,9 +82,10 @@ def _write(changes: Sequence[Change], stamp: Mapping[str, Any]) -> None:
     SubscriptionInterval.objects.filter(pk__in=old, superseded_at=None).update(superseded_at=stamp["superseded_at"])
     SubscriptionInterval.objects.bulk_create(_unsaved([each for change in changes for each in change.new]))
     terms = [each.pk for change in changes for each in change.old_terms]
-    if terms:
+    fresh = [each for change in changes for each in change.new_terms]
+    if terms or fresh:
         SubscriptionTerm.objects.filter(pk__in=terms, superseded_at=None).update(**stamp)
-        SubscriptionTerm.objects.bulk_create(_unsaved([each for change in changes for each in change.new_terms]))
+        SubscriptionTerm.objects.bulk_create(_unsaved(fresh))
         with connection.cursor() as cursor:
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # what is deferred refuses now, while it can be told whom
             cursor.execute("SET CONSTRAINTS ALL DEFERRED")

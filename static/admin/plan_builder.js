@@ -60,7 +60,7 @@ Meterbook.PlanBuilder = class {
         card.querySelector("[data-copy]").addEventListener("click", () => this.copy(card));
         card.querySelector("[data-remove]").addEventListener("click", () => this.remove(card, true));
         card.querySelector("[data-undo]").addEventListener("click", () => this.remove(card, false));
-        card.querySelector(".mb-more").addEventListener("change", () => this.terms(card));
+        card.querySelector(".mb-more").addEventListener("change", () => { this.terms(card); card.trial?.soon(0); });
         details.addEventListener("toggle", () => { if (details.open) this.open(card); });
         this.kindChanged(card);
         this.terms(card);
@@ -103,14 +103,14 @@ Meterbook.PlanBuilder = class {
         const usage = () => this.kind(card) === "usage";
         const trial = new Meterbook.PriceTrial({
             priceUrl: this.root.dataset.priceUrl, customersUrl: this.facts.customers, month: this.facts.month, quantity: usage() ? "1500" : "1",
-            price: () => card.editor.price ?? null, meter: () => (usage() ? meter.value : ""), feeUnit: () => (usage() ? "" : this.named(card, "unit").value.trim()),
+            price: () => card.editor.price ?? null, meter: () => (usage() ? meter.value : ""), window: () => this.named(card, "window").value, feeUnit: () => (usage() ? "" : this.named(card, "unit").value.trim()),
             told: (answer) => this.told(card, answer),
         });
         card.trial = trial;
         card.editor = new Meterbook.PriceEditor({
             textarea, jsonBox, pasteUrl: this.root.dataset.pasteUrl, models: this.facts.models, adjusters: this.facts.adjusters, currencies: this.facts.currencies, units: this.facts.units,
             unit: usage() ? card.dataset.unit : this.named(card, "unit").value, dimensions: (card.dataset.dimensions || "").split(",").filter(Boolean), start: usage() ? "per_unit" : "flat",
-            changed: () => { this.dirty = true; trial.soon(); },
+            changed: () => { this.dirty = true; trial.soon(); }, shown: () => trial.soon(0),
         });
         textarea.addEventListener("input", () => card.editor.typedJson());
         window.django.jQuery(meter).on("change", () => { this.dirty = true; trial.soon(0); });

@@ -121,10 +121,12 @@ Meterbook.make = (tag, attributes = {}, ...children) => {
 
         currencyTabs() {
             const tabs = make("div", { class: "mb-currencies", role: "group", "aria-label": "Currency" });
-            (this.prices || []).forEach((price, place) => tabs.append(make("button", {
-                type: "button", class: "mb-tab", "aria-pressed": place === this.place ? "true" : "false",
-                onclick: () => { this.place = place; this.render(); this.host.changed(); },
-            }, shown(price.currency) || "USD")));
+            const drop = () => { this.prices.splice(this.place, 1); this.place = 0; this.redraw(); };
+            (this.prices || []).forEach((price, place) => {
+                const code = shown(price.currency) || "USD";
+                tabs.append(make("button", { type: "button", class: "mb-tab", "aria-pressed": place === this.place ? "true" : "false", onclick: () => { this.place = place; this.render(); this.host.shown(); } }, code));
+                if (place === this.place && this.prices.length > 1 && !this.asJson) tabs.append(make("button", { type: "button", class: "mb-icon mb-drop", title: `Remove the price in ${code}`, "aria-label": `Remove the price in ${code}`, onclick: drop }, icon("close")));
+            });
             if (!this.prices || this.asJson) return tabs;
             const used = new Set(this.prices.map((price) => price.currency || "USD"));
             const select = make("select", { class: "mb-input mb-add-currency", "aria-label": "Add a price in another currency", onchange: () => {
@@ -134,11 +136,6 @@ Meterbook.make = (tag, attributes = {}, ...children) => {
             } }, make("option", { value: "" }, "+ Currency"));
             for (const code of this.host.currencies) if (!used.has(code)) select.append(make("option", {}, code));
             tabs.append(select);
-            if (this.prices.length > 1) tabs.append(make("button", { type: "button", class: "mb-icon", title: `Remove the price in ${this.price.currency}`, "aria-label": `Remove the price in ${this.price.currency}`, onclick: () => {
-                this.prices.splice(this.place, 1);
-                this.place = 0;
-                this.redraw();
-            } }, icon("close")));
             return tabs;
         }
 
@@ -332,7 +329,7 @@ Meterbook.make = (tag, attributes = {}, ...children) => {
             }, cells.length > 0);
             body.addEventListener("paste", (event) => this.catchPaste(event, open));
             const more = cells.length > LIMIT ? make("button", { type: "button", class: "mb-link", onclick: () => { draw(cells.length); more.remove(); } }, `Show all ${grouped(cells.length)} cells`) : null;
-            const head = make("tr", {}, ...dims.map((name) => make("th", { scope: "col" }, name)), make("th", { scope: "col" }, `Price per ${this.unitName()}`), make("th", {}));
+            const head = make("tr", {}, ...dims.map((name) => make("th", { scope: "col" }, name)), make("th", { scope: "col", class: "mb-price" }, `Price per ${this.unitName()}`), make("th", {}));
             const none = cells.length ? null : make("p", { class: "mb-empty" }, "No cells yet: add one, or paste a table of values and prices.");
             return make("div", { "data-path": "cells" }, make("div", { class: "mb-cells" }, make("table", { class: "mb-rows" }, make("thead", {}, head), body, make("tfoot", {}, ...this.defaultRow(price, dims)))), none,
                 make("div", { class: "mb-row-actions" }, make("button", { type: "button", class: "mb-link", onclick: add }, "Add a cell"), make("button", { type: "button", class: "mb-link", onclick: () => open("") }, "Paste from a spreadsheet"), more), paste);

@@ -28,6 +28,7 @@ Meterbook.PriceTrial = class {
     build() {
         const make = Meterbook.make;
         this.words = make("p", { class: "mb-trial-words" });
+        this.about = make("p", { class: "mb-about" });
         this.canvas = make("canvas", { role: "img", "aria-label": "Total by quantity; the figures are in the table below" });
         this.empty = make("p", { class: "mb-trial-empty" }, "The curve is drawn as soon as the price is complete.");
         const log = make("input", { type: "checkbox", form: "mb-no-form", onchange: () => { this.log = log.checked; this.soon(0); } });
@@ -36,7 +37,7 @@ Meterbook.PriceTrial = class {
         this.figures = make("tbody");
         this.nextHead = make("th", { class: "num" }, "Next unit");
         const twin = make("details", { class: "mb-twin" }, make("summary", {}, "Figures"), make("div", { class: "mb-cells" }, make("table", { class: "mb-table" }, make("thead", {}, make("tr", {}, make("th", {}, "Quantity"), make("th", { class: "num" }, "Total"), this.nextHead, make("th", { class: "num" }, "On average"))), this.figures)));
-        this.root = make("aside", { class: "mb-trial", "aria-label": "What it costs" }, make("h3", { class: "mb-head" }, "What it costs"), this.words, make("div", { class: "mb-curve" }, this.canvas, this.empty), legend, this.warnings, twin, this.exampleBox());
+        this.root = make("aside", { class: "mb-trial", "aria-label": "What it costs" }, make("h3", { class: "mb-head" }, "What it costs"), this.words, this.about, make("div", { class: "mb-curve" }, this.canvas, this.empty), legend, this.warnings, twin, this.exampleBox());
     }
 
     exampleBox() {
@@ -61,9 +62,10 @@ Meterbook.PriceTrial = class {
     }
 
     // What is typed depends on what the price takes: a quantity, quantities of kinds, or the values of single events.
-    typedAs(kind, dimensions, rows = []) {
+    typedAs(kind, dimensions, rows = [], quantity = "1000") {
         const key = `${kind} ${dimensions} ${JSON.stringify(rows)}`;
-        if (this.kind === key || (this.typed.contains(document.activeElement) && this.kind.startsWith(`${kind} ${dimensions} `))) return;
+        if (this.kind === key || (this.typed.contains(document.activeElement) && this.kind.startsWith(`${kind} ${dimensions} `))) return false;
+        const fresh = Boolean(this.kind);
         this.kind = key;
         const make = Meterbook.make;
         const number = (label, value, set) => {
@@ -81,9 +83,10 @@ Meterbook.PriceTrial = class {
             const area = number("Values of the events", this.example.events, (value) => { this.example = { events: value }; });
             this.typed.replaceChildren(make("label", { class: "mb-field wide" }, make("span", { class: "mb-label" }, "Values of single events, apart by commas"), area));
         } else {
-            this.example = { cells: rows.map((values) => ({ values, quantity: "1000" })) };
+            this.example = { cells: rows.map((values) => ({ values, quantity })) };
             this.typed.replaceChildren(...this.example.cells.map((cell) => make("label", { class: "mb-cell-try" }, make("span", {}, cell.values.map((value) => value || "…").join(" · ")), number("Quantity", cell.quantity, (value) => { cell.quantity = value; }))));
         }
+        return fresh;
     }
 
     customerInputs() {
@@ -109,7 +112,7 @@ Meterbook.PriceTrial = class {
         this.running = new AbortController();
         this.root.setAttribute("aria-busy", "true");
         const example = this.mode === "customer" ? this.customer : this.example;
-        const answer = await Meterbook.post(this.host.priceUrl, { price: this.host.price(), meter: this.host.meter(), unit: this.host.feeUnit(), log: this.log, example }, this.running.signal);
+        const answer = await Meterbook.post(this.host.priceUrl, { price: this.host.price(), meter: this.host.meter(), unit: this.host.feeUnit(), log: this.log, window: this.host.window(), cell: this.cell, example }, this.running.signal);
         if (!answer) return;
         this.root.removeAttribute("aria-busy");
         this.host.told(answer);
@@ -124,14 +127,30 @@ Meterbook.PriceTrial = class {
         this.empty.hidden = curve.length > 0;
         if (!curve.length && answer.no_curve) this.empty.textContent = answer.no_curve;
         this.warnings.replaceChildren(...(answer.warnings || []).map((words) => make("p", { class: "mb-warning" }, words)));
+        this.aboutCurve(answer);
         if (this.unitLabel) this.unitLabel.textContent = answer.units || "";
         const step = Math.max(1, Math.ceil(curve.length / 24));
         const told = curve.filter((point, place) => point.bound || place % step === 0 || place === curve.length - 1);
         this.figures.replaceChildren(...told.map(({ words }) => make("tr", {}, make("td", {}, words[0]), ...words.slice(1).map((text) => make("td", { class: "num" }, text)))));
-        if (answer.needs && this.mode !== "customer") this.typedAs(answer.needs.kind, answer.needs.dimensions, answer.needs.rows);
+        if (answer.needs && this.mode !== "customer" && this.typedAs(answer.needs.kind, answer.needs.dimensions, answer.needs.rows, answer.needs.quantity)) return this.soon(0);
         if (answer.problems?.length === 0) this.showExample(answer.example || {});
         else this.result.replaceChildren();
         this.draw();
+        return undefined;
+    }
+
+    // A matrix is drawn for one of its cells, which can be chosen.
+    aboutCurve(answer) {
+        const make = Meterbook.make;
+        const rows = answer.needs?.kind === "cells" ? answer.needs.rows : [];
+        const key = JSON.stringify([answer.about, rows]);
+        if (this.aboutKey === key) return;
+        this.aboutKey = key;
+        if (!rows.length) return this.about.replaceChildren(answer.about || "");
+        const select = make("select", { class: "mb-input mb-short", "aria-label": "Cell that is drawn", form: "mb-no-form", onchange: () => { this.cell = rows[select.selectedIndex]; this.soon(0); } });
+        const chosen = JSON.stringify(this.cell);
+        for (const row of rows) select.append(make("option", { selected: JSON.stringify(row) === chosen }, row.map((value) => value || "…").join(" · ")));
+        return this.about.replaceChildren("Drawn for ", select);
     }
 
     showExample(example) {

@@ -11,6 +11,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 
 from billing.catalog.services import new_version
+from billing.catalog.units.models import ConversionRate, CustomUnit
 from billing.invoicing.services import approve
 from billing.metering.services import create_api_key
 from billing.payments.services import record_payment
@@ -59,6 +60,8 @@ def make_business(customers: int = 1) -> SimpleNamespace:
     ]  # fmt: skip
     post_documents(now=NOW)
     drafts = factories.bill("2024-01-01", now=NOW)
+    unit = CustomUnit.objects.create(code="credits", name="Credits")
+    ConversionRate.objects.create(unit=unit, currency="USD", rate=Decimal("0.01"), valid_from=date(2023, 11, 1))
     key, _ = create_api_key(name="Gateway", default_source="gateway", user=None, now=NOW)
     draft_contract = factories.Contract.objects.create(
         number="K-draft", customer=contracts[0].customer, entity=factories.make_entity(), start=date(2024, 1, 1),

@@ -59,7 +59,7 @@ def test_it_works(sign_in: Any, business: Any) -> None:
     assert answer.status_code == 302
     assert set(version.charges.values_list("code__code", flat=True)) == {"platform", "tokens", "extra"}
     assert version.charges.get(code__code="tokens").prices.get().price == PER_UNIT
-    assert press(sign_in("admin"), "publish", version).status_code == 200
+    assert press(sign_in("admin"), "publish", version, reason="Its meter starts with it").status_code == 200
     version.refresh_from_db()
     assert version.state == "published"
 

@@ -19,6 +19,7 @@ VIEWERS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(SELLING, ("RevOps", "Finance", "Auditor")),
     "customers.customer": ROLES,
     "customers.legalentity": ("RevOps", "Finance", "Auditor"),
+    "billing.customunit": ("RevOps", "Finance", "Auditor"),
     "billing.meter": ROLES,
     "billing.apikey": ("Finance", "Engineer", "Auditor"),
     "billing.upload": ROLES,
@@ -30,6 +31,7 @@ VIEWERS: dict[str, tuple[str, ...]] = {
     "billing.eventmonth": ROLES,
     "billing.usagealert": ROLES,
     "billing.billingrun": ("RevOps", "Finance", "Auditor"),
+    "billing.subscription": ("RevOps", "Finance", "Auditor"),
     "billing.invoice": ("RevOps", "Finance", "Auditor"),
     "billing.payment": ("Finance", "Auditor"),
     **dict.fromkeys(BOOKS, ("Finance", "Auditor")),
@@ -39,6 +41,7 @@ VIEWERS: dict[str, tuple[str, ...]] = {
 }
 ADDERS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(SELLING[:4], ("RevOps",)),
+    "billing.customunit": ("RevOps",),
     "customers.legalentity": ("Finance",),
     "billing.meter": ("RevOps", "Engineer"),
     "billing.apikey": ("Engineer",),
@@ -48,7 +51,7 @@ ADDERS: dict[str, tuple[str, ...]] = {
 }
 NEVER_ADDED = {"billing.planversion", "billing.billingrun", "billing.invoice", "billing.payment", *BOOKS,
                "billing.backfill", "billing.eventconflict", "billing.eventreject", "billing.eventmonth",
-               "billing.usagealert",
+               "billing.usagealert", "billing.subscription",
                "django_q.ormq", "django_q.failure", "django_q.success"}  # fmt: skip
 EVERYBODY = (*ROLES, "admin", "nobody")
 

@@ -1,7 +1,6 @@
-"""Moving subscribers in a real browser: choose, look at the effect, schedule, take one out, cancel; the worker at its side."""
+"""Moving subscribers in a real browser: choose, look at the effect, schedule, take one out, cancel."""
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,7 +16,7 @@ from billing.moves import tasks
 from billing.moves.models import Move
 from config import clock
 from tests import factories
-from tests.billing.moves.helpers import NOW, work
+from tests.billing.moves.helpers import NOW, scheduled, work
 from tests.factories import fee, make_contract, make_customer, make_subscription, make_version, usage
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -31,7 +30,7 @@ def _in_2024(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def revops(page: Page, live_server: Any) -> Iterator[Page]:
+def revops(page: Page, live_server: Any) -> Page:
     """The window, signed in as somebody of RevOps who may move subscribers."""
     user = User.objects.create_user("rosa", password="x", is_staff=True)
     user.groups.add(Group.objects.get(name="RevOps"))
@@ -42,14 +41,14 @@ def revops(page: Page, live_server: Any) -> Iterator[Page]:
     client.force_login(user)
     cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
     page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
-    yield page
+    return page
 
 
 def make_plan() -> Any:
     """Customers of all sizes on a plan with two versions; one cannot be moved for want of a price."""
     old = make_version(fee(), usage(), currencies=["USD", "EUR"])
-    price = {"model": "graduated", "tiers": [{"up_to": "1000", "unit_amount": "0.02"}, {"unit_amount": "0.005"}]}
-    new = make_version(fee(amount="120.00"), usage(**price))
+    tiers = [{"up_to": "1000", "unit_amount": "0.02"}, {"up_to": None, "unit_amount": "0.005"}]
+    new = make_version(fee(amount="120.00"), usage(model="graduated", tiers=tiers))
     events = []
     for number in range(12):
         customer = make_customer(f"buyer-{number}", legal_name=f"Buyer {number} Limited")
@@ -79,6 +78,7 @@ def test_it_works(revops: Page) -> None:
     expect(revops.get_by_text("Is on the list of customers to leave out.")).to_be_visible()
     revops.get_by_label("Reason").fill("Prices from March")
     revops.get_by_role("button", name="Schedule").dblclick()
+    expect(revops.get_by_text("Scheduling: 0 %")).to_be_visible()
     work(move)
     expect(revops.locator(".mb-badge", has_text="Scheduled").first).to_be_visible()
     assert SubscriptionInterval.objects.filter(version=new, superseded_at=None).count() == 11
@@ -89,14 +89,13 @@ def test_it_works(revops: Page) -> None:
     revops.goto(reverse("admin:billing_move_change", args=[move.pk]))
     revops.get_by_label("Reason").fill("Not yet")
     revops.get_by_role("button", name="Cancel the move").click()
+    expect(revops.get_by_text("Cancelling: 0 %")).to_be_visible()
     work(move)
     expect(revops.locator(".mb-badge", has_text="Cancelled").first).to_be_visible()
     assert not SubscriptionInterval.objects.filter(version=new, superseded_at=None).exists()
 
 
 def test_what_took_effect_offers_no_cancelling_but_the_way_back(revops: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.billing.moves.helpers import scheduled
-
     old, new = make_plan()
     move = scheduled(new, old)
     monkeypatch.setattr(clock, "now", lambda: datetime(2024, 3, 2, tzinfo=UTC))

@@ -1,6 +1,6 @@
 """A price as a picture: totals over quantities, what the next unit costs, where a total falls. Pure: no Django."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -9,6 +9,7 @@ from typing import Any, Final
 from billing.money import plain, round_money
 from billing.pricing import Price, Rating
 from billing.pricing.exact import rendered
+from billing.pricing.prices import Unit
 from billing.pricing.words import Words
 
 SAMPLES: Final = 48
@@ -37,9 +38,13 @@ class Fall:
     after: Fraction
 
 
-def bounds_of(price: Price) -> list[Fraction]:
-    """The quantities, in metered units, at which the price changes its ways: ends of tiers and of what is free."""
-    divide_by, free = Fraction(price.unit.divide_by), Fraction(price.free_quantity)
+def bounds_of(price: Price, around: Unit | None = None) -> list[Fraction]:
+    """The quantities, in metered units, at which the price changes its ways: ends of tiers and of what is free.
+
+    `around` is the unit of the matrix of which the price is a cell.
+    """
+    free = Fraction(price.free_quantity)
+    divide_by = Fraction(price.unit.divide_by) * Fraction(around.divide_by if around else 1)
     tiers = getattr(price.model, "tiers", ())
     inner = [Fraction(tier.up_to) for tier in tiers if tier.up_to is not None]
     size = getattr(price.model, "package_size", None)
@@ -49,17 +54,18 @@ def bounds_of(price: Price) -> list[Fraction]:
     return sorted(found)
 
 
-def reach(price: Price, rate: Rate, cover: Fraction) -> Fraction:
+def reach(price: Price, bounds: Sequence[Fraction], rate: Rate, cover: Fraction) -> Fraction:
     """How far to draw: past the last bound, a minimum and a maximum, and the quantity `cover` that was asked for."""
-    bounds = bounds_of(price)
     divide_by = Fraction(price.unit.divide_by)
     far = max(bounds[-1] * 3 / 2 if bounds else 10 * divide_by * (1 if divide_by > 1 else 10), cover * 5 / 4)
-    maximum, minimum = (getattr(price, name, None) for name in ("maximum_amount", "minimum_amount"))
-    for _ in range(16):
-        amount = rate(far).amount
-        if (maximum is None or amount >= maximum) and (minimum is None or amount > minimum):
-            break
-        far *= 2
+    worth = Fraction(price.custom_unit.rate or 1) if price.custom_unit else Fraction(1)
+    least, most = (
+        None if given is None else Fraction(given) * worth for given in (price.minimum_amount, price.maximum_amount)
+    )
+    for farther in (far * (1 << place) for place in range(8)):
+        amount = rate(farther).amount
+        if (most is None or amount >= most) and (least is None or amount > least):
+            return farther
     return far
 
 
@@ -68,7 +74,9 @@ def points(bounds: Iterable[Fraction], far: Fraction, rate: Rate, *, log: bool =
     inside = [bound for bound in bounds if 0 < bound < far]
     beyond = {bound + bound * _NEAR for bound in inside}
     quantities = sorted({Fraction(0), far, *inside, *beyond, *(_powers(far) if log else _steps(far))})
-    totals = [Fraction(rate(quantity).unrounded) for quantity in quantities]
+    known = {quantity: Fraction(rate(quantity).unrounded) for quantity in quantities}
+    known |= _kinks(quantities, known, rate)
+    quantities, totals = sorted(known), [known[quantity] for quantity in sorted(known)]
     found = []
     for place, (quantity, total) in enumerate(zip(quantities, totals, strict=True)):
         following = place + 1 if place + 1 < len(quantities) else place
@@ -80,6 +88,22 @@ def points(bounds: Iterable[Fraction], far: Fraction, rate: Rate, *, log: bool =
         width = quantities[last] - quantities[first]
         slope = (totals[last] - totals[first]) / width if width else None
         found.append(Point(quantity, total, slope, quantity in inside))
+    return found
+
+
+def _kinks(quantities: Sequence[Fraction], totals: dict[Fraction, Fraction], rate: Rate) -> dict[Fraction, Fraction]:
+    """Where the line bends between two quantities, as at a minimum or a maximum: its neighbours meet there."""
+    found = {}
+    for first, left, right, last in zip(quantities, quantities[1:], quantities[2:], quantities[3:], strict=False):
+        before = (totals[left] - totals[first]) / (left - first)
+        after = (totals[last] - totals[right]) / (last - right)
+        if before == after:
+            continue
+        meet = (totals[right] - totals[left] + before * left - after * right) / (before - after)
+        if left < meet < right:
+            total = Fraction(rate(meet).unrounded)
+            if total == totals[left] + before * (meet - left):
+                found[meet] = total
     return found
 
 

@@ -1,6 +1,7 @@
 """The form of a charge in the plan builder. Its price is JSON, checked by the code that rates; a script edits it."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -76,9 +77,9 @@ class MeterSelect(AutocompleteSelect):
 
     chosen: Meter | None = None
 
-    def optgroups(self, name: str, value: list[str], attrs: Any = None) -> list[Any]:
+    def optgroups(self, name: str, value: Sequence[str], attrs: Any = None) -> list[Any]:
         """The chosen meter as the only option, where it is the charge's."""
-        if self.chosen is None or value != [str(self.chosen.pk)]:
+        if self.chosen is None or list(value) != [str(self.chosen.pk)]:
             return super().optgroups(name, value, attrs) if any(value) else [(None, [self._option(name)], 0)]
         options = [self._option(name), self._option(name, self.chosen)]
         return [(None, options, 0)]

@@ -81,7 +81,7 @@ def tiers_of(text: str, amounts: Sequence[str] = ("unit_amount", "flat_amount"))
 
     The bound may be a span (“1,001 – 5,000”), or open (“∞”, “10,000+”, empty).
     """
-    found = []
+    found: list[Row] = []
     for number, line, cells in rows_of(text):
         if not found and not any(re.search(r"\d", cell) for cell in cells):
             continue  # the head

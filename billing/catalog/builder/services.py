@@ -28,7 +28,7 @@ def start_plan(
     """
     with transaction.atomic():
         for meter in meters.values():
-            if meter.pk is None:
+            if meter._state.adding:
                 check_meter(meter)
                 meter.save(force_insert=True)
         for unit in starter.units:

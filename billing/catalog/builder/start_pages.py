@@ -56,11 +56,12 @@ def start(request: HttpRequest, code: str, model_admin: Any) -> HttpResponse:
 def _made(request: HttpRequest, form: StartForm, chosen: Starter) -> HttpResponse | None:
     """To the draft that was made; None when it could not be, with the reason on the form."""
     given = form.cleaned_data
+    user: Any = request.user  # signed in: the page is guarded
     try:
         with transaction.atomic():
             version = start_plan(
                 starter=chosen, meters=form.meters(), product=(given["product_code"], given["product_name"]),
-                plan=(given["plan_code"], given["plan_name"]), today=clock.now().date(), user=request.user,
+                plan=(given["plan_code"], given["plan_name"]), today=clock.now().date(), user=user,
             )  # fmt: skip
     except (CatalogError, MeterError) as error:
         form.add_error(None, str(error))

@@ -13,7 +13,7 @@ from billing.catalog.plan_values import PlanFile, read_plan
 from billing.metering.models import Meter
 
 FOLDER: Final = Path(__file__).with_name("ready_made")
-_ORDER: Final = ("api-calls", "seats", "storage", "hybrid")
+_ORDER: Final = ("api-calls", "model-tokens", "seats", "storage", "credits", "hybrid")
 _COUNTS: Final = ("aggregation", "value", "operation", "recurring", "prorate", "rounding", "filters", "event_type")
 
 

@@ -5,6 +5,7 @@ JSON in, JSON out. A body that is none answers 400; a price that is wrong answer
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -15,11 +16,14 @@ from django.views.decorators.http import require_POST
 
 from billing.catalog.builder.pasting import cells_of, tiers_of
 from billing.catalog.builder.problems import read_price
-from billing.catalog.builder.queries import month_of, used
-from billing.catalog.builder.trial import example_to_json, quantity_of, shown
+from billing.catalog.builder.queries import worked
+from billing.catalog.builder.trial import Worked, example_to_json, shown, typed
+from billing.catalog.units.queries import rates_of
 from billing.metering.models import Meter
-from billing.pricing import Price, rate
-from billing.pricing.words import Words, plural
+from billing.pricing import Price, PriceError
+from billing.pricing.usages import needs
+from billing.pricing.words import plural
+from config import clock
 from customers.models import Customer
 
 _TIER_AMOUNTS = ("unit_amount", "flat_amount", "rate")
@@ -55,31 +59,43 @@ def try_price(request: HttpRequest) -> HttpResponse:
     answer["problems"] = [each.to_json() for each in problems]
     if price is None:
         return JsonResponse(answer)
-    example, cover = _example(request, asked.get("example"), price, unit, meter)
-    drawn = shown(price, unit, cover=cover, log=asked.get("log") is True)
+    price = _with_rate(price)
+    example, cover = _example(request, asked, price, unit, meter)
+    drawn = shown(price, unit, cover=cover, log=asked.get("log") is True, cell=asked.get("cell"))
     return JsonResponse(answer | drawn | {"example": example})
 
 
+def _with_rate(price: Price) -> Price:
+    """A price in a custom unit with what the unit is worth today; as it is where it says so itself, or nobody does."""
+    unit = price.custom_unit
+    if unit is None or unit.rate is not None:
+        return price
+    rates = rates_of([unit.code], [price.currency]).get((unit.code, price.currency), ())
+    today = clock.now().date()
+    held = [each.rate for each in rates if each.valid_from <= today] or [each.rate for each in rates[:1]]
+    return replace(price, custom_unit=replace(unit, rate=held[-1])) if held else price
+
+
 def _example(
-    request: HttpRequest, asked: Any, price: Price, unit: str, meter: Meter | None
+    request: HttpRequest, asked: dict[str, Any], price: Price, unit: str, meter: Meter | None
 ) -> tuple[dict[str, Any], Fraction]:
     """The worked example, or why there is none; and the quantity that the curve should show."""
+    example = asked.get("example")
+    if not isinstance(example, dict):
+        return {}, Fraction(0)
     try:
-        if not isinstance(asked, dict):
-            return {}, Fraction(0)
-        if "customer" in asked:
-            quantity, said = _used(request, asked, meter)
+        if "customer" in example:
+            found = _used(request, example, price, meter, str(asked.get("window")))
         else:
-            quantity, said = quantity_of(asked.get("quantity")), ""
-        rating = rate(price, quantity, unit)
+            found = typed(example, price, unit)
+        return example_to_json(found, price, unit), found.cover
+    except PriceError as error:
+        return {"problem": error.message}, Fraction(0)
     except ValueError as error:
         return {"problem": str(error)}, Fraction(0)
-    words = Words(price.currency, unit)
-    said = said or words.metered(quantity)
-    return {"said": said, **example_to_json(rating, words)}, max(quantity, Fraction(0))
 
 
-def _used(request: HttpRequest, asked: dict[str, Any], meter: Meter | None) -> tuple[Fraction, str]:
+def _used(request: HttpRequest, asked: dict[str, Any], price: Price, meter: Meter | None, window: str) -> Worked:
     """What a customer used of the charge's meter in a month; ValueError says what to choose."""
     if not request.user.has_perms(["customers.view_customer", "billing.view_meter"]):
         raise ValueError("Your role may not see the usage of customers: type a quantity instead.")
@@ -87,10 +103,8 @@ def _used(request: HttpRequest, asked: dict[str, Any], meter: Meter | None) -> t
     if customer is None:
         raise ValueError("Choose a customer.")
     if meter is None:
-        raise ValueError("Choose the charge’s meter first: it says what is counted.")
-    period = month_of(str(asked.get("month")), customer.timezone)
-    quantity = Fraction(used(customer, meter, period))
-    return quantity, f"{customer} in {asked['month']}: {Words('USD', meter.unit).metered(quantity)}"
+        raise ValueError("A customer’s month is read from a meter: choose the charge’s meter first.")
+    return worked(customer, meter, str(asked.get("month")), needs(price), window)
 
 
 @require_POST

@@ -1,5 +1,6 @@
 """The page that reads a plan file: what it would change first, a draft version after it was confirmed."""
 
+from hashlib import sha256
 from typing import Any
 
 from django.contrib import messages
@@ -20,7 +21,7 @@ def import_view(request: HttpRequest, model_admin: OfficeAdmin) -> HttpResponse:
     """A file is chosen, looked at, and imported: each step sends the text along, and nothing is kept in between."""
     if not request.user.has_perms(NEEDED):
         raise PermissionDenied
-    form = ImportForm(request.POST or None, request.FILES or None)
+    form = ImportForm(request.POST, request.FILES) if request.method == "POST" else ImportForm()
     context: dict[str, Any] = {
         **model_admin.admin_site.each_context(request),
         "title": "Import a plan",
@@ -28,7 +29,7 @@ def import_view(request: HttpRequest, model_admin: OfficeAdmin) -> HttpResponse:
         "form": form,
         "back": list_url(model_admin.model),
     }
-    if request.method == "POST" and form.is_valid():
+    if form.is_valid():
         text = form.cleaned_data["text"]
         try:
             plan = read_file(text)
@@ -50,8 +51,8 @@ def import_view(request: HttpRequest, model_admin: OfficeAdmin) -> HttpResponse:
 
 
 def _shown(preview: Preview) -> str:
-    """What was confirmed: it holds for what the page showed."""
-    return "\n".join([preview.headline, *map(str, preview.changes)])
+    """A digest of what the page showed: the confirmation holds for that."""
+    return sha256("\n".join([preview.headline, *map(str, preview.changes)]).encode()).hexdigest()
 
 
 def _preview(preview: Preview, text: str) -> dict[str, Any]:

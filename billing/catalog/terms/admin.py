@@ -6,7 +6,8 @@ from typing import Any
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -51,8 +52,9 @@ class SubscriptionAdmin(RecordAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Subscription]:
         """With the number of its own terms that stand."""
-        own = Count("terms", filter=Q(terms__superseded_at=None))
-        return super().get_queryset(request).annotate(own=own)
+        current = SubscriptionTerm.objects.filter(subscription=OuterRef("pk"), superseded_at=None)
+        counted = current.order_by().values("subscription").annotate(number=Count("pk")).values("number")
+        return super().get_queryset(request).annotate(own=Coalesce(Subquery(counted), 0))
 
     @display(description="Customer", ordering="contract__customer__legal_name")
     def customer_link(self, subscription: Subscription) -> str:

@@ -1,6 +1,6 @@
 """What is refused before a term is written, each with a sentence and the way out."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -13,7 +13,8 @@ from billing.catalog.terms.models import SubscriptionTerm
 from billing.catalog.terms.states import FOR_ALL, SPEND, TermKind
 from billing.metering.models import Meter
 from billing.periods import Period, local_date, local_midnight
-from billing.pricing import PriceError, parse_price, price_to_json
+from billing.pricing import Price, PriceError, parse_price, price_to_json
+from billing.pricing.usages import needs
 from customers.models import Contract
 
 OF_USAGE = (TermKind.METER, TermKind.NARROWING)
@@ -80,13 +81,29 @@ def meter_for(kind: str, meter: Meter | None) -> Meter | None:
 
 
 def check_charge(charge: Charge, price: Mapping[str, Any]) -> None:
-    """An added charge is whole: the fields of its kind, and a name."""
+    """An added charge is whole: a name, the fields of its kind, and a price that fits it."""
     try:
         charge.full_clean(exclude=["version", "subscription", "code"], validate_unique=False)
     except ValidationError as error:
         raise TermsError(" ".join(text for texts in error.message_dict.values() for text in texts)) from error
     if charge.meter and charge.meter.superseded_at is not None:
         raise TermsError(f"{charge.meter} was superseded by a newer version: choose that.")
+    check_priced(charge, parse_price(price))
+
+
+def check_priced(charge: Charge, price: Price, known: Collection[str] = ()) -> None:
+    """A fee is priced by its quantity, usage by what its meter reports; `known` dimensions are right already."""
+    if charge.meter is None and needs(price).kind != "quantity":
+        raise TermsError(f"“{charge}” is a fee: price it flat or by its quantity, not by event or dimension.")
+    reported = charge.meter.group_by if charge.meter else []
+    unknown = next((name for name in _dimensions(price) if name not in reported and name not in known), None)
+    if unknown:
+        have = ", ".join(reported) or "nothing"
+        raise TermsError(f"The meter of “{charge}” does not report by “{unknown}”; it reports by {have}.")
+
+
+def _dimensions(price: Price) -> tuple[str, ...]:
+    return needs(price).dimensions
 
 
 def check_within(subscription: Subscription, row: SubscriptionTerm) -> None:
@@ -115,6 +132,9 @@ def check_known(subscription: Subscription, row: SubscriptionTerm) -> None:
         have = ", ".join(sorted(known)) or "none"
         raise TermsError(f"{subscription} has no charge “{missing[0]}” at that time; it has {have}.")
     charge = known[min(wanted)]
+    if row.kind == TermKind.PRICE:
+        before = {name for each in charge.prices.all() for name in _dimensions(parse_price(each.price))}
+        check_priced(charge, parse_price(row.value["price"]), before)
     is_usage = charge.kind == Charge.Kind.USAGE
     if row.kind in OF_USAGE and not is_usage:
         raise TermsError(f"“{charge}” is a fee and counts no usage: choose a usage charge.")

@@ -11,7 +11,7 @@ from billing.catalog.terms import queries
 from billing.catalog.terms.errors import TermsError
 from billing.catalog.terms.kinds import RemoveCharge, Spend, read_value
 from billing.catalog.terms.models import SubscriptionTerm
-from billing.catalog.terms.resolve import Term, charges_at, resolve
+from billing.catalog.terms.resolve import Rates, Term, charges_at, resolve
 from billing.catalog.terms.values import ChargeTerms, Interval, Source
 from billing.catalog.terms.wording import filters_in_words, spend_in_words, term_in_words
 from billing.catalog.wording import price_in_words
@@ -127,16 +127,17 @@ def on_day(subscription: Subscription, day: date) -> OnDay:
     rows = [row for row in queries.intervals_of([contract.pk])[contract.pk] if row.subscription_id == subscription.pk]
     rows.sort(key=lambda each: each.start)
     versions = queries.versions_of({row.version_id for row in rows})
-    own = queries.own_terms([contract.pk])[subscription.pk]
+    own = queries.own_terms([contract.pk])
     try:
         bound = [queries.bound_by(row, versions, contract.currency) for row in rows]
-        terms = [queries.term_of(row, contract.currency) for row in own]
-        resolved = resolve(bound, terms)
+        terms = [queries.term_of(row, contract.currency) for row in own.of(subscription.pk)]
+        rates = own.rates(contract, bound, terms)
+        resolved = resolve(bound, terms, rates)
     except TermsError as error:
         return OnDay([], [], [], [], problem=str(error))
     zone = contract.timezone
     return OnDay(
-        charges=_charges(bound, terms, instant, contract.cadence),
+        charges=_charges(bound, terms, rates, instant, contract.cadence),
         removed=_removed(bound, terms, instant),
         spend=[
             (each.name, spend_in_words(each, contract.currency), local_date(each.period.start, zone),
@@ -149,14 +150,14 @@ def on_day(subscription: Subscription, day: date) -> OnDay:
 
 
 def _charges(
-    bound: Sequence[Interval], terms: Sequence[Term], instant: datetime, cadence: str
+    bound: Sequence[Interval], terms: Sequence[Term], rates: Rates, instant: datetime, cadence: str
 ) -> list[InForce]:
     """The charges at an instant; taken from that instant itself, so that sources are those of the day."""
     found = []
     of_charges = [term for term in terms if not isinstance(term.value, Spend)]
     for interval in bound:
         if interval.period.contains(instant):
-            for charge in charges_at(interval, of_charges, instant):
+            for charge in charges_at(interval, of_charges, instant, rates):
                 found.append(InForce(
                     charge, price_in_words(charge.price, charge.unit), _quantity(interval, charge),
                     cadence_in_words(charge.cadence or cadence),

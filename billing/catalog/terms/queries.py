@@ -1,20 +1,22 @@
 """What subscriptions bind, read for many contracts at once and turned into the plain values that `resolve` takes."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import partial
 
 from django.db.models import Prefetch, QuerySet
 
 from billing.catalog.models import Charge, ChargePrice, PlanVersion, SubscriptionInterval
 from billing.catalog.terms.errors import TermsError
-from billing.catalog.terms.kinds import read_value
+from billing.catalog.terms.kinds import ReplacePrice, read_value
 from billing.catalog.terms.models import SubscriptionTerm
-from billing.catalog.terms.resolve import Term
+from billing.catalog.terms.resolve import Rates, Resolved, Term, resolve
 from billing.catalog.terms.values import NOT_ADDITIVE, ChargeTerms, Interval, Source
+from billing.catalog.units.queries import DatedRate, rates_of
 from billing.metering.models import Meter
-from billing.periods import Period
+from billing.periods import Period, local_midnight
 from billing.pricing import PriceError, parse_price
+from customers.models import Contract
 
 Versions = Mapping[int, PlanVersion]
 
@@ -43,17 +45,51 @@ def versions_of(ids: set[int]) -> dict[int, PlanVersion]:
     return {version.id: version for version in versions.prefetch_related(charges)}
 
 
-def own_terms(contract_ids: Sequence[int]) -> dict[int, list[SubscriptionTerm]]:
-    """The current terms of each subscription of these contracts, by subscription; one query where there are none."""
+class OwnTerms:
+    """Customers' own terms by subscription; and what custom units are worth, read once for each that is met."""
+
+    def __init__(self, rows: Iterable[SubscriptionTerm]) -> None:
+        self._rows: dict[int, list[SubscriptionTerm]] = defaultdict(list)
+        for row in rows:
+            self._rows[row.subscription_id].append(row)
+        self._rates: dict[tuple[str, str], tuple[DatedRate, ...]] = {}
+
+    def of(self, subscription_id: int) -> list[SubscriptionTerm]:
+        """The terms of a subscription, by their start."""
+        return self._rows.get(subscription_id, [])
+
+    def without(self, subscription_ids: Container[int]) -> "OwnTerms":
+        """The same but for some subscriptions, whose terms are left out."""
+        return OwnTerms(row for key, rows in self._rows.items() if key not in subscription_ids for row in rows)
+
+    def resolved(self, contract: Contract, bound: Sequence[Interval]) -> Resolved:
+        """What one subscription of the contract binds over time. TermsError where it cannot be told."""
+        terms = [term_of(row, contract.currency) for row in self.of(bound[0].subscription_id)] if bound else []
+        return resolve(bound, terms, self.rates(contract, bound, terms))
+
+    def rates(self, contract: Contract, bound: Sequence[Interval], terms: Sequence[Term]) -> Rates:
+        """The rates of every custom unit of these prices, in the contract's currency and zone."""
+        prices = [charge.price for each in bound for charge in each.charges]
+        prices += [term.charge.price for term in terms if term.charge]
+        prices += [term.value.price for term in terms if isinstance(term.value, ReplacePrice)]
+        units = {price.custom_unit.code for price in prices if price.custom_unit and price.custom_unit.rate is None}
+        found = {}
+        for unit in units:
+            key = unit, contract.currency
+            if key not in self._rates:
+                self._rates[key] = rates_of([unit], [contract.currency]).get(key, ())
+            found[unit] = [(local_midnight(each.valid_from, contract.timezone), each.rate) for each in self._rates[key]]
+        return found
+
+
+def own_terms(contract_ids: Sequence[int]) -> OwnTerms:
+    """The current terms of each subscription of these contracts; one query where there are none."""
     rows = (
         SubscriptionTerm.objects.filter(subscription__contract_id__in=contract_ids, superseded_at=None)
         .select_related("meter").prefetch_related(Prefetch("charge", charges_with_prices()))
         .order_by("subscription_id", "start", "id")
     )  # fmt: skip
-    found: dict[int, list[SubscriptionTerm]] = defaultdict(list)
-    for row in rows:
-        found[row.subscription_id].append(row)
-    return found
+    return OwnTerms(rows)
 
 
 def bound_by(interval: SubscriptionInterval, versions: Versions, currency: str) -> Interval:

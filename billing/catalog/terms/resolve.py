@@ -5,16 +5,22 @@ price, tiers, factor, meter, part of the usage, free quantity, discounts, minimu
 charge's own before those of all charges, then by value. Pure: no Django, no clock.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
 
 from billing.catalog.terms.applying import ORDER, apply
 from billing.catalog.terms.errors import TermsError
 from billing.catalog.terms.kinds import AddCharge, Reduce, RemoveCharge, Spend, TermValue
 from billing.catalog.terms.values import ChargeTerms, Interval, Source, SpendTerms
+from billing.money import plain
 from billing.periods import Period
+
+Rates = Mapping[str, Sequence[tuple[datetime, Decimal]]]
+"""What a custom unit is worth in the contract's currency, from which instant on, the earliest first."""
+NO_RATES: Rates = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +45,22 @@ class Resolved:
     spend: tuple[SpendTerms, ...]
 
 
-def resolve(bound: Sequence[Interval], terms: Sequence[Term]) -> Resolved:
+def resolve(bound: Sequence[Interval], terms: Sequence[Term], rates: Rates = NO_RATES) -> Resolved:
     """The stretches of one subscription; `bound` is what its intervals bind without any term of its own.
 
     Every instant of `bound` is in exactly one stretch, no other instant in any; neighbours that bill alike are one.
-    Without terms the stretches are `bound`. TermsError where a term does not fit what is in force.
+    Without terms the stretches are `bound`. `rates` has every custom unit of its prices that has no rate of its own;
+    a first rate holds for what was before it too. TermsError where a term does not fit what is in force, or a unit has
+    no rate.
     """
-    if not terms:
+    if not terms and not rates:
         return Resolved(tuple(bound), ())
     of_charges = [term for term in terms if not isinstance(term.value, Spend)]
     found: list[Interval] = []
     for interval in bound:
-        for period in _stretches(interval.period, of_charges):
-            stretch = replace(interval, period=period, charges=charges_at(interval, of_charges, period.start))
+        for period in _stretches(interval.period, of_charges, rates):
+            charges = charges_at(interval, of_charges, period.start, rates)
+            stretch = replace(interval, period=period, charges=charges)
             before = found[-1] if found else None
             if before and _alike(before, stretch):
                 found[-1] = replace(before, period=Period(before.period.start, period.end))
@@ -61,11 +70,17 @@ def resolve(bound: Sequence[Interval], terms: Sequence[Term]) -> Resolved:
     return Resolved(tuple(found), tuple(sorted(_spend(subscription_id, terms), key=_spend_order)))
 
 
-def charges_at(interval: Interval, terms: Iterable[Term], instant: datetime) -> tuple[ChargeTerms, ...]:
+def charges_at(
+    interval: Interval, terms: Iterable[Term], instant: datetime, rates: Rates = NO_RATES
+) -> tuple[ChargeTerms, ...]:
     """The charges in force at an instant of the interval, in the order of the plan; added ones stand behind."""
     active = [term for term in terms if term.period.contains(instant)]
-    if not active:
-        return interval.charges
+    charges = _agreed(interval, active) if active else interval.charges
+    return tuple(_converted(charge, rates, instant) for charge in charges) if rates else charges
+
+
+def _agreed(interval: Interval, active: Sequence[Term]) -> tuple[ChargeTerms, ...]:
+    """The interval's charges under the terms that hold."""
     removed = {term.code_id for term in active if isinstance(term.value, RemoveCharge)}
     added = [_added(term) for term in active if isinstance(term.value, AddCharge)]
     kept = [charge for charge in interval.charges if charge.code_id not in removed]
@@ -98,9 +113,26 @@ def _order(term: Term) -> tuple[int, bool, bool, str]:
     return ORDER.get(type(term.value), 0), term.code_id is None, takes_amount, str(term.value)
 
 
-def _stretches(period: Period, terms: Iterable[Term]) -> list[Period]:
-    """The period cut wherever a term starts or ends."""
+def _converted(charge: ChargeTerms, rates: Rates, instant: datetime) -> ChargeTerms:
+    """The charge with what its custom unit is worth at an instant, where its price does not say it."""
+    unit, currency = charge.price.custom_unit, charge.price.currency
+    if unit is None or unit.rate is not None:
+        return charge
+    dated = rates[unit.code]
+    if not dated:
+        raise TermsError(
+            f"“{charge.name}” is priced in {unit.code}, which have no rate in {currency}: add what one is worth."
+        )
+    rate = [rate for since, rate in dated if since <= instant][-1:] or [dated[0][1]]
+    source = Source("conversion", f"{unit.code} at {currency} {plain(rate[0])}")
+    price = replace(charge.price, custom_unit=replace(unit, rate=rate[0]))
+    return replace(charge, price=price, sources=(*charge.sources, source))
+
+
+def _stretches(period: Period, terms: Iterable[Term], rates: Rates) -> list[Period]:
+    """The period cut wherever a term starts or ends, or a rate changes."""
     cuts = {bound for term in terms for bound in (term.period.start, term.period.end) if bound is not None}
+    cuts |= {since for dated in rates.values() for since, _ in dated[1:]}
     within = sorted(cut for cut in cuts if period.start < cut and (period.end is None or cut < period.end))
     starts: list[datetime] = [period.start, *within]
     return [Period(start, end) for start, end in zip(starts, [*within, period.end], strict=True)]
@@ -126,5 +158,6 @@ def _spend(subscription_id: int, terms: Iterable[Term]) -> Iterable[SpendTerms]:
 _NAMES = {"minimum": "Minimum spend", "maximum": "Maximum spend", "commitment": "Commitment"}
 
 
-def _spend_order(spend: SpendTerms) -> tuple[datetime, str, str, Decimal, tuple[str, ...]]:
-    return spend.period.start, spend.kind, spend.name, spend.amount, spend.codes
+def _spend_order(spend: SpendTerms) -> tuple[datetime, str]:
+    """By start, and then by all that they say, so that the order of recording does not show."""
+    return spend.period.start, str(replace(spend, source=None))

@@ -14,7 +14,6 @@ from billing.catalog.models import Subscription
 from billing.catalog.terms import checking, queries
 from billing.catalog.terms.errors import TermsError
 from billing.catalog.terms.models import SubscriptionTerm
-from billing.catalog.terms.resolve import resolve
 from billing.catalog.terms.states import TOGETHER
 from billing.periods import local_date
 from customers.locks import lock_customers
@@ -90,6 +89,5 @@ def _try(subscription: Subscription) -> None:
     contract = subscription.contract
     mine = [row for row in queries.intervals_of([contract.pk])[contract.pk] if row.subscription_id == subscription.pk]
     versions = queries.versions_of({row.version_id for row in mine})
-    rows = queries.own_terms([contract.pk])[subscription.pk]
     bound = [queries.bound_by(row, versions, contract.currency) for row in sorted(mine, key=lambda each: each.start)]
-    resolve(bound, [queries.term_of(row, contract.currency) for row in rows])
+    queries.own_terms([contract.pk]).resolved(contract, bound)

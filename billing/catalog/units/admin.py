@@ -3,7 +3,9 @@
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
+from django.forms import BaseInlineFormSet
 from django.http import HttpRequest
 from unfold.admin import TabularInline
 from unfold.decorators import display
@@ -12,10 +14,25 @@ from billing.catalog.units.models import ConversionRate, CustomUnit
 from customers.backoffice import NONE, OfficeAdmin
 
 
+class RateFormSet(BaseInlineFormSet):
+    """New rates of one unit."""
+
+    def clean(self) -> None:
+        """A day has one rate a currency: Django leaves constraints that name the parent unchecked in its inlines."""
+        super().clean()
+        for form in self.forms:
+            if form.has_changed() and not form.errors:
+                try:
+                    form.instance.validate_constraints()
+                except ValidationError as error:
+                    form.add_error(None, error)
+
+
 class RateInline(TabularInline):
     """What the unit is worth, the newest first: a rate is added, never changed."""
 
     model = ConversionRate
+    formset = RateFormSet
     fields = ("currency", "rate", "valid_from")
     extra = 0
     ordering = ("currency", "-valid_from")

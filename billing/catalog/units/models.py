@@ -2,7 +2,7 @@
 
 import pgtrigger
 from django.conf import settings
-from django.core.validators import MaxValueValidator
+from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
 
@@ -12,7 +12,12 @@ from customers.validators import validate_currency
 class CustomUnit(models.Model):
     """A unit of the company's own that prices may be said in, such as credits, with its own precision."""
 
-    code = models.SlugField(max_length=40, unique=True, help_text="As in prices, e.g. credits.")
+    code = models.SlugField(
+        max_length=40,
+        unique=True,
+        validators=[RegexValidator(r"^[a-z0-9][a-z0-9_-]*$", "Use small letters, digits, “-” and “_”, e.g. credits.")],
+        help_text="As in prices, in the plural, e.g. credits.",
+    )
     name = models.CharField(max_length=60, help_text="As printed, in the plural, e.g. Credits.")
     places = models.PositiveSmallIntegerField(
         default=2,

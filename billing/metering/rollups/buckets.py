@@ -51,11 +51,19 @@ def of_everything(type_id: int) -> Source:
     return Source(Fragment("metering_event e"), f"e.type_id = {int(type_id)} AND {_SETTLED}", key="0")
 
 
+def _kinds(meter: Meter) -> list[tuple[str, str]]:
+    """What days are kept by, as sign of the rollup's number and digest: dimensions, and negative all of them together.
+
+    The total of a day answers whoever asks for no dimension from one row, however many values a dimension has.
+    """
+    return [("", "p.dims"), ("-", NO_DIMENSIONS)] if meter.group_by else [("", "p.dims")]
+
+
 def add(meter: Meter, rollup: int, source: Source, position: int) -> None:
     """Count the source's events into the hours and days of a rollup."""
     read = events(meter, source, [dims_array([dimension(path) for path in meter.group_by])])
     unique = meter.aggregation == "unique_count"
-    statements = [*([_LABELS] if meter.group_by else []), *_counts(meter), *(_values() if unique else [])]
+    statements = [*([_LABELS] if meter.group_by else []), *_counts(meter), *(_values(meter) if unique else [])]
     *before, last = statements
     ctes = "".join(f", w{place} AS ({statement})" for place, statement in enumerate(before))
     hours = ", ".join(f"{c.merged} AS {c.name}" for c in columns(meter.aggregation))
@@ -90,15 +98,17 @@ def _counts(meter: Meter) -> list[str]:
     """Hours, and days made of them, joined to what stands; in order of the key, which keeps pages together."""
     found = columns(meter.aggregation)
     names = ", ".join(column.name for column in found)
+    taken = ", ".join(f"s.{column.name}" for column in found)
     joined = ", ".join(f"{column.name} = {column.joined}" for column in found)
     merged = ", ".join(f"{column.merged} AS {column.name}" for column in found)
-    by_day = f"SELECT p.subject_id, {DAY.format('p.bucket')} AS bucket, p.dims, {merged} FROM hours p GROUP BY 1, 2, 3"
+    by_day = f"SELECT p.subject_id, {DAY.format('p.bucket')} AS bucket, {{}} AS dims, {merged} FROM hours p"
+    days = [(sign, f"{by_day.format(dims)} GROUP BY 1, 2, 3") for sign, dims in _kinds(meter)]
     return [
         f"""INSERT INTO metering_{table} AS t (rollup, subject_id, bucket, dims, {names}, position)
-            SELECT own.rollup, s.subject_id, s.bucket, s.dims, {", ".join(f"s.{c.name}" for c in found)}, own.position
+            SELECT {sign}own.rollup, s.subject_id, s.bucket, s.dims, {taken}, own.position
             FROM ({rows}) s, own ORDER BY s.subject_id, s.bucket, s.dims
             ON CONFLICT (rollup, subject_id, bucket, dims) DO UPDATE SET {joined}, position = excluded.position"""
-        for table, rows in (("hour", "SELECT * FROM hours"), ("day", by_day))
+        for table, sign, rows in (("hour", "", "SELECT * FROM hours"), *(("day", *each) for each in days))
     ]
 
 
@@ -114,18 +124,19 @@ def _value_ctes(meter: Meter) -> str:
         vals AS MATERIALIZED (SELECT subject_id, bucket, dims, value, adds, at, at_batch, at_n FROM labelled)"""
 
 
-def _values() -> list[str]:
+def _values(meter: Meter) -> list[str]:
     """Distinct values by hour, and by day made of them."""
     last = ", ".join(f"{_LAST.format(name)} AS {name}" for name in ("adds", "at", "at_batch", "at_n"))
-    by_day = f"SELECT subject_id, {DAY.format('bucket')} AS bucket, dims, value, {last} FROM vals GROUP BY 1, 2, 3, 4"
+    by_day = f"SELECT subject_id, {DAY.format('bucket')} AS bucket, {{}} AS dims, value, {last} FROM vals p"
+    days = [(sign, f"{by_day.format(dims)} GROUP BY 1, 2, 3, 4") for sign, dims in _kinds(meter)]
     return [
         f"""INSERT INTO metering_{table}_value AS t
                 (rollup, subject_id, bucket, dims, value, adds, at, at_batch, at_n)
-            SELECT own.rollup, s.* FROM ({rows}) s, own ORDER BY s.subject_id, s.bucket, s.dims, s.value
+            SELECT {sign}own.rollup, s.* FROM ({rows}) s, own ORDER BY s.subject_id, s.bucket, s.dims, s.value
             ON CONFLICT (rollup, subject_id, bucket, dims, value) DO UPDATE
                 SET adds = excluded.adds, at = excluded.at, at_batch = excluded.at_batch, at_n = excluded.at_n
                 WHERE {_LATER}"""
-        for table, rows in (("hour", "SELECT * FROM vals"), ("day", by_day))
+        for table, sign, rows in (("hour", "", "SELECT * FROM vals"), *(("day", *each) for each in days))
     ]
 
 
@@ -138,10 +149,11 @@ def recount(meter: Meter, rollup: int, hours: Hours, type_id: int, position: int
     add(meter, rollup, of_hours(hours, type_id), position)
     for suffix in ("", "_value"):
         _delete(f"metering_day{suffix}", rollup, days)
-    _days_of_hours(meter, rollup, days)
+    for sign, dims in _kinds(meter):
+        _days_of_hours(meter, rollup, days, sign, dims)
 
 
-def _days_of_hours(meter: Meter, rollup: int, days: Hours) -> None:
+def _days_of_hours(meter: Meter, rollup: int, days: Hours, sign: str, dims: str) -> None:
     """Make days of the hours that stand in them."""
     source = """FROM unnest(%s::int[], %s::timestamptz[]) AS r(subject_id, day)
                 JOIN metering_hour{} p ON p.rollup = %s AND p.subject_id = r.subject_id
@@ -151,14 +163,14 @@ def _days_of_hours(meter: Meter, rollup: int, days: Hours) -> None:
     merged = ", ".join(column.merged for column in found)
     _run(
         f"""INSERT INTO metering_day (rollup, subject_id, bucket, dims, {names}, position)
-            SELECT p.rollup, p.subject_id, r.day, p.dims, {merged}, max(p.position) {source.format("")}
+            SELECT {sign}p.rollup, p.subject_id, r.day, {dims}, {merged}, max(p.position) {source.format("")}
             GROUP BY 1, 2, 3, 4""",
         (*literals(days), rollup),
     )
     last = ", ".join(_LAST.format(name) for name in ("adds", "at", "at_batch", "at_n"))
     _run(
         f"""INSERT INTO metering_day_value (rollup, subject_id, bucket, dims, value, adds, at, at_batch, at_n)
-            SELECT p.rollup, p.subject_id, r.day, p.dims, p.value, {last} {source.format("_value")}
+            SELECT {sign}p.rollup, p.subject_id, r.day, {dims}, p.value, {last} {source.format("_value")}
             GROUP BY 1, 2, 3, 4, 5""",
         (*literals(days), rollup),
     )
@@ -167,8 +179,8 @@ def _days_of_hours(meter: Meter, rollup: int, days: Hours) -> None:
 def _delete(table: str, rollup: int, buckets: Hours) -> None:
     _run(
         f"""DELETE FROM {table} t USING unnest(%s::int[], %s::timestamptz[]) AS r(subject_id, bucket)
-            WHERE t.rollup = %s AND t.subject_id = r.subject_id AND t.bucket = r.bucket""",
-        (*literals(buckets), rollup),
+            WHERE t.rollup IN (%s, %s) AND t.subject_id = r.subject_id AND t.bucket = r.bucket""",
+        (*literals(buckets), rollup, -rollup),
     )
 
 

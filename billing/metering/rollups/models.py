@@ -4,11 +4,15 @@ Every number here can be computed again from the events. A reader adds what is p
 it sees a batch either as pending or as counted, never as both or as neither.
 """
 
+import pgtrigger
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from billing.metering.models import EventSubject, EventType
 from billing.metering.rollups.fields import ExactNumber
+
+KEEPS = "meterbook.rollups"
+"""The setting of a transaction that writes days, which says what it keeps."""
 
 
 class PendingBatch(models.Model):
@@ -92,7 +96,7 @@ class HourCount(_Counts):
 
 
 class DayCount(_Counts):
-    """By day (UTC)."""
+    """By day (UTC); for a meter with dimensions also all of them together, under the negated number of its rollup."""
 
     pk = models.CompositePrimaryKey("rollup", "subject", "bucket", "dims")
 
@@ -100,6 +104,21 @@ class DayCount(_Counts):
         db_table = "metering_day"
         indexes = [  # days with events that a meter cannot read, of which there are few
             models.Index(fields=["rollup", "bucket"], name="metering_day_invalid", condition=models.Q(invalid__gt=0)),
+        ]
+        triggers = [  # a process of a release without totals would leave them behind: let its steps fail, and wait
+            pgtrigger.Trigger(
+                name="day_totals",
+                level=pgtrigger.Statement,
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert,
+                func=f"""
+                    IF coalesce(current_setting('{KEEPS}', true), '') <> 'totals' THEN
+                        RAISE EXCEPTION 'days have totals now: restart what runs an earlier release'
+                            USING ERRCODE = 'check_violation';
+                    END IF;
+                    RETURN NULL;
+                """,
+            ),
         ]
 
 
@@ -113,7 +132,7 @@ class HourValue(_Value):
 
 
 class DayValue(_Value):
-    """By day (UTC)."""
+    """By day (UTC); totals like those of counts."""
 
     pk = models.CompositePrimaryKey("rollup", "subject", "bucket", "dims", "value")
 

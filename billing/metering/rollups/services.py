@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from billing.metering.models import Meter
 from billing.metering.months import queries as months
 from billing.metering.rollups import buckets
+from billing.metering.rollups.models import KEEPS
 
 _LOCK: Final = 7002
 BUILDING: Final = 7003
@@ -43,7 +44,7 @@ def step(*, limit: int = BATCHES) -> int:
     with transaction.atomic(), _rollup_lock() as held:
         if not held or not (taken := _take(limit)).batches:
             return 0
-        _allow_memory()
+        _begin()
         types = _types_of(taken)
         corrected = _corrected(taken.batches)
         meters = list(Meter.objects.filter(rollup_ready=True).order_by("id"))
@@ -93,13 +94,14 @@ def _build(meter_id: int) -> bool:
         (position,) = cursor.fetchone()
         cursor.execute("SELECT nextval('metering_rollup_no')")
         (rollup,) = cursor.fetchone()
-        _allow_memory()
+        _begin()
         type_id = _type_id(meter.event_type)
         if type_id is not None and months.detached_with(type_id):
             return False  # its answers come from the events, and those of detached months are refused
         if type_id is not None:
             buckets.add(meter, rollup, buckets.of_everything(type_id), position)
     with transaction.atomic(), _rollup_lock(wait=True):
+        _begin()
         now = Meter.objects.select_for_update().get(pk=meter_id)
         if now.rollup_ready or now.definition() != meter.definition() or now.event_type != meter.event_type:
             _delete_rollups([rollup])
@@ -162,10 +164,11 @@ def _rollup_lock(*, wait: bool = False) -> Iterator[bool]:
     yield held
 
 
-def _allow_memory() -> None:
-    """Let this transaction sort and group in memory, and not wait for the disk: what is lost with it is done again."""
+def _begin() -> None:
+    """Let this transaction write days, sort and group in memory, and not wait for the disk: what is lost with it is
+    done again."""
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL work_mem = '64MB'; SET LOCAL synchronous_commit = off")
+        cursor.execute(f"SET LOCAL work_mem = '64MB'; SET LOCAL synchronous_commit = off; SET LOCAL {KEEPS} = 'totals'")
 
 
 def _take(limit: int) -> _Taken:
@@ -260,8 +263,7 @@ def _type_id(name: str) -> int | None:
 
 
 def _delete_rollups(rollups: Sequence[int]) -> None:
+    literal = buckets.batches_literal([*rollups, *(-rollup for rollup in rollups)])
     with connection.cursor() as cursor:
         for table in ("hour", "day", "hour_value", "day_value"):
-            cursor.execute(
-                f"DELETE FROM metering_{table} WHERE rollup = ANY(%s::bigint[])", [buckets.batches_literal(rollups)]
-            )
+            cursor.execute(f"DELETE FROM metering_{table} WHERE rollup = ANY(%s::bigint[])", [literal])

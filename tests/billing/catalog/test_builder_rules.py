@@ -1,6 +1,7 @@
 """What the plan builder computes: problems at their places, pasted rows, curves, and ready-made plans."""
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -12,7 +13,9 @@ from hypothesis import strategies as st
 from billing.catalog.builder.curve import bounds_of, falls, points, reach
 from billing.catalog.builder.pasting import amount_of, cells_of, tiers_of
 from billing.catalog.builder.problems import read_price
-from billing.pricing import Rating, parse_price, rate
+from billing.catalog.builder.starters import FOLDER, Starter, starters
+from billing.catalog.builder.trial import MODELS, example_to_json, shown, typed
+from billing.pricing import Cells, Rating, needs, parse_price, rate
 
 GRADUATED = {"model": "graduated", "tiers": [{"up_to": "1000", "unit_amount": "0.10", "flat_amount": "5"},
                                              {"up_to": None, "unit_amount": "0.08"}]}  # fmt: skip
@@ -79,7 +82,8 @@ def test_garbage_is_a_problem_and_never_a_crash(price: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("text", "number"),
     [
-        ("0.10", "0.1"), ("$ 0.10", "0.1"), ("EUR 3", "3"), ("3 €", "3"), ("1,234.50", "1234.5"), ("1.234,50", "1234.5"),
+        ("0.10", "0.1"), ("$ 0.10", "0.1"), ("EUR 3", "3"), ("3 €", "3"), ("1,234.50", "1234.5"),
+        ("1.234,50", "1234.5"),
         ("1,000", "1000"), ("0,003", "0.003"), ("1 000 000", "1000000"), ("1.000.000", "1000000"), ("1.000", "1"),
         ("2.9%", "2.9"), ("-5", "-5"), ("−5", "-5"), ("12,5", "12.5"), ("1'000", "1000"),
     ],
@@ -156,7 +160,7 @@ def test_a_curve_has_its_bounds_and_reaches_beyond_them() -> None:
     price = parse_price(GRADUATED | {"free_quantity": "100", "unit": {"divide_by": "10"}})
     bounds = bounds_of(price)
     assert bounds == [1000, 11000]
-    far = reach(price, at(price), Fraction(0))
+    far = reach(price, bounds, at(price), Fraction(0))
     drawn = points(bounds, far, at(price))
     assert [point.quantity for point in drawn if point.bound] == bounds
     assert drawn[-1].quantity == far == 16500
@@ -165,7 +169,7 @@ def test_a_curve_has_its_bounds_and_reaches_beyond_them() -> None:
 
 def test_the_curve_reaches_the_quantity_that_is_asked_for() -> None:
     price = parse_price(GRADUATED)
-    assert reach(price, at(price), Fraction(80_000)) == 100_000
+    assert reach(price, bounds_of(price), at(price), Fraction(80_000)) == 100_000
 
 
 def test_what_the_next_unit_costs_is_the_price_of_its_tier() -> None:
@@ -201,3 +205,119 @@ def test_the_pasted_answer_is_plain_json() -> None:
     (row,) = tiers_of("10\t1")
     assert json.loads(json.dumps(row.to_json()))["understood"] == {"up_to": "10", "unit_amount": "1"}
     assert Decimal(row.understood["unit_amount"]) == 1
+
+
+EVERY_MODEL: list[dict[str, Any]] = [
+    {"model": "flat", "amount": "5"}, {"model": "per_unit", "unit_amount": "0.5"}, GRADUATED, VOLUME,
+    {"model": "package", "package_size": "10", "amount": "3"},
+    {"model": "stairstep", "tiers": [{"up_to": "5", "flat_amount": "1"}, {"up_to": None, "flat_amount": "3"}]},
+    {"model": "percentage", "rate": "2.9"}, {"model": "percentage", "rate": "2.9", "fixed_amount": "0.30"},
+    {"model": "percentage", "rate": "2.9", "free_events": 2, "free_amount": "10", "maximum_per_event": "5"},
+    {"model": "graduated_percentage", "tiers": [{"up_to": "100", "rate": "3"}, {"up_to": None, "rate": "2"}]},
+    {"model": "volume_percentage", "tiers": [{"up_to": "100", "rate": "3"}, {"up_to": None, "rate": "2"}]},
+    {"model": "dynamic", "multiplier": "1.1"},
+    {"model": "matrix", "dimensions": ["model", "region"], "default": {"model": "per_unit", "unit_amount": "9"},
+     "cells": [{"when": {"model": "large", "region": "eu"}, "price": {"model": "per_unit", "unit_amount": "2"}},
+               {"when": {"model": "small", "region": "eu"}, "price": GRADUATED}]},
+    {"model": "matrix", "dimensions": ["country"], "default": None,
+     "cells": [{"when": {"country": "de"}, "price": {"model": "percentage", "rate": "1", "fixed_amount": "0.1"}}]},
+]  # fmt: skip
+AROUND: list[dict[str, Any]] = [
+    {}, {"unit": {"divide_by": "1000", "round": "up"}}, {"free_quantity": "3"}, {"discounts": [{"percentage": "10"}]},
+    {"minimum_amount": "20", "maximum_amount": "500"}, {"custom_unit": {"code": "credits", "places": 2, "rate": "0.1"}},
+]  # fmt: skip
+
+
+def test_every_model_of_the_engine_can_be_chosen() -> None:
+    assert {price["model"] for price in EVERY_MODEL} == set(MODELS)
+
+
+@pytest.mark.parametrize("around", AROUND, ids=str)
+@pytest.mark.parametrize("price", EVERY_MODEL, ids=lambda price: price["model"])
+def test_every_price_has_words_a_curve_and_an_example(price: dict[str, Any], around: dict[str, Any]) -> None:
+    read = parse_price(price | around)
+    answer = shown(read, "token", cover=Fraction(30))
+    assert answer["words"]
+    assert len(answer["curve"]) > 40
+    assert json.loads(json.dumps(answer)) == answer
+    need = answer["needs"]
+    asked = {"quantity": {"quantity": "12"}, "events": {"events": "12, 30"},
+             "cells": {"cells": [{"values": row, "quantity": "12"} for row in need["rows"]]}}[need["kind"]]  # fmt: skip
+    example = example_to_json(typed(asked, read, "token"), read, "token")
+    assert example["total"].startswith("USD ")
+    assert example["steps"]
+
+
+def test_a_matrix_is_drawn_for_the_cell_that_is_chosen() -> None:
+    matrix = parse_price(EVERY_MODEL[-2])
+    assert shown(matrix, "token")["about"] == "For large and eu"
+    drawn = shown(matrix, "token", cell=["small", "eu"])
+    assert drawn["about"] == "For small and eu"
+    assert [point["words"][0] for point in drawn["curve"] if point["bound"]] == ["1,000 tokens"]
+    assert shown(matrix, "token", cell=["another", "another"])["about"] == "For another and another"
+    for garbage in (["x", "y"], "large", [["large"], 1], {}):
+        assert shown(matrix, "token", cell=garbage)["about"] == "For large and eu"
+
+
+def test_a_unit_without_a_worth_says_what_is_missing_in_place_of_the_curve() -> None:
+    price = parse_price({"model": "per_unit", "unit_amount": "4", "custom_unit": {"code": "credits", "places": 2}})
+    answer = shown(price, "image")
+    assert answer["curve"] == []
+    assert answer["no_curve"].startswith("credits have no rate in USD")
+    assert answer["words"] == "4 credits per image; credits are billed at their dated worth"
+
+
+@pytest.mark.parametrize("asked", [{}, {"cells": []}, {"cells": [{"values": ["a"]}]}, {"cells": [1]}, {"cells": "x"}])
+def test_an_example_of_a_matrix_needs_quantities_of_its_cells(asked: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="Type a quantity for one of the cells"):
+        typed(asked, parse_price(EVERY_MODEL[-2]), "token")
+
+
+@pytest.mark.parametrize("events", ["", None, ",", "1," * 1001, "1, many", [1]])
+def test_an_example_of_events_needs_their_values(events: object) -> None:
+    with pytest.raises(ValueError, match=r"Type the values|is no quantity"):
+        typed({"events": events}, parse_price({"model": "dynamic"}), "event")
+
+
+EXAMPLES = [
+    pytest.param(found, example, id=f"{found.code} {example['charge']} {place}")
+    for found in starters()
+    for place, example in enumerate(found.examples)
+]
+
+
+@pytest.mark.parametrize(("found", "example"), EXAMPLES)
+def test_the_examples_of_ready_made_plans_bill_what_they_say(found: Starter, example: dict[str, Any]) -> None:
+    charge = next(each for each in found.plan.charges if each.code == example["charge"])
+    price = charge.price_in("USD")
+    assert price is not None
+    if price.custom_unit:
+        worth = next(unit.rates["USD"] for unit in found.units if unit.code == price.custom_unit.code)
+        price = replace(price, custom_unit=replace(price.custom_unit, rate=Decimal(worth)))
+    given = example["usage"]
+    if "cells" in given:
+        names = needs(price).dimensions
+        rows = tuple(
+            (tuple(row["dimensions"][name] for name in names), Decimal(row["quantity"])) for row in given["cells"]
+        )
+        rating = rate(price, Cells(names, rows))
+    else:
+        rating = rate(price, Decimal(given["quantity"]))
+    assert str(rating.amount) == example["amount"]
+
+
+def test_every_charge_of_a_ready_made_plan_has_an_example() -> None:
+    for found in starters():
+        assert {charge.code for charge in found.plan.charges} == {example["charge"] for example in found.examples}
+        assert {charge.meter for charge in found.plan.charges} - {""} == {meter.code for meter in found.meters}
+
+
+def test_no_file_of_a_ready_made_plan_is_left_out() -> None:
+    assert {path.stem for path in FOLDER.glob("*.json")} == {found.code for found in starters()}
+
+
+def test_the_curve_bends_exactly_where_a_minimum_ends_and_a_maximum_begins() -> None:
+    price = parse_price({"model": "per_unit", "unit_amount": "3", "minimum_amount": "20", "maximum_amount": "100"})
+    drawn = points([], Fraction(48), at(price))
+    assert {Fraction(20, 3), Fraction(100, 3)} <= {point.quantity for point in drawn}
+    assert {point.next_unit for point in drawn} == {0, 3}

@@ -92,6 +92,37 @@ def test_tiers_are_compared_by_their_bounds() -> None:
     ]
 
 
+def test_rates_and_steps_are_compared_by_their_bounds_too() -> None:
+    def rates(first: str) -> dict[str, Any]:
+        tiers = [{"up_to": "1000", "rate": first}, {"up_to": None, "rate": "1", "flat_amount": "2"}]
+        return tokens(prices=[{"model": "graduated_percentage", "tiers": tiers}])
+
+    def steps(last: str) -> dict[str, Any]:
+        tiers = [{"up_to": "10", "flat_amount": "5"}, {"up_to": None, "flat_amount": last}]
+        return tokens(prices=[{"model": "stairstep", "tiers": tiers}])
+
+    assert said(plan(rates("3")), plan(rates("2.5"))) == ["Input tokens: tier to 1,000 tokens from 3 % to 2.5 %"]
+    assert said(plan(steps("9")), plan(steps("8"))) == [
+        "Input tokens: tier without end from USD 9.00 flat to USD 8.00 flat"
+    ]
+
+
+def test_cells_of_a_matrix_are_compared_by_their_values() -> None:
+    def matrix(**amounts: str) -> dict[str, Any]:
+        cells = [{"when": {"model": name}, "price": {"model": "per_unit", "unit_amount": amount}}
+                 for name, amount in amounts.items() if name != "rest"]  # fmt: skip
+        default = {"model": "per_unit", "unit_amount": amounts["rest"]} if "rest" in amounts else None
+        price = {"model": "matrix", "dimensions": ["model"], "cells": cells, "default": default}
+        return tokens(prices=[price | {"unit": {"divide_by": "1000000"}}])
+
+    assert said(plan(matrix(large="3", small="1")), plan(matrix(large="2.5", tiny="0.5", rest="4"))) == [
+        "Input tokens: large from USD 3.00 per 1,000,000 tokens to USD 2.50 per 1,000,000 tokens",
+        "Input tokens: tiny added, USD 0.50 per 1,000,000 tokens",
+        "Input tokens: all others added, USD 4.00 per 1,000,000 tokens",
+        "Input tokens: small removed; it was USD 1.00 per 1,000,000 tokens",
+    ]
+
+
 def test_a_price_that_changes_in_more_than_its_tiers_is_told_whole() -> None:
     old, new = tiered((None, "0.10")), tiered((None, "0.08"), free_quantity="100")
     assert said(plan(old), plan(new)) == [

@@ -121,7 +121,7 @@ def test_a_price_in_a_custom_unit_needs_the_unit_and_what_it_is_worth_in_its_cur
     with pytest.raises(CatalogError, match="priced in credits, which is no custom unit: make it first"):
         check_units([charge])
     unit = CustomUnit.objects.create(code="credits", name="Credits", places=3)
-    with pytest.raises(CatalogError, match="rounds credits to 2 places: the unit has 3"):
+    with pytest.raises(CatalogError, match="rounds credits to 2 decimal places: the unit has 3"):
         check_units([charge])
     charge.prices.update(price=price | {"custom_unit": {"code": "credits", "places": 3}})
     with pytest.raises(CatalogError, match="which has no rate in USD: add one first"):

@@ -1,6 +1,6 @@
-"""What holds for every price and quantity."""
+"""What holds for every price and whatever is used."""
 
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -9,59 +9,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.money import round_money
-from billing.pricing import Price, Step, parse_price, price_to_json, rate
-from billing.pricing.prices import Discount, Flat, Graduated, Model, Package, PerUnit, Tier, Unit, Volume
-from customers.currencies import MINOR_PLACES
-
-
-def decimals(low: int, high: int, places: int = 6) -> st.SearchStrategy[Decimal]:
-    return st.decimals(low, high, allow_nan=False, allow_infinity=False, places=places)
-
-
-amounts = decimals(0, 1000)
-sizes = decimals(1, 1000, 2)
-quantities = decimals(0, 10_000, 3)
-
-
-@st.composite
-def tiers(draw: st.DrawFn, *, packages: bool = True, flats: bool = True) -> tuple[Tier, ...]:
-    bounds = [*sorted(draw(st.sets(sizes, max_size=4))), None]
-    return tuple(
-        Tier(
-            bound,
-            unit := draw(st.none() | amounts),
-            draw(st.none() | amounts) if flats else None,
-            draw(st.none() | sizes) if packages and unit is not None else None,
-        )
-        for bound in bounds
-    )
-
-
-models: st.SearchStrategy[Model] = st.one_of(
-    st.builds(Flat, amounts),
-    st.builds(PerUnit, amounts),
-    st.builds(Graduated, tiers(), st.booleans()),
-    st.builds(Volume, tiers(), st.booleans()),
-    st.builds(Package, sizes, amounts, st.sampled_from(["up", "down"])),
-)
-discounts = st.builds(Discount, percentage=decimals(0, 100, 2)) | st.builds(Discount, amount=amounts)
-prices = st.builds(
-    Price,
-    models,
-    st.sampled_from(sorted(MINOR_PLACES)),
-    st.builds(Unit, sizes, st.sampled_from(["none", "up", "down", "half_up"])) | st.just(Unit()),
-    decimals(0, 500, 2),
-    st.lists(discounts, max_size=3).map(tuple),
+from billing.pricing import Cells, Events, Price, Step, Usage, parse_price, price_to_json, rate
+from billing.pricing.prices import CustomUnit, Graduated, GraduatedPercentage, Model, Tier
+from tests.billing.pricing.strategies import (
+    all_prices,
+    bounded,
+    custom_units,
+    decimals,
+    matrices,
+    plain_prices,
+    quantities,
+    rate_tiers,
+    rated,
+    tiers,
 )
 
-
-def unrounded(price: Price, quantity: Decimal) -> Fraction:
-    return Fraction(rate(price, quantity).unrounded)
+Case = tuple[Price, Usage]
 
 
-@given(prices, decimals(-100, 10_000, 3))
-def test_the_steps_add_up_to_the_unrounded_amount(price: Price, quantity: Decimal) -> None:
-    rating = rate(price, quantity)
+def unrounded(price: Price, usage: Usage) -> Fraction:
+    return Fraction(rate(price, usage).unrounded)
+
+
+@given(rated(all_prices), st.none() | custom_units)
+def test_the_steps_add_up_to_the_unrounded_amount(case: Case, unit: CustomUnit | None) -> None:
+    price, usage = case
+    rating = rate(replace(price, custom_unit=unit), usage)
     total = sum((Fraction(step.amount) for step in rating.steps), Fraction(0))
     assert total == Fraction(rating.unrounded)
     assert rating.amount == round_money(total, price.currency)
@@ -70,25 +43,47 @@ def test_the_steps_add_up_to_the_unrounded_amount(price: Price, quantity: Decima
     assert sum(Fraction(step["amount"]) for step in stored["steps"]) == Fraction(stored["unrounded"])
 
 
-@given(prices, quantities)
+@given(plain_prices, decimals(-100, -1, 3))
+def test_a_negative_quantity_bills_nothing_whatever_the_price(price: Price, quantity: Decimal) -> None:
+    price = replace(price, model=Graduated((Tier(None, Decimal(1), Decimal(5)),)))
+    assert rate(price, quantity).amount == 0
+
+
+@given(rated(all_prices), st.none() | custom_units)
 def test_a_charged_step_is_its_quantity_times_its_unit_amount_plus_its_flat_amount(
-    price: Price, quantity: Decimal
+    case: Case, unit: CustomUnit | None
 ) -> None:
     def expected(step: Step) -> Fraction:
         return Fraction(step.quantity or 0) * Fraction(step.unit_amount or 0) + Fraction(step.flat_amount or 0)
 
-    for step in rate(price, quantity).steps:
+    price, usage = case
+    for step in rate(replace(price, custom_unit=unit), usage).steps:
         if step.unit_amount is not None or step.flat_amount is not None:
             assert Fraction(step.amount) == expected(step)
 
 
-@given(prices, quantities)
-def test_a_price_without_negative_amounts_never_bills_less_than_nothing(price: Price, quantity: Decimal) -> None:
-    assert rate(price, quantity).amount >= 0
+@given(rated(all_prices))
+def test_the_amount_lies_between_the_minimum_and_the_maximum_and_never_below_zero(case: Case) -> None:
+    price, usage = case
+    amount = unrounded(price, usage)
+    assert amount >= 0
+    assert price.minimum_amount is None or amount >= price.minimum_amount
+    assert price.maximum_amount is None or amount <= price.maximum_amount
 
 
-@given(st.builds(Graduated, tiers(), st.booleans()), quantities, quantities)
-def test_graduated_never_falls_as_the_quantity_grows(model: Graduated, one: Decimal, other: Decimal) -> None:
+@given(rated(all_prices), st.none() | custom_units)
+def test_what_a_minimum_tops_up_is_what_the_amount_is_more_than_without_it(case: Case, unit: CustomUnit | None) -> None:
+    price, usage = replace(case[0], custom_unit=unit), case[1]
+    rating = rate(price, usage)
+    assert rating.before_minimum == rate(replace(price, minimum_amount=None), usage).amount
+    assert rating.before_minimum + rating.top_up == rating.amount
+    assert rating.top_up >= 0
+
+
+@given(
+    st.builds(Graduated, tiers(), st.booleans()) | st.builds(GraduatedPercentage, rate_tiers()), quantities, quantities
+)
+def test_graduated_never_falls_as_the_quantity_grows(model: Model, one: Decimal, other: Decimal) -> None:
     price = Price(model)
     assert unrounded(price, min(one, other)) <= unrounded(price, max(one, other))
 
@@ -130,24 +125,62 @@ def test_a_graduated_quantity_splits_into_what_each_part_fills(
     assert unrounded(price, first + second) - unrounded(price, first) == by_hand(first, first + second)
 
 
+MONEY = frozenset({
+    "amount", "unit_amount", "flat_amount", "rate", "fixed_amount", "minimum_per_event", "maximum_per_event",
+    "multiplier", "minimum_amount", "maximum_amount",
+})  # fmt: skip
+
+
 def scaled(item: Any, factor: Decimal) -> Any:
-    """A copy whose amounts of money are multiplied, and nothing else."""
-    named = {name: getattr(item, name, None) for name in ("amount", "unit_amount", "flat_amount")}
-    return replace(item, **{name: value * factor for name, value in named.items() if value is not None})
+    """A copy whose amounts of money are multiplied, however deep they stand, and nothing else."""
+    if isinstance(item, tuple):
+        return tuple(scaled(each, factor) for each in item)
+    if not is_dataclass(item) or isinstance(item, type):
+        return item
+    values = {each.name: getattr(item, each.name) for each in fields(item)}
+    return replace(
+        item,
+        **{
+            name: value * factor if name in MONEY and value is not None else scaled(value, factor)
+            for name, value in values.items()
+        },
+    )
 
 
-@given(prices, quantities, decimals(0, 50, 2))
-def test_scaling_all_amounts_scales_the_unrounded_result(price: Price, quantity: Decimal, factor: Decimal) -> None:
-    model = scaled(price.model, factor)
-    if isinstance(model, Graduated | Volume):
-        model = replace(model, tiers=tuple(scaled(tier, factor) for tier in model.tiers))
-    larger = replace(price, model=model, discounts=tuple(scaled(one, factor) for one in price.discounts))
-    assert unrounded(larger, quantity) == unrounded(price, quantity) * Fraction(factor)
+@given(rated(all_prices), decimals(0, 50, 2))
+def test_scaling_all_amounts_scales_the_unrounded_result(case: Case, factor: Decimal) -> None:
+    price, usage = case
+    assert unrounded(scaled(price, factor), usage) == unrounded(price, usage) * Fraction(factor)
 
 
-@given(prices, quantities)
-def test_a_price_survives_its_json(price: Price, quantity: Decimal) -> None:
+@given(rated(bounded(matrices(), "USD").map(lambda price: Price(price.model))))
+def test_a_matrix_is_the_sum_of_its_cells(case: Case) -> None:
+    price, usage = case
+    model: Any = price.model
+    own = {cell.when: cell.price for cell in model.cells}
+    used: dict[tuple[str | None, ...], list[Any]] = {}
+    if isinstance(usage, Cells):
+        expected = sum((unrounded(own.get(key, model.default), quantity) for key, quantity in usage.rows), Fraction(0))
+    else:
+        assert isinstance(usage, Events)
+        for event in usage.rows:
+            key = tuple(dict(event.dimensions)[name] for name in model.dimensions)
+            used.setdefault(key, []).append(event)
+        expected = sum(
+            (unrounded(own.get(key, model.default), Events(tuple(rows))) for key, rows in used.items()), Fraction(0)
+        )
+    assert unrounded(price, usage) == expected
+
+
+@given(all_prices, st.none() | st.builds(CustomUnit, st.just("credits"), st.integers(0, 12), decimals(1, 9)))
+def test_a_price_survives_its_json(price: Price, unit: CustomUnit | None) -> None:
+    price = replace(price, custom_unit=unit)
     written = price_to_json(price)
     assert parse_price(written) == price
     assert price_to_json(parse_price(written)) == written
-    assert rate(parse_price(written), quantity) == rate(price, quantity)
+
+
+@given(rated(all_prices))
+def test_a_price_rates_the_same_after_its_json(case: Case) -> None:
+    price, usage = case
+    assert rate(parse_price(price_to_json(price)), usage) == rate(price, usage)

@@ -4,12 +4,28 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from billing.catalog.models import Charge
+from billing.catalog.terms.errors import TermsError
 from billing.catalog.terms.services import add_charge, end_term, make_ramp, remove_charge, undo_term
+from billing.catalog.units.models import ConversionRate, CustomUnit
+from billing.invoicing.engine import terms_of
 from billing.invoicing.models import Invoice
+from customers.models import Contract
 from tests.billing.catalog.terms.helpers import WHY, agree, per_unit, subscribed, use
-from tests.factories import amounts, bill, bill_and_issue, fee, make_meter, usage
+from tests.factories import (
+    amounts,
+    bill,
+    bill_and_issue,
+    fee,
+    make_contract,
+    make_meter,
+    make_subscription,
+    make_version,
+    usage,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -142,3 +158,72 @@ def test_a_term_that_ends_earlier_leaves_what_it_did_before() -> None:
     end_term(term=term, at=date(2023, 12, 1), **WHY)
     (draft,) = bill("2023-12-01")
     assert figures(draft) == ["50.00", "100.00"]
+
+
+def test_a_minimum_and_a_maximum_of_a_charge_hold_for_its_period() -> None:
+    subscription = subscribed(usage())
+    agree(subscription, "minimum", "tokens", amount="5", end="2023-12-01")
+    agree(subscription, "maximum", "tokens", "2023-12-01", amount="7")
+    use(subscription, "2023-11-10", 100)
+    use(subscription, "2023-12-10", 1000)
+    (draft,) = bill("2024-01-01")
+    assert figures(draft) == ["1.00", "4.00", "7.00"]
+
+
+def test_a_charge_narrowed_to_a_region_counts_that_region_only() -> None:
+    subscription = subscribed(usage())
+    agree(subscription, "narrowing", "tokens", filters={"region": ["eu", "us"]})
+    use(subscription, "2023-11-10", 100, region="eu")
+    use(subscription, "2023-11-11", 1000, region="apac")
+    (draft,) = bill("2023-12-01")
+    assert figures(draft) == ["1.00"]
+
+
+def test_a_custom_unit_is_worth_what_its_rate_says_at_the_time() -> None:
+    credits_ = CustomUnit.objects.create(code="credits", name="Credits", places=2)
+    for day, rate in (("2023-11-01", "0.01"), ("2023-11-16", "0.02")):
+        ConversionRate.objects.create(
+            unit=credits_, currency="USD", rate=Decimal(rate), valid_from=date.fromisoformat(day)
+        )
+    in_credits = per_unit("3") | {"custom_unit": {"code": "credits", "places": 2}}
+    subscription = subscribed(usage())
+    agree(subscription, "price", "tokens", price=in_credits)
+    use(subscription, "2023-11-15", 100)
+    use(subscription, "2023-11-16", 100)
+    (draft,) = bill("2023-12-01")
+    assert figures(draft) == ["9.00"]
+
+
+def test_a_unit_without_a_rate_cannot_be_agreed() -> None:
+    in_tokens = per_unit("3") | {"custom_unit": {"code": "gold", "places": 2}}
+    with pytest.raises(TermsError, match="“Tokens” is priced in gold, which have no rate in USD"):
+        agree(subscribed(usage()), "price", "tokens", price=in_tokens)
+
+
+def test_a_factor_reaches_into_the_cells_of_a_matrix() -> None:
+    matrix = {"model": "matrix", "dimensions": ["model"], "cells": [
+        {"when": {"model": "large"}, "price": per_unit("0.10")}], "default": per_unit("0.02")}  # fmt: skip
+    subscription = subscribed(usage("tokens", make_meter(group_by=["model"]), **matrix))
+    agree(subscription, "factor", "tokens", factor="0.5")
+    use(subscription, "2023-11-10", 100, model="large")
+    use(subscription, "2023-11-10", 100, model="small")
+    (draft,) = bill("2023-12-01")
+    assert figures(draft) == ["6.00"]
+
+
+def test_queries_do_not_grow_with_the_terms_and_none_are_added_without_them() -> None:
+    version, counts = make_version(fee(), usage()), []
+    for size in (0, 1, 6):
+        for _ in range(size or 1):
+            subscription = make_subscription(make_contract(), version)
+            if size:
+                agree(subscription, "price", "tokens", "2023-11-16", price=per_unit("0.02"))
+                charge = Charge(name="Support", kind="recurring", pay="in_advance")
+                add_charge(
+                    subscription=subscription, code="support", charge=charge, price={"model": "flat", "amount": "1"},
+                    start=date(2023, 11, 16), **WHY,
+                )  # fmt: skip
+        with CaptureQueriesContext(connection) as queries:
+            terms_of(list(Contract.objects.all()))
+        counts.append(len(queries))
+    assert counts == [6, 8, 8]  # the first of them lists the contracts

@@ -51,6 +51,10 @@ def test_it_works() -> None:
         ("price", "platform", {"price": {"model": "flat"}}, "value.price.amount: 'amount' is missing; add it."),
         ("price", "platform", {"prize": {}}, "value.prize: 'prize' is no key of this term; it takes price."),
         ("price", "", {"price": {"model": "flat", "amount": "1"}}, "“Price” is about one charge: choose which."),
+        ("price", "platform", {"price": {"model": "dynamic"}}, "“Platform” is a fee: price it flat or by its quantity"),
+        ("price", "tokens", {"price": {"model": "matrix", "dimensions": ["modle"], "cells": [], "default":
+                                       {"model": "per_unit", "unit_amount": "1"}}},
+         "The meter of “Tokens” does not report by “modle”; it reports by nothing."),
         ("price", "seats", {"price": {"model": "flat", "amount": "1"}},
          " has no charge “seats”: choose one that it has, or add it."),
         ("factor", "platform", {"factor": "-1"}, "value.factor: -1 is too small; write 0 or more."),
