@@ -34,7 +34,7 @@ EMPTY = "DELETE FROM metering_day WHERE rollup < 0; DELETE FROM metering_day_val
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0011_catalog'),
+        ('billing', '0009_pages'),
     ]
 
     operations = [
