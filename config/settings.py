@@ -146,6 +146,10 @@ Q_CLUSTER = {
     "save_limit": 1000,
 }
 
+# A draft version of a hundred charges, or a matrix of thousands of cells, is one form.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
+DATA_UPLOAD_MAX_MEMORY_SIZE = 10_000_000
+
 # Who is told by mail when usage stops or jumps, or a source falls silent.
 USAGE_ALERT_EMAILS = env.list("USAGE_ALERT_EMAILS", default=[])
 # Usage (R1.5): an event further in the future than this is refused.

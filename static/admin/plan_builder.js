@@ -16,6 +16,8 @@ Meterbook.PlanBuilder = class {
         this.list = root.querySelector("[data-charges]");
         this.total = root.querySelector(`[name="${root.dataset.prefix}-TOTAL_FORMS"]`);
         this.facts = JSON.parse(document.getElementById("builder-facts").textContent);
+        const units = Object.keys(this.facts.units).map((code) => Meterbook.make("option", { value: code }));
+        root.append(Meterbook.make("datalist", { id: "mb-custom-units" }, ...units));
         this.list.querySelectorAll(":scope > [data-charge]").forEach((card) => this.adopt(card));
         root.querySelectorAll("[data-add-charge], [data-keys]").forEach((part) => { part.hidden = false; });
         root.querySelectorAll("[data-add]").forEach((button) => button.addEventListener("click", () => this.add(button.dataset.add)));

@@ -207,7 +207,7 @@ Meterbook.make = (tag, attributes = {}, ...children) => {
             const input = make("input", { type: "text", inputmode: "decimal", autocomplete: "off", class: "mb-input mb-number", "data-path": path, ...attributes });
             input.value = spaced(object[key]);
             input.addEventListener("input", () => { put(object, key, clean(input.value)); this.commit(); });
-            input.addEventListener("focus", () => { input.value = clean(input.value); });
+            input.addEventListener("focus", () => { if (input.value !== clean(input.value)) { input.value = clean(input.value); input.select(); } });
             input.addEventListener("blur", () => { input.value = spaced(clean(input.value)); });
             return input;
         }

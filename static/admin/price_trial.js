@@ -130,7 +130,7 @@ Meterbook.PriceTrial = class {
         this.aboutCurve(answer);
         if (this.unitLabel) this.unitLabel.textContent = answer.units || "";
         const step = Math.max(1, Math.ceil(curve.length / 24));
-        const told = curve.filter((point, place) => point.bound || place % step === 0 || place === curve.length - 1);
+        const told = curve.filter((point, place) => point.bound || point.beyond || place % step === 0 || place === curve.length - 1);
         this.figures.replaceChildren(...told.map(({ words }) => make("tr", {}, make("td", {}, words[0]), ...words.slice(1).map((text) => make("td", { class: "num" }, text)))));
         if (answer.needs && this.mode !== "customer" && this.typedAs(answer.needs.kind, answer.needs.dimensions, answer.needs.rows, answer.needs.quantity)) return this.soon(0);
         if (answer.problems?.length === 0) this.showExample(answer.example || {});

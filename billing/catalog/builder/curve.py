@@ -21,12 +21,13 @@ Rate = Callable[[Fraction], Rating]
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A quantity in metered units, its unrounded total, and what the next unit costs (None where the total jumps)."""
+    """A quantity in metered units, its unrounded total, what the next unit costs; at a bound, or just `beyond` one."""
 
     quantity: Fraction
     total: Fraction
     next_unit: Fraction | None
     bound: bool = False
+    beyond: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def points(bounds: Iterable[Fraction], far: Fraction, rate: Rate, *, log: bool =
             first, last = place, following
         width = quantities[last] - quantities[first]
         slope = (totals[last] - totals[first]) / width if width else None
-        found.append(Point(quantity, total, slope, quantity in inside))
+        found.append(Point(quantity, total, slope, quantity in inside, quantity in beyond))
     return found
 
 
@@ -139,9 +140,10 @@ def curve_to_json(found: Iterable[Point], words: Words) -> list[dict[str, Any]]:
             "x": plain(rendered(point.quantity)),
             "y": plain(rendered(point.total)),
             "bound": point.bound,
+            "beyond": point.beyond,
             "next": None if point.next_unit is None else plain(rendered(point.next_unit)),
             "words": [
-                words.metered(nearest(point.quantity)),
+                f"{'above ' if point.beyond else ''}{words.metered(nearest(point.quantity))}",
                 words.money(round_money(point.total, words.currency)),
                 "" if point.next_unit is None else unit_price(point.next_unit, words),
                 unit_price(point.total / point.quantity, words) if point.quantity else "",

@@ -1,19 +1,18 @@
 """The form of a charge in the plan builder. Its price is JSON, checked by the code that rates; a script edits it."""
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.validators import validate_slug
 
 from billing.catalog.builder.problems import read_price
+from billing.catalog.builder.widgets import MeterSelect, NumberInput, Select, Textarea, TextInput
 from billing.catalog.models import Charge
 from billing.catalog.wording import price_in_words
 from billing.metering.models import Meter
-from billing.pricing import parse_price, price_to_json
+from billing.pricing import price_to_json
 
 LOOK = {"data-theme": "admin-autocomplete", "class": "unfold-admin-autocomplete admin-autocomplete"}
 INPUT = {"class": "mb-input"}
@@ -35,7 +34,7 @@ PRICE_HELP = (
 class PricesField(forms.CharField):
     """One price or a list of them as JSON; cleans to a list of canonical prices, one a currency."""
 
-    widget = forms.Textarea
+    widget = Textarea
 
     def clean(self, value: Any) -> list[dict[str, Any]]:
         """Parse and check each; the errors name the path to what is wrong."""
@@ -72,23 +71,6 @@ class PricesField(forms.CharField):
             return True
 
 
-class MeterSelect(AutocompleteSelect):
-    """A search for meters, which knows the chosen one already: a page of many charges asks the database no more."""
-
-    chosen: Meter | None = None
-
-    def optgroups(self, name: str, value: Sequence[str], attrs: Any = None) -> list[Any]:
-        """The chosen meter as the only option, where it is the charge's."""
-        if self.chosen is None or list(value) != [str(self.chosen.pk)]:
-            return super().optgroups(name, value, attrs) if any(value) else [(None, [self._option(name)], 0)]
-        options = [self._option(name), self._option(name, self.chosen)]
-        return [(None, options, 0)]
-
-    def _option(self, name: str, meter: Meter | None = None) -> dict[str, Any]:
-        key, label = (meter.pk, str(meter)) if meter else ("", "")
-        return self.create_option(name, key, label, bool(meter), 0)
-
-
 class ChargeForm(forms.ModelForm):
     """A charge of a draft version, with its code by name and its prices as JSON."""
 
@@ -96,17 +78,15 @@ class ChargeForm(forms.ModelForm):
         label="Code",
         max_length=60,
         validators=[validate_slug],
-        widget=forms.TextInput(INPUT | {"autocomplete": "off", "spellcheck": "false"}),
+        widget=TextInput(INPUT | {"autocomplete": "off", "spellcheck": "false"}),
         help_text="Lasting name, the same in every version and plan of the product, e.g. input-tokens.",
     )
     meter = forms.ModelChoiceField(Meter.objects.all(), required=False, help_text="What is counted.")
-    cadence = forms.ChoiceField(
-        label="Billed", choices=list(CADENCES.items()), required=False, widget=forms.Select(INPUT)
-    )
+    cadence = forms.ChoiceField(label="Billed", choices=list(CADENCES.items()), required=False, widget=Select(INPUT))
     price_json = PricesField(
         label="Price",
         help_text=PRICE_HELP,
-        widget=forms.Textarea({"rows": 9, "class": "mb-input mb-code", "spellcheck": "false"}),
+        widget=Textarea({"rows": 9, "class": "mb-input mb-code", "spellcheck": "false"}),
     )
 
     class Meta:
@@ -120,11 +100,11 @@ class ChargeForm(forms.ModelForm):
             "invoice_group": "Heading on the invoice", "tax_code": "Tax code", "position": "Place",
         }  # fmt: skip
         widgets = {
-            "name": forms.TextInput(INPUT), "unit": forms.TextInput(INPUT | {"placeholder": "unit"}),
-            "kind": forms.RadioSelect, "pay": forms.Select(INPUT), "proration": forms.Select(INPUT),
-            "window": forms.Select(INPUT), "invoice_group": forms.TextInput(INPUT),
-            "tax_code": forms.TextInput(INPUT), "revenue_treatment": forms.Select(INPUT),
-            "position": forms.NumberInput(INPUT),
+            "name": TextInput(INPUT), "unit": TextInput(INPUT | {"placeholder": "unit"}),
+            "kind": forms.RadioSelect, "pay": Select(INPUT), "proration": Select(INPUT),
+            "window": Select(INPUT), "invoice_group": TextInput(INPUT),
+            "tax_code": TextInput(INPUT), "revenue_treatment": Select(INPUT),
+            "position": NumberInput(INPUT),
         }  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -150,7 +130,8 @@ class ChargeForm(forms.ModelForm):
         """The saved prices in words, for the closed card."""
         unit = self.instance.meter.unit if self.instance.meter else self.instance.unit or "unit"
         rows = self.instance.prices.all() if self.instance.pk else ()
-        return "; ".join(price_in_words(parse_price(row.price), unit) for row in rows)
+        prices = [read_price(row.price)[0] for row in rows]
+        return "; ".join(price_in_words(price, unit) for price in prices if price)
 
     def clean_meter(self) -> Meter | None:
         """A new choice is a current version; a draft that has an older one may keep it."""

@@ -69,7 +69,7 @@ class Command(BaseCommand):
         scale.make_meters()
         rollups.catch_up()
         with connection.cursor() as cursor:
-            cursor.execute("ANALYZE metering_hour, metering_day, metering_activity")
+            cursor.execute("VACUUM (ANALYZE) metering_hour, metering_day, metering_activity")
             cursor.execute("ANALYZE metering_event, metering_key, metering_subject, customers_usagesubject")
         self.stdout.write(f"{events:,} events of {customers:,} customers in {plan.month:%Y-%m}.")
 
@@ -80,7 +80,6 @@ class Command(BaseCommand):
         if plans:
             more = catalog.make_subscriptions(catalog.make_plans(plans, now), subscriptions, now)
             self.stdout.write(f"{plans:,} more plans with {more:,} subscriptions.")
-        catalog.analyze()
 
 
 def _without_contracts() -> bool:
