@@ -98,7 +98,8 @@ def _table(move: Move, by_outcome: Mapping[str, int], asked: Mapping[str, str], 
     found = queries.rows_of(move).in_bulk(list(page.object_list))
     kept = {"show": given["outcome"], "currency": given["currency"], "q": given["text"], "sort": sort}
     return {
-        "rows": [_row(found[key], now) for key in page.object_list if key in found], "page": page, "sort": sort, "sorts": SORT_NAMES,
+        "rows": [_row(found[key], now) for key in page.object_list if key in found], "page": page,
+        "sort": sort, "sorts": SORT_NAMES,
         "q": given["text"], "currency": given["currency"], "show": given["outcome"],
         "query": urlencode({name: value for name, value in kept.items() if value}),
         "figures": given["outcome"] != Outcome.LEFT_OUT,
