@@ -87,12 +87,19 @@ def _delta(
     """The delta of a contract whose terms can be read."""
     if isinstance(usage, CannotRate):
         return Delta(contract, error=usage)
-    if terms.spend:
-        return Delta(contract, error=SpendNotBilled(terms.spend[0].name))
     try:
+        refuse_spend(terms)
         return Delta(contract, fees=fee_lines(terms, billed, as_of), slots=slot_lines(usage, standing, as_of))
+    except SpendNotBilled as error:
+        return Delta(contract, error=error)
     except PriceError as error:
-        return Delta(contract, error=CannotRate(str(error)))
+        return Delta(contract, error=CannotRate("A recurring fee", error.message))
+
+
+def refuse_spend(terms: ContractTerms) -> None:
+    """SpendNotBilled where something is agreed for several charges together: leaving it out would bill another sum."""
+    if terms.spend:
+        raise SpendNotBilled(terms.spend[0].name or terms.spend[0].kind)
 
 
 def rate_usage(wanted: Sequence[tuple[ContractTerms, list[Wanted]]]) -> list[list[Rated] | CannotRate]:
@@ -111,9 +118,10 @@ def rate_usage(wanted: Sequence[tuple[ContractTerms, list[Wanted]]]) -> list[lis
 def _rated(
     contract: ContractTerms, slots: Iterable[tuple[Wanted, list[Question]]], found: Mapping[Question, Answer]
 ) -> list[Rated] | CannotRate:
-    try:
-        return [
-            each for slot, parts in slots for each in rated(contract, slot, [found[question] for question in parts])
-        ]
-    except PriceError as error:
-        return CannotRate(str(error))
+    slots_found: list[Rated] = []
+    for slot, parts in slots:
+        try:
+            slots_found += rated(contract, slot, [found[question] for question in parts])
+        except PriceError as error:
+            return CannotRate(slot.parts[-1].charge.name, error.message)
+    return slots_found

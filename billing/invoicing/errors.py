@@ -10,7 +10,10 @@ class BadTerms(InvoicingError):
 
 
 class CannotRate(InvoicingError):
-    """A price cannot rate what it is given; the message is the price's own."""
+    """A price cannot rate what it is given."""
+
+    def __init__(self, charge: str, problem: str) -> None:
+        super().__init__(f"{charge} cannot be priced: {problem}")
 
 
 class SpendNotBilled(InvoicingError):
@@ -18,8 +21,8 @@ class SpendNotBilled(InvoicingError):
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"“{name}” spans several charges, and runs do not bill such terms yet: end it, or put a minimum or a "
-            "maximum on single charges."
+            f"“{name}” is agreed for several charges together, which runs do not bill: take it back, or agree a "
+            "minimum or a maximum for single charges."
         )
 
 

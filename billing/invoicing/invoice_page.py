@@ -46,7 +46,7 @@ def _line(line: InvoiceLine, invoice: Invoice, zone: str) -> dict[str, Any]:
         "description": line.description,
         "subscription": line.stream.subscription.code,
         "version": str(line.charge.version) if line.charge.version else "own terms",
-        "version_url": change_url(line.charge.version or invoice.contract),
+        "version_url": change_url(line.charge.version or line.stream.subscription),
         "usage_url": _usage_url(line, invoice, zone),
         "corrects": _corrects(line),
         "period": _days(line, zone),

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from billing.invoicing.calendars import calendar_of, proration_of
 from billing.invoicing.terms import ChargeTerms, ContractTerms, StreamKey
-from billing.invoicing.usage import Answer, Part, Wanted
+from billing.invoicing.usage import Answer, Part, Wanted, both
 from billing.money import EXACT, round_money
 from billing.periods import Period, zone
 from billing.pricing import Price, Step, rate
@@ -55,9 +55,15 @@ def rated(contract: ContractTerms, wanted: Wanted, answers: Sequence[Answer]) ->
     maximum = _maximum(contract, wanted)
     total = Fraction(0)
     steps: list[Step] = []
-    for part, answer in zip(wanted.parts, answers, strict=True):
-        amount, more = _priced(contract, part, answer, capped=maximum is None)
-        total += amount
+    before: Usage | None = None
+    for place, (part, answer) in enumerate(zip(wanted.parts, answers, strict=True)):
+        if part.charge.window:
+            more = _by_window(contract, part.charge, answer)
+        else:
+            goes_on = before is not None and _continues(wanted.parts[place - 1].charge, part.charge)
+            more = _priced(part.charge, answer.usages[0], before if goes_on else None, capped=maximum is None)
+            before = both(before, answer.usages[0]) if goes_on and before is not None else answer.usages[0]
+        total += sum((Fraction(step.amount) for step in more), Fraction(0))
         steps += more
     if maximum is not None and total > maximum:
         steps.append(made_of(f"Maximum for the period: {_money(contract, maximum)}", maximum - total))
@@ -75,16 +81,38 @@ def rated(contract: ContractTerms, wanted: Wanted, answers: Sequence[Answer]) ->
     return [usage]
 
 
-def _priced(contract: ContractTerms, part: Part, answer: Answer, *, capped: bool) -> tuple[Fraction, Sequence[Step]]:
-    """A part's amount and steps: without its minimum, and unless `capped` without its maximum; windows have theirs."""
-    price, unit = part.charge.price, part.charge.unit
-    if part.charge.window:
-        by_window = _by_window(contract, part.charge, answer)
-        return sum((Fraction(step.amount) for step in by_window), Fraction(0)), by_window
+def _continues(one: ChargeTerms, other: ChargeTerms) -> bool:
+    """Whether tiers and allowances go on over a change within the cycle: where a customer's terms change prices only.
+
+    A change of the plan version begins them anew (R4.5).
+    """
+    return one.charge_id == other.charge_id and _allowed(one) == _allowed(other)
+
+
+def _allowed(charge: ChargeTerms) -> tuple[object, ...]:
+    """What of a price is granted once a period, or says how its tiers are counted."""
+    price = charge.price
+    bounds = [tier.up_to for tier in getattr(price.model, "tiers", ())]
+    amounts = [each.amount for each in price.discounts if each.amount is not None]
+    return (
+        type(price.model), bounds, amounts, price.free_quantity, price.unit, charge.meter_id, charge.narrowed_by,
+        charge.window,
+    )  # fmt: skip
+
+
+def _priced(charge: ChargeTerms, usage: Usage, before: Usage | None, *, capped: bool) -> list[Step]:
+    """The steps of a part: without its minimum, and unless `capped` without its maximum.
+
+    With usage `before` it in the same cycle, all of it is priced, less what was used before at the same price.
+    """
+    price = charge.price
     if price.minimum_amount is not None or not capped:
         price = replace(price, minimum_amount=None, maximum_amount=price.maximum_amount if capped else None)
-    rating = rate(price, answer.usages[0], unit)
-    return Fraction(rating.unrounded), rating.steps
+    if before is None:
+        return list(rate(price, usage, charge.unit).steps)
+    steps = list(rate(price, both(before, usage), charge.unit).steps)
+    counted = Fraction(rate(price, before, charge.unit).unrounded)
+    return [*steps, made_of("Used before the change", -counted)] if counted else steps
 
 
 def _by_window(contract: ContractTerms, charge: ChargeTerms, answer: Answer) -> list[Step]:

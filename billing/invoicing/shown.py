@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from billing.money import EXACT, plain
 
-MOST: Final = 24
-"""Steps that are all shown; of more, the `LARGEST` are."""
+MOST: Final = 31
+"""Steps that are all shown, such as the days of a month; of more, the `LARGEST` are."""
 LARGEST: Final = 20
 
 

@@ -8,14 +8,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Final, Literal
 
 from billing.invoicing.calendars import Piece, calendar_of, full_of, stream_cycles
 from billing.invoicing.terms import ChargeTerms, ContractTerms, StreamKey
+from billing.money import EXACT
 from billing.periods import Period
-from billing.pricing.usages import Need, Usage, needs
+from billing.pricing import Price
+from billing.pricing.usages import Cells, Events, Need, Totals, Usage, needs
 
 QUANTITY = Need("quantity")
+_NEEDS: Final[dict[int, tuple[Price, Need]]] = {}
+_MOST: Final = 2000
+"""Prices whose need is kept."""
 Kept = Mapping[StreamKey, Sequence[Period]]
 """The cycles of each stream that were billed; they are never cut again."""
 
@@ -119,6 +124,31 @@ def _counted_alike(one: ChargeTerms, other: ChargeTerms) -> bool:
         other.price, other.meter_id, other.narrowed_by, other.window)  # fmt: skip
 
 
+def need_of(charge: ChargeTerms) -> Need:
+    """What the charge's price takes, found once a price: a matrix of a thousand cells looks at each of them."""
+    known = _NEEDS.get(id(charge.price))
+    if known is None or known[0] is not charge.price:
+        known = charge.price, needs(charge.price)
+        _NEEDS[id(charge.price)] = known
+        while len(_NEEDS) > _MOST:
+            _NEEDS.pop(next(iter(_NEEDS)), None)
+    return known[1]
+
+
+def both(one: Usage, other: Usage) -> Usage:
+    """The usage of two stretches of time, one after the other."""
+    match one, other:
+        case Decimal(), Decimal():
+            return EXACT.add(one, other)
+        case Totals(), Totals():
+            return Totals(EXACT.add(one.amount, other.amount), one.events + other.events)
+        case Cells(), Cells():
+            return Cells(one.dimensions, one.rows + other.rows)  # of equal values are added when they are rated
+        case Events(), Events():
+            return Events(one.rows + other.rows)
+    raise ValueError("Usage of two kinds cannot be put together.")
+
+
 def questions(contract: ContractTerms, wanted: Wanted) -> list[Question]:
     """What to ask for each part of a slot, in order."""
     found = []
@@ -127,6 +157,6 @@ def questions(contract: ContractTerms, wanted: Wanted) -> list[Question]:
         assert charge.meter_id is not None  # usage has a meter
         found.append(Question(
             contract.customer_id, charge.meter_id, part.period, wanted.cycle, contract.calendar.timezone,
-            charge.narrowed_by, needs(charge.price), charge.window,
+            charge.narrowed_by, need_of(charge), charge.window,
         ))  # fmt: skip
     return found

@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.http import HttpRequest
 
 from billing.catalog.models import SubscriptionInterval
+from billing.catalog.terms.models import SubscriptionTerm
 from billing.invoicing.consequences import consequences
 from billing.invoicing.models import InvoiceLine
 from billing.metering.explorer.events import Fate, Stored
@@ -41,11 +42,12 @@ def event_card(request: HttpRequest, event: Stored, fate: Fate) -> Card | None:
 
 def _streams(customer_id: int, meters: list[int], event: Stored) -> list[tuple[int, int]]:
     """Subscription and charge code of every charge that counted with these meters for the customer at the time."""
-    current = SubscriptionInterval.objects.filter(
-        Q(end=None) | Q(end__gt=event.ts), start__lte=event.ts, superseded_at=None,
-        subscription__contract__customer=customer_id, version__charges__meter__in=meters,
-    )  # fmt: skip
-    return list(current.values_list("subscription_id", "version__charges__code_id").distinct())
+    then = Q(Q(end=None) | Q(end__gt=event.ts), start__lte=event.ts, superseded_at=None)
+    then &= Q(subscription__contract__customer=customer_id)
+    planned = SubscriptionInterval.objects.filter(then, version__charges__meter__in=meters)
+    own = SubscriptionTerm.objects.filter(then, Q(charge__meter__in=meters) | Q(meter__in=meters))
+    found = planned.order_by().values_list("subscription_id", "version__charges__code_id")
+    return list(found.union(own.order_by().values_list("subscription_id", "code_id")))
 
 
 def _lines(streams: list[tuple[int, int]], event: Stored) -> list[InvoiceLine]:

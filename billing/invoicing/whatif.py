@@ -9,13 +9,14 @@ from typing import Any
 
 from billing.catalog.models import PlanVersion, SubscriptionInterval
 from billing.invoicing import load
-from billing.invoicing.engine import rate_usage
+from billing.invoicing.engine import rate_usage, refuse_spend
 from billing.invoicing.errors import CannotRate, InvoicingError
-from billing.invoicing.fees import FeeLine, period_fees
+from billing.invoicing.fees import period_fees
 from billing.invoicing.rated import Rated
 from billing.invoicing.terms import ChargeTerms, ContractTerms, StreamKey
 from billing.invoicing.usage import wanted_usage
 from billing.periods import Period
+from billing.pricing import PriceError
 from customers.models import Contract
 
 
@@ -112,24 +113,26 @@ def expected(asked: Sequence[tuple[ContractTerms, Period]]) -> list[Expected]:
     usage = rate_usage([
         (terms, wanted_usage(terms, period.until, since=period.start)) for terms, period in asked
     ])  # fmt: skip
+    return [_expected(terms, period, rated) for (terms, period), rated in zip(asked, usage, strict=True)]
+
+
+def _expected(terms: ContractTerms, period: Period, usage: Sequence[Rated] | CannotRate) -> Expected:
+    try:
+        refuse_spend(terms)
+        if isinstance(usage, CannotRate):
+            raise usage
+        lines = _lines(terms, period, usage)
+    except (InvoicingError, PriceError) as error:
+        return Expected([], Decimal(0), terms.currency, str(error))
+    return Expected(lines, sum((line.amount for line in lines), Decimal(0)), terms.currency)
+
+
+def _lines(terms: ContractTerms, period: Period, usage: Sequence[Rated]) -> list[ExpectedLine]:
     return [
-        Expected([], Decimal(0), terms.currency, str(rated))
-        if isinstance(rated, CannotRate)
-        else _expected(terms, period_fees(terms, period), rated)
-        for (terms, period), rated in zip(asked, usage, strict=True)
-    ]
-
-
-def _expected(
-    terms: ContractTerms, fees: Sequence[tuple[ChargeTerms, Period, FeeLine]], usage: Sequence[Rated]
-) -> Expected:
-    lines = [
         ExpectedLine(line.stream, charge, "recurring", cycle, line.service, line.quantity, line.steps, line.amount)
-        for charge, cycle, line in fees
-    ]  # fmt: skip
-    lines += [
+        for charge, cycle, line in period_fees(terms, period)
+    ] + [
         ExpectedLine(
             slot.stream, slot.charge, slot.kind, slot.cycle, slot.service, slot.quantity, slot.steps, slot.amount
         ) for slot in usage
     ]  # fmt: skip
-    return Expected(lines, sum((line.amount for line in lines), Decimal(0)), terms.currency)

@@ -13,7 +13,7 @@ from billing.metering.meters.counting import counted
 from billing.metering.meters.fragments import Fragment
 from billing.metering.models import Meter
 from billing.metering.months import queries as months
-from billing.metering.parts import Column, columns
+from billing.metering.parts import NO_DIMENSIONS, PLACES, Column, columns
 from billing.metering.segments import Columns, Segments
 
 NOT_VOIDED: Final = "NOT EXISTS (SELECT 1 FROM metering_voided v WHERE v.batch = e.batch AND v.n = e.n)"
@@ -26,6 +26,10 @@ _CORRECTED: Final = """EXISTS (
     WHERE h.type_id = %s AND h.subject_id = ANY(%s::int[]))"""
 _CLEAN: Final = "NOT EXISTS (SELECT 1 FROM dirty WHERE dirty.subject_id = r.subject_id)"
 _SEGMENTS: Final = "unnest(%s::bigint[], %s::int[], %s::timestamptz[], %s::timestamptz[]) AS r(key, subject_id, lo, hi)"
+_IN_INDEX: Final = f" AND d.dims = {NO_DIMENSIONS} AND {PLACES.format('d')} <= 1000"
+_TOO_WIDE: Final = f" AND d.dims = {NO_DIMENSIONS} AND {PLACES.format('d')} > 1000"
+"""Two indexes of days without dimensions have these conditions: the first holds the parts, too, so that a subject's
+month is read from one place; the second has what is too wide for that, which is hardly ever anything."""
 VALUE_DIGEST: Final = "encode(substr(sha256(convert_to(ev.value::text, 'UTF8')), 1, 16), 'hex')::uuid"
 """128 bits that stand for a distinct value of any length."""
 
@@ -94,13 +98,15 @@ def _pending(segments: Columns, type_id: int) -> Source:
     return Source(table, "e.batch IN (SELECT batch FROM metering_pending)")
 
 
-def _stored(rollup: int, table: str, segments: Columns, names: Sequence[str], dims: Fragment) -> Fragment:
+def _stored(
+    rollup: int, table: str, segments: Columns, names: Sequence[str], dims: Fragment, where: str = ""
+) -> Fragment:
     """Rows of a rollup in stretches of subjects' time."""
     labels = "LEFT JOIN metering_dimensions l ON l.digest = d.dims" if dims.sql else ""
     sql = f"""(
         SELECT r.key, {", ".join(f"d.{name}" for name in names)}{dims.sql}
         FROM {_SEGMENTS} JOIN {table} d
-             ON d.rollup = %s AND d.subject_id = r.subject_id AND d.bucket >= r.lo AND d.bucket < r.hi
+             ON d.rollup = %s AND d.subject_id = r.subject_id AND d.bucket >= r.lo AND d.bucket < r.hi{where}
         {labels} WHERE {_CLEAN})"""
     return Fragment(sql, (*dims.values, *segments.literals(), rollup))
 
@@ -164,19 +170,23 @@ class Question:
         values = ["value", "adds", "at", "at_batch", "at_n"]
         rollup = self.meter.rollup
         assert rollup is not None  # it is ready
-        total = -rollup if self.meter.group_by and not places else rollup  # days of all dimensions together
-        days, hours = ("d", "day", total, self.segments.days), ("h", "hour", rollup, self.segments.hours)
-        for name, table, number, segments in (days, hours):
-            if segments.keys:
-                branches[name] = _stored(number, f"metering_{table}", segments, names, dims)
-                if self.meter.aggregation == "unique_count":
-                    branches[f"{name}v"] = _stored(number, f"metering_{table}_value", segments, values, dims)
+        days, hours, unique = self.segments.days, self.segments.hours, self.meter.aggregation == "unique_count"
+        if days.keys:
+            total = -rollup if self.meter.group_by and not places else rollup  # of all dimensions together
+            parts = {"d": ""} if places else {"d": _IN_INDEX, "w": _TOO_WIDE}
+            branches |= {name: _stored(total, "metering_day", days, names, dims, parts[name]) for name in parts}
+            if unique:
+                branches["dv"] = _stored(total, "metering_day_value", days, values, dims)
+        if hours.keys:
+            branches["h"] = _stored(rollup, "metering_hour", hours, names, dims)
+            if unique:
+                branches["hv"] = _stored(rollup, "metering_hour_value", hours, values, dims)
         return branches
 
     def _parts(self, branches: dict[str, Fragment], groups: str) -> Fragment:
         """The CTEs `p`, of parts, and `u`, of distinct values, over all branches."""
         parts = [f"SELECT ev.key, {', '.join(f'{c.of_event} AS {c.name}' for c in self.columns)}{groups} FROM ev"]
-        parts += [f"SELECT * FROM {name}" for name in branches if name in ("d", "h")]
+        parts += [f"SELECT * FROM {name}" for name in branches if name in ("d", "w", "h")]
         sql = f", p AS ({' UNION ALL '.join(parts)})"
         if self.meter.aggregation == "unique_count":
             digests = f"SELECT ev.key, {VALUE_DIGEST}, ev.adds, ev.ts, ev.batch, ev.n{groups} FROM ev WHERE ev.valid"

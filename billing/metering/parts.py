@@ -20,6 +20,8 @@ HOUR: Final = f"date_bin('1 hour', {{}}, {ORIGIN})"
 DAY: Final = f"date_bin('1 day', {{}}, {ORIGIN})"
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 NO_DIMENSIONS: Final = "'00000000-0000-0000-0000-000000000000'::uuid"
+PLACES: Final = "coalesce(scale({0}.total), 0) + coalesce(scale({0}.moment), 0) + coalesce(scale({0}.value), 0)"
+"""Digits after the point of a row's numbers: an index has room for 1,000 of them, and a few rows may have more."""
 
 
 @dataclass(frozen=True, slots=True)

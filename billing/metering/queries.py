@@ -35,14 +35,19 @@ def quantities(
     dimensions: Sequence[str] = (),
     window: Window | None = None,
     timezone: str = "UTC",
+    together: bool = False,
 ) -> list[UsageRow]:
     """What customers used in a period, exactly, everything committed included: by meter, customer, window, dimensions.
 
     `window` cuts the period in the calendar of `timezone`; `dimensions` are properties of the events, quickest where
     the meter groups by them. Quantities of windows or dimensions only add up for `count` and `sum` (R2.3). Rows
     without events are left out, unless a recurring meter carries something into them. One statement a meter.
+
+    `together` asks for all customers as if they were one, of id 0: quicker for thousands than to add up each.
     """
     claims = claims_of(customer_ids)
+    if together:
+        claims = {0: tuple(claim for each in claims.values() for claim in each)}
     periods = [(piece.start, piece) for piece in split(period, window, timezone)] if window else [(None, period)]
     asked = [(customer, start, piece) for customer in claims for start, piece in periods]
     requests = [

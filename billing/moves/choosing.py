@@ -8,8 +8,7 @@ from datetime import datetime
 from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 
 from billing.catalog.models import Charge, PlanVersion, Subscription, SubscriptionInterval
-from billing.catalog.terms.models import SubscriptionTerm
-from billing.catalog.terms.queries import own_terms
+from billing.catalog.terms.queries import OwnTerms, own_terms
 from billing.moves.criteria import Criteria
 from billing.moves.judging import Facts, Rival
 from billing.moves.models import MovedSubscription
@@ -43,7 +42,7 @@ class Known:
     facts: dict[int, Facts]
     intervals: dict[int, SubscriptionInterval]
     names: dict[int, str]
-    own: dict[int, list[SubscriptionTerm]]
+    own: OwnTerms
 
 
 def target_of(version: PlanVersion) -> Target:
@@ -98,7 +97,7 @@ def know(subscriptions: Sequence[Subscription], target: Target, *, besides: int,
             contract=each.contract.number, currency=each.contract.currency, term=term_of(each.contract),
             rows=tuple(rows[each.pk]), stops=stops[each.pk], unpriced=target.unpriced(each.contract.currency),
             rivals=tuple(rival for pk, rival in rivals[each.contract.customer_id] if pk != each.pk),
-            own=tuple(Period(term.start, term.end) for term in own[each.pk]),
+            own=tuple(Period(term.start, term.end) for term in own.of(each.pk)),
             listed=each.contract.customer.external_id in out,
         )
         for each in subscriptions

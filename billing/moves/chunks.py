@@ -36,12 +36,11 @@ def preview(move: Move, now: datetime) -> bool:
     verdicts = {
         each.pk: judge(known.facts[each.pk], criteria, target.id, known.names, move.as_of) for each in people
     }  # fmt: skip
-    if criteria.own_terms == "keep":
-        times = [(pk, each.at) for pk, each in verdicts.items() if each.at is not None]
-        for pk, why in misfits(known, times, move.target).items():
-            verdicts[pk] = Verdict(code="own_misfit", note=why)
-    going = [(each, version) for each in people if (version := verdicts[each.pk].version) is not None]
     ending = criteria.own_terms == "end"
+    times = [(each, at) for each in people if (at := verdicts[each.pk].at) is not None]
+    for pk, why in misfits(known, times, move.target, own_terms_end=ending).items():
+        verdicts[pk] = Verdict(code="misfit", note=why)
+    going = [(each, version) for each in people if (version := verdicts[each.pk].version) is not None]
     told = effects(going, move.target, move.as_of, own_terms_end=ending) if going else {}
     MovedSubscription.objects.bulk_create(
         [_row(move, each.pk, verdicts[each.pk], known, told.get(each.pk, Effect())) for each in people]
@@ -82,8 +81,8 @@ def schedule(move: Move, now: datetime) -> bool:
     known = _locked(move, rows)
     ending = Criteria.from_json(move.choice).own_terms == "end"
     open_ = is_open(PlanVersion.objects.values_list("state", flat=True).get(pk=move.target_id))
-    times = [(row.subscription_id, row.at) for row in rows if row.at is not None]
-    unfit = misfits(known, [] if ending else times, move.target)
+    times = [(row.subscription, row.at) for row in rows if row.at is not None]
+    unfit = misfits(known, times, move.target, own_terms_end=ending)
     going: list[Change] = []
     for row in rows:
         facts = known.facts[row.subscription_id]
@@ -91,7 +90,7 @@ def schedule(move: Move, now: datetime) -> bool:
         assert row.from_version_id is not None
         code, note = changed(facts, row.at, row.from_version_id, move.target_id, known.names)
         if not code and row.subscription_id in unfit:
-            code, note = "own_misfit", unfit[row.subscription_id]
+            code, note = "misfit", unfit[row.subscription_id]
         if not open_:
             code, note = "closed", f"{move.target} takes no new subscribers any more."
         if code:
@@ -101,7 +100,7 @@ def schedule(move: Move, now: datetime) -> bool:
         splice = put_in(facts.rows, row.at, move.target_id, facts.stops)
         change = change_of(row, splice, known.intervals, now)
         if ending:
-            end_terms(change, known.own[row.subscription_id], row.at, now)
+            end_terms(change, known.own.of(row.subscription_id), row.at, now)
         going.append(change)
     _write(move, going, Outcome.REFUSED, now)
     _save(rows)
@@ -133,15 +132,12 @@ def take_back(move: Move, rows: Sequence[MovedSubscription], now: datetime) -> N
     terms = SubscriptionTerm.objects.in_bulk([pk for row in rows for pk in row.old_terms])
     going: list[Change] = []
     for row in rows:
-        if row.at in known.facts[row.subscription_id].stops:
-            row.note = "Another move of the same day stands on it: cancel that one first, then this."
-            continue
         row.outcome = Outcome.CANCELLED
         change = _back(move, row, known, [were[pk] for pk in row.old], now)
         if change is None:
             continue
         ended = [terms[pk] for pk in row.old_terms]
-        if not revive_terms(change, known.own[row.subscription_id], ended, now):
+        if not revive_terms(change, known.own.of(row.subscription_id), ended, now):
             row.note = f"{row.note} Its own terms were changed since, and stay so.".strip()
         going.append(change)
     _write(move, going, Outcome.SCHEDULED, now)
@@ -155,6 +151,10 @@ def _back(
     facts, at = known.facts[row.subscription_id], row.at
     assert at is not None  # it was scheduled
     splice = take_out(facts.rows, at, move.target_id, row.earlier_id, facts.stops)
+    if splice is None and at in facts.stops:
+        row.outcome = Outcome.SCHEDULED
+        row.note = "Another move of the same day stands on it: cancel that one first, then this."
+        return None
     if splice is None:
         then = in_force(facts.rows, at)
         binds = f"It is on {known.names[then.version]} then" if then else "It is not in force then"

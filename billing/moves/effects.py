@@ -11,6 +11,7 @@ from billing.catalog.models import PlanVersion, Subscription
 from billing.invoicing.load import calendar_of, versions_of
 from billing.invoicing.terms import ContractTerms
 from billing.invoicing.whatif import Expected, expected, terms_under
+from billing.metering.months.errors import MonthDetached
 from billing.money import EXACT
 from billing.moves.timing import TICK
 from billing.periods import Period, local_date
@@ -69,7 +70,10 @@ def effects(
         if period and isinstance(terms[0], ContractTerms) and isinstance(terms[1], ContractTerms):
             places[contract.id] = len(asked)
             asked += [(terms[0], period), (terms[1], period)]
-    answers = expected(asked)
+    try:
+        answers = expected(asked)
+    except MonthDetached as error:
+        return {each.pk: Effect(problem=str(error)) for each, _ in moved}
     found = {}
     for subscription, _ in moved:
         contract = subscription.contract

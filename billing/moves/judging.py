@@ -20,7 +20,7 @@ REASONS: Final = {
     "over": "Contract ended",
     "same_moment": "Another change at that moment",
     "closed": "Version takes no subscribers",
-    "own_misfit": "Own terms do not fit",
+    "misfit": "Terms do not fit together",
     "database": "Refused by the database",
 }
 

@@ -37,7 +37,7 @@ def charge_each(model: Percentage, values: Iterable[Exact], words: Words) -> lis
             cuts.append(minus(high, amount))
     steps = []
     if free or free_value:
-        label = f"Included: {words.units(free_value)} in {_events(free)}"
+        label = f"Included: {words.units(free_value)}, {_events(free)} free"
         steps.append(made_of(label, ZERO, quantity=free_value))
     steps.append(charged(f"{number(model.rate)}% of {words.units(charged_value)}", charged_value, rate, None))
     if model.fixed_amount is not None:

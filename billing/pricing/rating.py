@@ -43,7 +43,7 @@ def rate(price: Price, usage: Usage, unit_name: str = "unit") -> Rating:
     """
     unit = price.custom_unit
     if unit is not None and unit.rate is None:
-        message = f"One of the unit {unit.code!r} has no worth in {price.currency} yet; write its rate."
+        message = f"{unit.code} have no rate in {price.currency}; write what one of them is worth."
         raise PriceError("rate_needed", message, "price.custom_unit.rate")
     words = Words(price.currency, unit_name, price.unit.divide_by, unit)
     cost = _cells(price, usage, words) if isinstance(price.model, Matrix) else _cost(price, _used(usage), words)

@@ -4,6 +4,8 @@ from django.db.models import TextChoices
 
 
 class TermKind(TextChoices):
+    """What a term is about; docs/terms.md says what each holds."""
+
     PRICE = "price", "Price"
     TIERS = "tiers", "Tiers"
     FACTOR = "factor", "Price factor"

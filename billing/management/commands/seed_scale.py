@@ -69,7 +69,7 @@ class Command(BaseCommand):
         scale.make_meters()
         rollups.catch_up()
         with connection.cursor() as cursor:
-            cursor.execute("ANALYZE metering_hour, metering_day, metering_activity")
+            cursor.execute("VACUUM (ANALYZE) metering_hour, metering_day, metering_activity")
             cursor.execute("ANALYZE metering_event, metering_key, metering_subject, customers_usagesubject")
         self.stdout.write(f"{events:,} events of {customers:,} customers in {plan.month:%Y-%m}.")
 

@@ -76,18 +76,23 @@ class Asked:
         """What to group by, as `quantities` takes it."""
         return (self.by,) if self.by else ()
 
+    @property
+    def shared(self) -> bool:
+        """Whether a column is a value of the property, whoever used it."""
+        return bool(self.by) and self.additive
+
     def key(self, row: UsageRow) -> Key:
         """The column of an answer: values of several customers share one only where they can be added."""
         if not self.by:
             return row.customer_id, None
-        alone = self.additive or len(self.customer_ids) == 1
+        alone = self.shared or len(self.customer_ids) == 1
         return (0 if alone else row.customer_id), row.dimensions[0]
 
-    def rows(self, customer_ids: Iterable[int], window: Window | None) -> list[UsageRow]:
-        """Quantities of these customers."""
+    def rows(self, customer_ids: Iterable[int], window: Window | None, *, together: bool = False) -> list[UsageRow]:
+        """Quantities of these customers, each or all together."""
         return queries.quantities(
             customer_ids=customer_ids, meters=[self.meter], period=self.period, dimensions=self.dimensions,
-            window=window, timezone=self.timezone,
+            window=window, timezone=self.timezone, together=together,
         )  # fmt: skip
 
 
@@ -147,13 +152,17 @@ def too_much(asked: Asked) -> str:
 
 
 def table_of(asked: Asked) -> Table:
-    """Ask for the whole period first, which says who is largest; then for the windows of those that are shown."""
-    totals = _merged(asked, asked.rows(asked.compared, None)).get(None, {})
+    """Ask for the whole period first, which says who is largest; then for the windows of those that are shown.
+
+    Values that all customers share are asked for once, by window, and added.
+    """
+    shared = _merged(asked, asked.rows(asked.compared, asked.window, together=True)) if asked.shared else {}
+    totals = _summed(shared) if asked.shared else _merged(asked, asked.rows(asked.compared, None)).get(None, {})
     everybody = len(asked.compared) == len(asked.customer_ids)
     adds = asked.additive and everybody
     ranked = sorted(totals, key=lambda key: (-abs(totals[key].value), key[0], key[1] is None, key[1] or ""))
     shown, rest = ranked[: asked.top], ranked[asked.top :]
-    cells, complete = _cells(asked, shown, rest)
+    cells, complete = (shared, True) if asked.shared else _cells(asked, shown, rest)
     rows = [_row(asked, piece, shown, cells.get(piece.start, {}), complete) for piece in asked.windows]
     return Table(
         keys=tuple(shown), rows=tuple(rows), totals=tuple(totals[key] for key in shown),
@@ -166,8 +175,7 @@ def _cells(asked: Asked, shown: Sequence[Key], rest: Sequence[Key]) -> tuple[Cel
     """Quantities by window and column, and whether all columns are among them."""
     if asked.by:
         some = {customer or asked.customer_ids[0] for customer, _ in shown}
-        ids = asked.customer_ids if asked.additive else tuple(some)
-        return _merged(asked, asked.rows(ids, asked.window)), asked.additive
+        return _merged(asked, asked.rows(some, asked.window)), False
     ids = tuple(customer for customer, _ in shown)
     everybody = len(asked.compared) == len(asked.customer_ids)
     complete = asked.additive and everybody and len(rest) * len(asked.windows) <= MAX_QUESTIONS
@@ -183,6 +191,15 @@ def _merged(asked: Asked, rows: Iterable[UsageRow]) -> Cells:
         key, column = asked.key(row), found[row.start]
         column[key] = added([column[key], row.quantity]) if key in column else row.quantity
     return found
+
+
+def _summed(cells: Cells) -> dict[Key, Quantity]:
+    """Every column's total over all windows."""
+    found: dict[Key, list[Quantity]] = defaultdict(list)
+    for columns in cells.values():
+        for key, quantity in columns.items():
+            found[key].append(quantity)
+    return {key: added(quantities) for key, quantities in found.items()}
 
 
 def _row(asked: Asked, piece: Period, shown: Sequence[Key], here: Mapping[Key, Quantity], complete: bool) -> Row:

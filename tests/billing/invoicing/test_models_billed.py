@@ -8,6 +8,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from billing.catalog.services import change_subscription
+from billing.catalog.terms.services import set_term
 from billing.invoicing.models import Invoice, InvoiceLine, RunOutcome
 from billing.invoicing.services import run_billing
 from billing.metering.rollups.services import build_missing, catch_up
@@ -96,8 +98,8 @@ def test_a_combination_without_a_price_holds_the_contract_and_no_other() -> None
     use(contract, 10, model="unheard-of")
     use(other, 10, model="large")
     assert [draft.contract for draft in bill("2023-12-01")] == [other]
-    assert "unheard-of has no price" in RunOutcome.objects.get(result="held").reason
-    assert "unheard-of has no price" in under({}, contract)[0].problem
+    assert "no price for unheard-of" in RunOutcome.objects.get(result="held").reason
+    assert "no price for unheard-of" in under({}, contract)[0].problem
 
 
 def test_a_share_of_each_payment_and_a_fixed_part_need_only_sums() -> None:
@@ -166,3 +168,45 @@ def test_the_close_of_a_month_ties_out_and_a_second_run_is_empty() -> None:
     assert bill("2024-01-01") == []
     assert not Invoice.objects.exclude(state="issued").exists()
     assert InvoiceLine.objects.filter(kind="minimum").count() >= 2
+
+
+def test_terms_over_several_charges_hold_their_contract_with_the_reason() -> None:
+    contract, other = subscribed(**per_unit("0.01")), make_contract()
+    make_subscription(other, contract.subscriptions.get().intervals.get().version)
+    set_term(
+        subscription=contract.subscriptions.get(), kind="minimum_spend", value={"amount": "500", "name": "Floor"},
+        start=contract.start, reason="Agreed", user=None, now=NOW,
+    )  # fmt: skip
+    assert [draft.contract for draft in bill("2023-12-01")] == [other]
+    reason = "“Floor” is agreed for several charges together, which runs do not bill"
+    assert RunOutcome.objects.get(result="held").reason.startswith(reason)
+    assert under({}, contract)[0].problem.startswith(reason)
+
+
+TIERED: dict[str, Any] = {"model": "graduated", "free_quantity": "50", "discounts": [{"amount": "2"}], "tiers": [
+    {"up_to": "100", "unit_amount": "0.10", "flat_amount": "1"}, {"up_to": None, "unit_amount": "0.04"}]}  # fmt: skip
+
+
+def test_tiers_and_allowances_go_on_where_a_customers_terms_change_the_price_in_the_middle() -> None:
+    contract = subscribed(**TIERED)
+    set_term(
+        subscription=contract.subscriptions.get(), kind="factor", value={"factor": "0.5"}, code="tokens",
+        start=date(2023, 11, 16), reason="Half price", user=None, now=NOW,
+    )  # fmt: skip
+    use(contract, 120, day="2023-11-10")  # 50 are free, 70 cost 7.00 with a flat 1.00, less 2.00: 6.00
+    use(contract, 80, day="2023-11-20")  # the other 30 of the first tier at 0.05, and 50 above at 0.02: 2.50
+    (draft,) = bill("2023-12-01")
+    (line,) = draft.lines.all()
+    assert (line.amount, line.quantity) == (Decimal("8.50"), Decimal(200))
+    assert line.steps[-1]["label"] == "Used before the change"
+    assert sum(Decimal(step["amount"]) for step in line.steps) == line.amount
+
+
+def test_a_new_version_in_the_middle_begins_tiers_and_allowances_anew() -> None:
+    contract = subscribed(**TIERED)
+    again = make_version(usage("tokens", make_meter(), **TIERED | {"free_quantity": "50.0", "flat_at_zero": False}))
+    change_subscription(subscription=contract.subscriptions.get(), at=date(2023, 11, 16), version=again, now=NOW)
+    use(contract, 120, day="2023-11-10")
+    use(contract, 80, day="2023-11-20")  # 50 are free again; 30 cost 3.00 and the flat 1.00, less 2.00
+    (draft,) = bill("2023-12-01")
+    assert draft.total == Decimal("8.00")

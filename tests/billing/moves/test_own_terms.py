@@ -130,9 +130,9 @@ def test_own_terms_that_do_not_fit_the_new_version_keep_the_customer_where_it_is
     one, late = make_subscription(version=tiered), make_subscription(version=tiered)
     agree(one, kind="tiers", value={"tiers": [{"up_to": "10", "unit_amount": "3"}]})
     move = previewed(new, tiered)
-    assert outcomes(move) == [("left_out", "own_misfit"), ("planned", "")]
-    assert "Its own terms do not fit Pro v2" in next(iter(notes(move)))
+    assert outcomes(move) == [("left_out", "misfit"), ("planned", "")]
+    assert "Its terms under Pro v2 would not fit together" in next(iter(notes(move)))
     agree(late, kind="tiers", value={"tiers": [{"up_to": "10", "unit_amount": "3"}]})
     services.schedule(move=move, reason="x", user=None, queue=no_queue, now=NOW)
-    assert outcomes(work(move)) == [("left_out", "own_misfit"), ("refused", "own_misfit")]
+    assert outcomes(work(move)) == [("left_out", "misfit"), ("refused", "misfit")]
     assert outcomes(scheduled(new, tiered, own_terms="end")) == [("scheduled", ""), ("scheduled", "")]

@@ -215,6 +215,23 @@ def test_two_people_who_move_the_same_customers_to_the_same_day(
     assert versions_of(main) == [("11-01", 1), ("03-01", 2)]
 
 
+def test_of_two_moves_to_one_day_the_later_is_taken_back_first(
+    old: PlanVersion, new: PlanVersion, newer: PlanVersion, main: Subscription
+) -> None:
+    first = scheduled(new, old)
+    second = scheduled(newer, old, new)
+    assert versions_of(main) == [("11-01", 1), ("03-01", 3)]
+    first = cancelled(first)
+    assert (first.state, list(notes(first))) == (
+        "scheduled",
+        ["Another move of the same day stands on it: cancel that one first, then this."],
+    )
+    assert cancelled(second).state == "cancelled"
+    assert versions_of(main) == [("11-01", 1), ("03-01", 2)]
+    assert cancelled(first).state == "cancelled"
+    assert bound(main) == [("11-01", None, 1, ONE)]
+
+
 def test_a_version_retired_in_between_takes_nobody(old: PlanVersion, new: PlanVersion, main: Subscription) -> None:
     early, late = previewed(new, old), previewed(new, old)
     services.schedule(move=early, reason="x", user=None, queue=no_queue, now=NOW)
@@ -393,4 +410,4 @@ def test_a_chunk_asks_the_same_number_of_questions_however_many_it_moves(
             services.step(move_id=move.pk, now=NOW)
         counts.append(len(queries))
         work(move)
-    assert counts == [28, 19, 19]
+    assert counts == [31, 22, 19]

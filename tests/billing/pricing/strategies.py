@@ -118,7 +118,7 @@ def bounded(draw: st.DrawFn, model: st.SearchStrategy[Model], currency: str | No
 @st.composite
 def matrices(draw: st.DrawFn, *, default: bool = True) -> Matrix:
     dimensions = draw(st.sampled_from([("region",), ("region", "size")]))
-    combinations = [(region,) for region in REGIONS[:2]]
+    combinations: list[tuple[str, ...]] = [(region,) for region in REGIONS[:2]]
     if len(dimensions) == 2:
         combinations = [(region, size) for region in REGIONS[:2] for size in SIZES]
     cells = tuple(Cell(when, draw(bounded(models, "USD"))) for when in combinations)
@@ -152,7 +152,9 @@ def rated(draw: st.DrawFn, prices: st.SearchStrategy[Price]) -> tuple[Price, Usa
     need = needs(price)
     if need.kind == "quantity":
         return price, draw(quantities)
-    return price, draw(cells(need.dimensions) if need.kind == "cells" else events())
+    if need.kind == "cells":
+        return price, draw(cells(need.dimensions))
+    return price, draw(events())
 
 
 all_prices = st.one_of(plain_prices, matrix_prices)

@@ -134,7 +134,7 @@ def test_cells_may_look_at_each_event() -> None:
     )
     rating = rate(parse_price(price), usage)
     assert labels(rating) == [
-        "large, eu: Included: 10 units in 1 event",
+        "large, eu: Included: 10 units, 1 event free",
         "large, eu: 1% of 20 units",
         "large, eu: 1 event at USD 0.10",
         "small, eu: 7 units at USD 0.01",

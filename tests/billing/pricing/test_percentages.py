@@ -81,7 +81,7 @@ def test_free_events_and_free_value_end_together(free: dict[str, Any], amount: s
 
 def test_what_was_free_is_told() -> None:
     rating = rated(CARDS | {"free_amount": "150"}, "100", "200")
-    assert labels(rating) == ["Included: 150 USD in 1 event", "2.9% of 150 USD", "1 event at USD 0.30"]
+    assert labels(rating) == ["Included: 150 USD, 1 event free", "2.9% of 150 USD", "1 event at USD 0.30"]
 
 
 def test_events_carry_their_price() -> None:

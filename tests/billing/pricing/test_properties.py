@@ -5,11 +5,12 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from hypothesis import given
+import pytest
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from billing.money import round_money
-from billing.pricing import Cells, Events, Price, Step, Usage, parse_price, price_to_json, rate
+from billing.pricing import Cells, Events, Price, PriceError, Step, Usage, parse_price, price_to_json, rate
 from billing.pricing.prices import CustomUnit, Graduated, GraduatedPercentage, Model, Tier
 from tests.billing.pricing.strategies import (
     all_prices,
@@ -184,3 +185,44 @@ def test_a_price_survives_its_json(price: Price, unit: CustomUnit | None) -> Non
 def test_a_price_rates_the_same_after_its_json(case: Case) -> None:
     price, usage = case
     assert rate(parse_price(price_to_json(price)), usage) == rate(price, usage)
+
+
+NUMBERS = MONEY | {"percentage", "divide_by", "free_quantity", "free_amount", "free_events", "package_size", "up_to"}
+
+
+def numbers_in(item: Any, path: str) -> list[tuple[Any, Any, str]]:
+    """Each number of a price's JSON: the object or list that holds it, its key, and the path to it."""
+    inner: list[tuple[Any, Any, str]]
+    if isinstance(item, dict):
+        inner = [(item, key, f"{path}.{key}") for key in item]
+    elif isinstance(item, list):
+        inner = [(item, place, f"{path}[{place}]") for place in range(len(item))]
+    else:
+        return []
+    here = [each for each in inner if each[1] in NUMBERS and isinstance(each[0][each[1]], str)]
+    return here + [found for holder, key, at in inner for found in numbers_in(holder[key], at)]
+
+
+@given(all_prices, st.data())
+def test_a_float_anywhere_in_a_price_is_refused_with_its_path(price: Price, data: st.DataObject) -> None:
+    written = price_to_json(price)
+    places = numbers_in(written, "price")
+    assume(places)
+    holder, key, path = data.draw(st.sampled_from(places))
+    holder[key] = 0.5
+    with pytest.raises(PriceError) as caught:
+        parse_price(written)
+    assert (caught.value.code, caught.value.path) == ("invalid_number", path)
+
+
+@given(all_prices, st.data())
+def test_an_unknown_key_anywhere_in_a_price_is_refused_with_its_path(price: Price, data: st.DataObject) -> None:
+    written = price_to_json(price)
+    holders = [(written, "price")]
+    for name in ("tiers", "discounts", "cells"):
+        holders += [(row, f"price.{name}[{place}]") for place, row in enumerate(written.get(name, ()))]
+    holder, path = data.draw(st.sampled_from(holders))
+    holder["surprise"] = "1"
+    with pytest.raises(PriceError) as caught:
+        parse_price(written)
+    assert (caught.value.code, caught.value.path) == ("unknown_key", f"{path}.surprise")
