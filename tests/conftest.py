@@ -27,6 +27,7 @@ def _seeds_survive_a_flush() -> None:
                 "revenue.migrations.0002_chart",
                 "config.migrations.0001_roles",
                 "config.migrations.0002_usage",
+                "config.migrations.0003_pricing",
             ):
                 import_module(name).seed(apps, SimpleNamespace(connection=connection))
 

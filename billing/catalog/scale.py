@@ -145,9 +145,9 @@ def make_subscriptions(versions: Sequence[PlanVersion], count: int, now: datetim
     return len(wanted)
 
 
-def analyze() -> None:
+def _analyze() -> None:
     """Tell the planner of what came in."""
-    tables = "billing_subscription, billing_subscriptioninterval, billing_charge, billing_chargeprice"
+    tables = "billing_subscription, billing_subscriptioninterval, billing_charge, billing_chargeprice, billing_meter"
     with connection.cursor() as cursor:
         cursor.execute(f"ANALYZE customers_contract, billing_plan, billing_planversion, {tables}")
 
@@ -169,6 +169,7 @@ def _subscribe(wanted: Sequence[tuple[Contract, str, PlanVersion]], start: date,
                     for each, (_, _, version) in zip(made, rows, strict=True)
                 ]
             )
+        _analyze()  # else the triggers keep the plans that they made for tables without a row
 
 
 def _batches(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:

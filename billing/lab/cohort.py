@@ -38,10 +38,10 @@ class Cohort:
     @classmethod
     def from_json(cls, given: Mapping[str, Any]) -> "Cohort":
         """What `to_json` wrote."""
-        lists = {name: tuple(given.get(name, ())) for name in ("versions", "customers")}
-        bounds = {name: Decimal(given[name]) for name in ("at_least", "at_most") if name in given}
-        rest = {name: given[name] for name in ("currency", "entity", "size_by", "meter") if name in given}
-        return cls(**lists, **bounds, **rest)
+        said: dict[str, Any] = dict(given)
+        said |= {name: tuple(said[name]) for name in ("versions", "customers") if name in said}
+        said |= {name: Decimal(said[name]) for name in ("at_least", "at_most") if name in said}
+        return cls(**said)
 
     def holds(self, size: Decimal) -> bool:
         """Whether a customer of that size is in it."""

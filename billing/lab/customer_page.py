@@ -92,7 +92,7 @@ def _place(line: ExpectedLine) -> tuple[Any, ...]:
 
 
 def _quantity(line: ExpectedLine) -> str:
-    if line.charge is None or line.charge.meter_id is None:
+    if line.charge is None or line.charge.meter_id is None or line.quantity is None:
         return quantity_text(line.quantity)
     return f"{quantity_text(round(line.quantity, 6))} {plural(line.charge.unit, Fraction(line.quantity))}"
 
@@ -130,14 +130,15 @@ def _crossing(currency: str, today: Expected, candidate: Expected) -> dict[str, 
 
 
 def _scaled(given: Expected) -> Scaled | None:
-    known = [line for line in given.lines if line.kind in ("recurring", "usage")]
-    if len(known) < len(given.lines):
-        return None
-    return scaled([
-        Line(line.amount, line.charge.price, line.quantity) if line.kind == "usage" and line.charge
-        else Line(line.amount)
-        for line in known
-    ])  # fmt: skip
+    lines = []
+    for line in given.lines:
+        if line.kind == "recurring":
+            lines.append(Line(line.amount))
+        elif line.kind == "usage" and line.charge and line.quantity is not None:
+            lines.append(Line(line.amount, line.charge.price, line.quantity))
+        else:
+            return None
+    return scaled(lines)
 
 
 def _used(today: Expected, candidate: Expected, factor: Decimal) -> str:
@@ -145,7 +146,8 @@ def _used(today: Expected, candidate: Expected, factor: Decimal) -> str:
     lines = [line for given in (today, candidate) for line in given.lines if line.kind == "usage" and line.charge]
     if len({(line.charge.meter_id, line.quantity) for line in lines if line.charge}) != 1:
         return ""
-    charge = lines[0].charge
+    charge, whole = lines[0].charge, lines[0].quantity
     assert charge is not None  # of usage
-    quantity = round(lines[0].quantity * factor)
+    assert whole is not None  # else nothing is scaled
+    quantity = round(whole * factor)
     return f"{quantity_text(quantity)} {plural(charge.unit, Fraction(quantity))}"

@@ -101,7 +101,7 @@ class TrialForm(forms.Form):
         for name, field, text in (("versions", candidate, "Plan versions"), ("of_versions", bound, "Any version")):
             choices = self.fields[name].choices  # type: ignore[attr-defined]  # a ModelMultipleChoiceField
             self.fields[name].widget = _several(field, text)
-            self.fields[name].widget.choices = choices  # type: ignore[attr-defined]  # of a chooser
+            self.fields[name].widget.choices = choices
 
     def clean_currency(self) -> str:
         """In capitals."""

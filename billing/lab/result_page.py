@@ -54,7 +54,7 @@ def _size(cohort: Cohort) -> str:
         for word, bound in (("at least", cohort.at_least), ("at most", cohort.at_most))
         if bound is not None
     ]
-    what = "invoiced" if cohort.size_by == "revenue" else f"of {Meter.objects.get(pk=cohort.meter)}"
+    what = "invoiced" if cohort.size_by == "revenue" else f"of {Meter.objects.filter(pk=cohort.meter).first()}"
     return f"{' and '.join(bounds)} {what} in these months"
 
 

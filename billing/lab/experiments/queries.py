@@ -138,7 +138,7 @@ def _used(lines: Sequence[ExpectedLine]) -> dict[int, Decimal]:
     """Quantities by meter, for those that add up; a meter that two charges count is used once."""
     sums: dict[tuple[int, str], Decimal] = defaultdict(Decimal)
     for line in lines:
-        if line.charge and line.charge.meter_id and line.charge.additive:
+        if line.charge and line.charge.meter_id and line.charge.additive and line.quantity is not None:
             sums[line.charge.meter_id, line.charge.code or line.charge.name] += line.quantity
     found: dict[int, Decimal] = {}
     for (meter, _), quantity in sums.items():

@@ -80,7 +80,6 @@ class Command(BaseCommand):
         if plans:
             more = catalog.make_subscriptions(catalog.make_plans(plans, now), subscriptions, now)
             self.stdout.write(f"{plans:,} more plans with {more:,} subscriptions.")
-        catalog.analyze()
 
 
 def _without_contracts() -> bool:

@@ -58,6 +58,16 @@ def test_it_works() -> None:
     ]
 
 
+def test_customers_are_asked_for_together() -> None:
+    """A subject that went from one to the other counts for each its time, and once in all."""
+    acme, beta = customer("acme", ("a", None, at(5))), customer("beta", ("a", at(5), None), ("b", None, None))
+    record(*((subject, "call", at(day), {"n": day, "kind": "x"}) for subject in "ab" for day in (4, 5)))
+    asked, ids = meter(group_by=["kind"]), [acme.pk, beta.pk]
+    both = queries.quantities(customer_ids=ids, meters=[asked], period=MARCH, dimensions=["kind"], together=True)
+    assert both == [UsageRow(0, asked.pk, None, ("x",), Quantity(Decimal(18), 4, 0))]
+    assert [row.quantity.value for row in queries.quantities(customer_ids=ids, meters=[asked], period=MARCH)] == [4, 14]
+
+
 def test_claims_are_found_in_one_query() -> None:
     acme = customer("acme", ("a", None, at(5)), ("b", at(5), None))
     beta, nobody = customer("beta", ("a", at(5), at(9))), customer("nobody")
