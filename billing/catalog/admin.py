@@ -208,7 +208,7 @@ class ChargeRecordInline(RecordInline):
     """Charges of a published version."""
 
     model = Charge
-    fields = readonly_fields = ("code", "name", "kind", "pay", "meter_link", "price_words")
+    fields = readonly_fields = ("code", "name", "kind", "pay", "meter_link", "price_words", "own_terms")
     price_words = staticmethod(price_words)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Charge]:
@@ -219,6 +219,17 @@ class ChargeRecordInline(RecordInline):
     def meter_link(self, charge: Charge) -> str:
         """What is counted."""
         return link_to(charge.meter)
+
+    @display(description="Terms of its own")
+    def own_terms(self, charge: Charge) -> SafeString | str:
+        """What it says otherwise than its contract and its kind do, a line each."""
+        said = (
+            ("Cadence", charge.cadence), ("Proration", charge.get_proration_display() if charge.proration else ""),
+            ("Priced by", charge.get_window_display() if charge.window else ""),
+            ("Heading", charge.invoice_group), ("Tax code", charge.tax_code),
+            ("Revenue", charge.get_revenue_treatment_display() if charge.revenue_treatment else ""),
+        )  # fmt: skip
+        return format_html_join("", "<div>{}: {}</div>", ((name, value) for name, value in said if value)) or NONE
 
 
 @admin.register(PlanVersion)
@@ -244,7 +255,7 @@ class PlanVersionAdmin(VersionButtons):
         if obj is not None and obj.published_at:
             fields.append(("published_at", "published_by", "subscriber_count"))
         if obj is not None and obj.published_at and obj.warnings:
-            fields.append(("confirmed", "reason"))
+            fields += ["confirmed", "reason"]
         if obj is not None and obj.retired_at:
             fields.append(("retired_at", "retired_by"))
         return fields

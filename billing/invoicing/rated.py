@@ -16,6 +16,7 @@ from billing.invoicing.usage import Answer, Part, Wanted, both
 from billing.money import EXACT, round_money
 from billing.periods import Period, zone
 from billing.pricing import Price, Step, rate
+from billing.pricing.prices import PerUnit
 from billing.pricing.ratings import made_of
 from billing.pricing.usages import Cells, Events, Need, Totals, Usage, needs
 from billing.pricing.words import Words
@@ -88,9 +89,15 @@ def rated(contract: ContractTerms, wanted: Wanted, answers: Sequence[Answer]) ->
 def _continues(one: ChargeTerms, other: ChargeTerms) -> bool:
     """Whether tiers and allowances go on over a change within the cycle: where a customer's terms change prices only.
 
-    A change of the plan version begins them anew (R4.5).
+    A change of the plan version begins them anew (R4.5). Where each unit costs the same there is nothing to go on.
     """
-    return one.charge_id == other.charge_id and _allowed(one) == _allowed(other)
+    return one.charge_id == other.charge_id and _allowed(one) == _allowed(other) and not _is_linear(other.price)
+
+
+def _is_linear(price: Price) -> bool:
+    """Whether usage costs the same at once and in parts."""
+    granted = price.free_quantity or any(each.amount is not None for each in price.discounts)
+    return isinstance(price.model, PerUnit) and not granted and price.unit.round == "none" and not price.custom_unit
 
 
 def _allowed(charge: ChargeTerms) -> tuple[object, ...]:

@@ -57,7 +57,8 @@ def _size(cohort: Cohort) -> str:
         for word, bound in (("at least", cohort.at_least), ("at most", cohort.at_most))
         if bound is not None
     ]
-    what = "invoiced" if cohort.size_by == "revenue" else f"of {Meter.objects.filter(pk=cohort.meter).first()}"
+    meter = Meter.objects.filter(pk__in=[cohort.meter or 0]).first()
+    what = "invoiced" if cohort.size_by == "revenue" else f"of {meter}"
     return f"{' and '.join(bounds)} {what} in these months"
 
 

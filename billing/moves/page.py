@@ -93,10 +93,13 @@ def _table(move: Move, by_outcome: Mapping[str, int], asked: Mapping[str, str], 
     tab = next((each for each in _tabs(by_outcome, asked) if each["current"]), None)
     sort = asked.get("sort", "") if asked.get("sort") in queries.SORTS else "change"
     given = {"outcome": tab["key"] if tab else "", "currency": asked.get("currency", ""), "text": asked.get("q", "")}
-    page = Paginator(queries.rows_of(move, sort=sort, **given), SHOWN).get_page(asked.get("page"))
+    keys = queries.rows_of(move, sort=sort, **given).values_list("pk", flat=True)  # sorting wide rows takes long
+    page = Paginator(keys, SHOWN).get_page(asked.get("page"))
+    found = queries.rows_of(move).in_bulk(list(page.object_list))
     kept = {"show": given["outcome"], "currency": given["currency"], "q": given["text"], "sort": sort}
     return {
-        "rows": [_row(row, now) for row in page.object_list], "page": page, "sort": sort, "sorts": SORT_NAMES,
+        "rows": [_row(found[key], now) for key in page.object_list if key in found], "page": page,
+        "sort": sort, "sorts": SORT_NAMES,
         "q": given["text"], "currency": given["currency"], "show": given["outcome"],
         "query": urlencode({name: value for name, value in kept.items() if value}),
         "figures": given["outcome"] != Outcome.LEFT_OUT,

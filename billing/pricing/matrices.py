@@ -94,7 +94,6 @@ def _name(matrix: Matrix, values: Values) -> str:
 
 
 def _unpriced(matrix: Matrix, values: Values, path: str) -> PriceError:
-    message = (
-        f"There is no price for {_name(matrix, values)} ({', '.join(matrix.dimensions)}): add a cell or a default."
-    )
+    by = ", ".join(matrix.dimensions)
+    message = f"{_name(matrix, values)} has no price by {by}; add a cell for it, or a default."
     return PriceError("no_cell", message, path)

@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from billing.catalog.forms import ChargeForm
+from billing.catalog.builder.forms import ChargeForm
 from billing.catalog.models import Charge
 from billing.metering.meters.services import revise_meter
 from billing.metering.models import Meter

@@ -16,7 +16,7 @@ from billing.catalog.services import new_version
 from billing.catalog.units.models import ConversionRate, CustomUnit
 from config import clock
 from tests.admin.test_catalog import press, said
-from tests.factories import make_version
+from tests.factories import fee, make_version
 
 pytestmark = pytest.mark.django_db
 OUTSIDERS = ("Finance", "Engineer", "Auditor", "nobody")
@@ -89,6 +89,11 @@ def test_why_it_was_not_published_stands_on_its_page(sign_in: Any, business: Any
     version.charges.all().delete()
     publication.publish_due(now=now + timedelta(hours=2))
     assert "It was not published when it was due" in page_of(sign_in("RevOps"), version)
+
+
+def test_the_page_of_a_published_version_says_the_terms_of_its_charges(sign_in: Any, db: None) -> None:
+    page = page_of(sign_in("Auditor"), make_version(fee(cadence="P1Y", proration="none", invoice_group="Fees")))
+    assert "<div>Cadence: P1Y</div><div>Proration: None</div><div>Heading: Fees</div>" in page
 
 
 def test_a_version_is_retired_and_offered_to_nobody(sign_in: Any, business: Any) -> None:

@@ -49,7 +49,7 @@ def _make_unit(
     if made:
         ConversionRate.objects.bulk_create(
             [
-                ConversionRate(unit=unit, currency=currency, rate=Decimal(rate), valid_from=today, recorded_by=user)  # type: ignore[misc]
+                ConversionRate(unit=unit, currency=currency, rate=Decimal(rate), valid_from=today, created_by=user)  # type: ignore[misc]
                 for currency, rate in rates.items()
             ]
         )

@@ -21,7 +21,7 @@ from billing.catalog.plan_values import (
     read_plan,
     to_json,
 )
-from tests.billing.test_pricing_properties import prices
+from tests.billing.pricing.strategies import all_prices as prices
 
 codes = st.from_regex(r"[A-Za-z0-9_-]{1,60}", fullmatch=True)
 letters = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=12)

@@ -98,8 +98,8 @@ def test_a_combination_without_a_price_holds_the_contract_and_no_other() -> None
     use(contract, 10, model="unheard-of")
     use(other, 10, model="large")
     assert [draft.contract for draft in bill("2023-12-01")] == [other]
-    assert "no price for unheard-of" in RunOutcome.objects.get(result="held").reason
-    assert "no price for unheard-of" in under({}, contract)[0].problem
+    assert "unheard-of has no price" in RunOutcome.objects.get(result="held").reason
+    assert "unheard-of has no price" in under({}, contract)[0].problem
 
 
 def test_a_share_of_each_payment_and_a_fixed_part_need_only_sums() -> None:

@@ -55,7 +55,7 @@ def test_a_combination_without_a_price_is_refused_by_name_once_it_is_used() -> N
     with pytest.raises(PriceError) as caught:
         rated(CLOSED, ("large", "eu", "1"), ("small", "eu", "1"))
     assert (caught.value.code, caught.value.path) == ("no_cell", "usage.cells[1]")
-    assert caught.value.message == "There is no price for small, eu (model, region): add a cell or a default."
+    assert caught.value.message == "small, eu has no price by model, region; add a cell for it, or a default."
 
 
 def test_quantities_of_one_combination_are_never_added_unasked() -> None:
