@@ -4,6 +4,7 @@ A charge counts in the cycle of the contract in which its own cycle ends, with i
 late usage changes what is counted, and the next run bills the difference. Pure: no Django, no clock.
 """
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -73,9 +74,9 @@ def spend_slots(
     found: list[Spent] = []
     same: Counter[object] = Counter()
     for terms in contract.spend:
-        said = f"{terms.kind} per {terms.per} from {terms.period.start.isoformat()}"
+        said = f"{terms.kind} per {terms.per} from {terms.period.start.isoformat()}: {terms.name}"
         same[terms.subscription_id, said] += 1
-        about = f"{said}, {same[terms.subscription_id, said]}"
+        about = f"{said}, {same[terms.subscription_id, said]}"  # stays when it is ended, so that its slots do
         counting = [each for each in charged.get(terms.subscription_id, []) if _counts(terms, each.charge)]
         for stretch in _stretches(contract, terms, until):
             if since is None or stretch.due > since:
@@ -110,7 +111,7 @@ def adjustments(kind: Kind, agreed: Decimal, counted: Decimal, factor: Decimal) 
 def _charged(
     contract: ContractTerms, usage: Iterable[Rated], until: datetime, since: datetime
 ) -> dict[int, list[_Charged]]:
-    """What the charges of each subscription come to: usage with its own minimums, and fees as they are wanted."""
+    """What the charges of each subscription come to, by when: usage with its minimums, fees as they are wanted."""
     found: dict[int, list[_Charged]] = {}
     for slot in usage:
         if slot.charge is not None:
@@ -118,6 +119,8 @@ def _charged(
             found.setdefault(slot.stream[0], []).append(each)
     for charge, cycle, line in period_fees(contract, Period(since, max(since, until))):
         found.setdefault(line.stream[0], []).append(_Charged(charge, contract.due(cycle), line.amount))
+    for amounts in found.values():
+        amounts.sort(key=lambda each: (each.at, each.charge.position, each.charge.code))
     return found
 
 
@@ -198,10 +201,10 @@ def _by_charge(stretch: _Stretch, charged: Sequence[_Charged]) -> dict[str, Frac
     """What counts of each charge, by its name."""
     found: dict[str, Fraction] = {}
     for cycle, weight in stretch.weights:
-        for each in charged:
-            if cycle.start < each.at <= cycle.until:
-                name = each.charge.name
-                found[name] = found.get(name, Fraction(0)) + Fraction(each.amount) * weight
+        first, last = (bisect_right(charged, at, key=lambda each: each.at) for at in (cycle.start, cycle.until))
+        for each in charged[first:last]:
+            name = each.charge.name
+            found[name] = found.get(name, Fraction(0)) + Fraction(each.amount) * weight
     return found
 
 

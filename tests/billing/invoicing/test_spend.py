@@ -5,13 +5,18 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from billing.catalog.models import Subscription
 from billing.catalog.services import end_subscription
 from billing.catalog.terms.models import SubscriptionTerm
 from billing.catalog.terms.services import end_term, set_term, undo_term
+from billing.invoicing.document_context import printed_invoice
+from billing.invoicing.documents import preview_pdf
 from billing.invoicing.models import Invoice, InvoiceLine, RunOutcome, Stream
 from billing.periods import Period
 from customers.models import Contract
@@ -170,7 +175,7 @@ def test_what_goes_beyond_a_commitment_has_its_factor_and_is_shared_over_its_cha
     (first,) = bill_and_issue("2023-12-01")
     assert printed(first)[2:] == [("Commitment: overage", "-20.00")]
     assert steps(first.lines.get(kind="overage")) == [
-        ("Tokens, beyond USD 200.00 at × 0.8", "-13.33"), ("Platform, beyond USD 200.00 at × 0.8", "-6.67")
+        ("Platform, beyond USD 200.00 at × 0.8", "-6.67"), ("Tokens, beyond USD 200.00 at × 0.8", "-13.33")
     ]  # fmt: skip
     assert bill("2023-12-01") == []
 
@@ -298,3 +303,22 @@ def test_its_revenue_belongs_to_the_month_in_which_it_is_complete_and_the_close_
         ("minimum", date(2023, 11, 1), Decimal(200)), ("minimum", date(2023, 12, 1), Decimal(400)),
         ("true_up", date(2023, 12, 1), Decimal(1600)),
     ]  # fmt: skip
+
+
+def test_the_pages_and_the_document_show_what_belongs_to_no_single_charge(client: Client) -> None:
+    subscription = subscribed()
+    agree(subscription, "minimum_spend", "500", name="Floor")
+    agree(subscription, "maximum_spend", "90", charges=["platform"])
+    (first,) = bill_and_issue("2023-12-01", now=LATE)
+    post_documents(now=LATE)
+    close_period(entity=first.entity, month=date(2023, 11, 1), user=None, now=LATE, recognise_first=True)
+    client.force_login(get_user_model().objects.create_superuser("root", "root@acme.example", "secret"))
+    page = client.get(reverse("admin:billing_invoice_change", args=[first.pk])).content.decode()
+    assert "Charges of the period: USD 100.00" in page
+    assert "Floor" in page
+    promises = client.get(reverse("admin:revenue_obligation_changelist")).content.decode()
+    assert "Agreed spending: minimum" in promises
+    assert "Agreed spending: maximum" in promises
+    (line,) = (line for line in printed_invoice(first).lines if line.description == "Floor")
+    assert [step.amount for step in line.steps] == ["500.00", "-100.00"]
+    assert preview_pdf(first).startswith(b"%PDF")
