@@ -80,11 +80,9 @@ def ensure_slots(rows: Iterable[SlotRow]) -> dict[SlotRow, int]:
 
 
 def _slot_ids(slots: QuerySet[Slot]) -> dict[SlotRow, int]:
-    found = slots.only("stream_id", "kind", "cycle_start", "cycle_end", "dimensions")
+    rows = slots.values_list("stream_id", "kind", "cycle_start", "cycle_end", "dimensions__spend", "id")
     return {
-        (slot.stream_id, slot.kind, Period(slot.cycle_start, slot.cycle_end), slot.about): slot.id
-        for slot in found
-        if slot.cycle_start
+        (stream, kind, Period(start, end), about or ""): id_ for stream, kind, start, end, about, id_ in rows if start
     }
 
 

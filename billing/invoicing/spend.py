@@ -91,7 +91,7 @@ def reach(contract: ContractTerms, since: datetime | None) -> datetime:
         return start
     found = contract.calendar.cycle_at(since).period.start
     for terms in contract.spend:
-        if terms.per == "term":
+        if terms.per == "term" and (terms.period.end is None or terms.period.end > found):
             found = min(found, contract.calendar.cycle_at(max(start, terms.period.start)).period.start)
     return found
 

@@ -14,7 +14,7 @@ from django.urls import reverse
 from billing.catalog.models import Subscription
 from billing.catalog.services import end_subscription
 from billing.catalog.terms.models import SubscriptionTerm
-from billing.catalog.terms.services import end_term, set_term, undo_term
+from billing.catalog.terms.services import end_term, make_ramp, set_term, undo_term
 from billing.invoicing.document_context import printed_invoice
 from billing.invoicing.documents import preview_pdf
 from billing.invoicing.models import Invoice, InvoiceLine, RunOutcome, Stream
@@ -322,3 +322,27 @@ def test_the_pages_and_the_document_show_what_belongs_to_no_single_charge(client
     (line,) = (line for line in printed_invoice(first).lines if line.description == "Floor")
     assert [step.amount for step in line.steps] == ["500.00", "-100.00"]
     assert preview_pdf(first).startswith(b"%PDF")
+
+
+def test_an_end_of_the_contract_completes_what_it_cuts_short() -> None:
+    subscription = subscribed(make_contract(end=date(2023, 12, 16)))
+    agree(subscription, "minimum_spend", "620")
+    agree(subscription, "commitment", "1000", per="term")
+    bill_and_issue("2023-12-01")
+    assert not InvoiceLine.objects.filter(kind="true_up").exists()
+    (last,) = bill_and_issue("2023-12-16")
+    assert printed(last) == [
+        ("Platform", "48.39"), ("Tokens", "0.00"), ("Commitment: true-up", "851.61"), ("Minimum spend", "251.61")
+    ]  # fmt: skip
+    assert bill("2024-02-01") == []
+
+
+def test_a_ramp_of_commitments_has_a_true_up_for_each_step() -> None:
+    subscription = subscribed()
+    make_ramp(
+        subscription=subscription, kind="commitment", reason="Growth", user=None, now=NOW,
+        steps=[(date(2023, 11, 1), {"amount": "150"}), (date(2023, 12, 1), {"amount": "250"})],
+    )  # fmt: skip
+    bill_and_issue("2024-01-01")
+    assert [(line.service_start.month, line.amount) for line in InvoiceLine.objects.filter(kind="true_up")] == [
+        (11, Decimal(50)), (12, Decimal(150))]  # fmt: skip
