@@ -10,6 +10,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any, Final
 
+from billing.pricing.exact import rendered
 from billing.pricing.prices import CustomUnit
 from billing.pricing.words import Words, number
 
@@ -85,7 +86,7 @@ def _falls(before: Mapping[str, Any], after: Mapping[str, Any], words: Words) ->
     bound = Fraction(Decimal(before["up_to"]))
     high, low = _total(before, bound, beyond=False), _total(after, bound, beyond=True)
     if low < high:
-        yield f"the total falls beyond {words.units(bound)}, from {_money(high, words)} to {_money(low, words)}"
+        yield f"the total falls beyond {words.units(bound)}, from {words.money(rendered(high))} to {words.money(rendered(low))}"
 
 
 def _total(tier: Mapping[str, Any], bound: Fraction, *, beyond: bool) -> Fraction:
@@ -97,7 +98,3 @@ def _total(tier: Mapping[str, Any], bound: Fraction, *, beyond: bool) -> Fractio
         quantity = Fraction(blocks)
     each = Fraction(Decimal(tier["rate"])) / 100 if "rate" in tier else Fraction(Decimal(tier.get("unit_amount", 0)))
     return quantity * each + Fraction(Decimal(tier.get("flat_amount", 0)))
-
-
-def _money(amount: Fraction, words: Words) -> str:
-    return f"{number(amount)} {words.custom_unit.code}" if words.custom_unit else f"{words.currency} {number(amount)}"

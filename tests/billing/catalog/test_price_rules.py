@@ -93,7 +93,7 @@ def test_bounds_are_told_in_what_is_metered() -> None:
 
 def test_a_volume_total_that_falls_at_a_bound_is_noticed() -> None:
     assert price_warnings(tiers("volume", ("100", "1"), (None, "0.8")), "seat") == [
-        "the total falls beyond 100 seats, from USD 100 to USD 80"
+        "the total falls beyond 100 seats, from USD 100.00 to USD 80.00"
     ]
     assert price_warnings(tiers("graduated", ("100", "1"), (None, "0.8"))) == []
     flat = tiers("volume", ("100", "1"), (None, "0.8"))
@@ -103,7 +103,7 @@ def test_a_volume_total_that_falls_at_a_bound_is_noticed() -> None:
 
 def test_a_volume_percentage_falls_too() -> None:
     assert price_warnings(tiers("volume_percentage", ("1000", "3"), (None, "2"), key="rate"), "dollar") == [
-        "the total falls beyond 1,000 dollars, from USD 30 to USD 20"
+        "the total falls beyond 1,000 dollars, from USD 30.00 to USD 20.00"
     ]
 
 
