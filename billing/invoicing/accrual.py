@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from billing.invoicing.drafts import ensure_slots, ensure_streams
 from billing.invoicing.engine import rate_usage, terms_of
 from billing.invoicing.errors import CannotRate
+from billing.invoicing.rated import Rated
 from billing.invoicing.recorded import Standings, billed_cycles, standing_slots
+from billing.invoicing.spend import spend_slots
 from billing.invoicing.terms import ContractTerms
 from billing.invoicing.usage import Wanted, wanted_usage
 from billing.periods import Period
@@ -39,10 +42,10 @@ def accrued_usage(
     """For each window, by its place: every slot whose cycle overlaps it, valued on usage before the window's end.
 
     A window gives a period to each legal entity id that it concerns (months are cut in the entity's zone); one with an
-    end. Windows come in order for each contract. Slot rows are made where absent; a minimum has a value from the window
-    on in which its cycle is complete. A contract whose terms cannot be read or rated accrues nothing and is added to
-    `untold`; a billing run holds it with the reason. Queries per chunk of 500 contracts are constant, however many
-    windows.
+    end. Windows come in order for each contract. Slot rows are made where absent; a minimum, and what is agreed on
+    spending, has a value from the window on in which its cycle or its term is complete. A contract whose terms cannot
+    be read or rated accrues nothing and is added to `untold`; a billing run holds it with the reason. Queries per chunk
+    of 500 contracts are constant, however many windows.
     """
     entities = {entity for window in windows for entity in window}
     contracts = Contract.objects.filter(state=ContractState.ACTIVE, entity_id__in=entities).order_by("id")
@@ -67,24 +70,49 @@ def _accrued(
         for each in terms
         if each.entity_id in window
     ]
-    rated = rate_usage([(each, wanted) for _, each, wanted in asked])
+    spending = [(each, last) for each in terms if each.spend and (last := _last(each, windows))]
+    rated = rate_usage([
+        *((each, wanted) for _, each, wanted in asked),
+        *((each, wanted_usage(each, last, kept=billed_cycles(standing[each.contract_id]))) for each, last in spending),
+    ])  # fmt: skip
     untold.update(
-        each.contract_id for (_, each, _), group in zip(asked, rated, strict=True) if isinstance(group, CannotRate)
+        each.contract_id
+        for each, group in zip([*(row[1] for row in asked), *(row[0] for row in spending)], rated, strict=True)
+        if isinstance(group, CannotRate)
     )
     told = [
         (place, each, slot)
-        for (place, each, _), group in zip(asked, rated, strict=True)
+        for (place, each, _), group in zip(asked, rated[: len(asked)], strict=True)
         if each.contract_id not in untold and not isinstance(group, CannotRate)
         for slot in group
     ]
+    for (each, last), group in zip(spending, rated[len(asked) :], strict=True):
+        if each.contract_id not in untold and not isinstance(group, CannotRate):
+            told += [(place, each, slot) for place, slot in _spent(each, group, last, windows)]
     streams = ensure_streams({(each.contract_id, slot.stream) for _, each, slot in told})
-    slots = ensure_slots({(streams[slot.stream], slot.kind, slot.cycle) for _, _, slot in told})
+    slots = ensure_slots({(streams[slot.stream], slot.kind, slot.cycle, slot.about) for _, _, slot in told})
     for place, each, slot in told:
         yield place, Accrued(
             contract_id=each.contract_id, customer_id=each.customer_id, entity_id=each.entity_id,
-            slot_id=slots[streams[slot.stream], slot.kind, slot.cycle], currency=each.currency, cycle=slot.cycle,
-            value=slot.amount,
+            slot_id=slots[streams[slot.stream], slot.kind, slot.cycle, slot.about], currency=each.currency,
+            cycle=slot.cycle, value=slot.amount,
         )  # fmt: skip
+
+
+def _last(terms: ContractTerms, windows: Sequence[Mapping[int, Period]]) -> datetime | None:
+    """The end of the last window that concerns the contract."""
+    return max((window[terms.entity_id].until for window in windows if terms.entity_id in window), default=None)
+
+
+def _spent(
+    terms: ContractTerms, usage: Sequence[Rated], last: datetime, windows: Sequence[Mapping[int, Period]]
+) -> Iterator[tuple[int, Rated]]:
+    """What agreements on spending come to, each in the window in which its cycle or its term is complete."""
+    for spent in spend_slots(terms, usage, last):
+        for place, window in enumerate(windows):
+            own = window.get(terms.entity_id)
+            if own is not None and own.start < spent.due <= own.until:
+                yield place, spent.slot
 
 
 def _wanted(terms: ContractTerms, window: Period, standing: Standings) -> list[Wanted]:

@@ -10,11 +10,12 @@ from decimal import Decimal
 
 from billing.invoicing import load, recorded
 from billing.invoicing.asking import answers
-from billing.invoicing.errors import CannotRate, InvoicingError, SpendNotBilled
+from billing.invoicing.errors import CannotRate, InvoicingError
 from billing.invoicing.fees import BilledFee, FeeLine, fee_lines
 from billing.invoicing.rated import Rated, rated
 from billing.invoicing.recorded import Standings
 from billing.invoicing.slots import SlotLine, slot_lines
+from billing.invoicing.spend import spend_slots
 from billing.invoicing.terms import ContractTerms
 from billing.invoicing.usage import Answer, Question, Wanted, questions, wanted_usage
 from billing.pricing import PriceError
@@ -88,18 +89,10 @@ def _delta(
     if isinstance(usage, CannotRate):
         return Delta(contract, error=usage)
     try:
-        refuse_spend(terms)
-        return Delta(contract, fees=fee_lines(terms, billed, as_of), slots=slot_lines(usage, standing, as_of))
-    except SpendNotBilled as error:
-        return Delta(contract, error=error)
+        slots = [*usage, *(each.slot for each in spend_slots(terms, usage, as_of))]
+        return Delta(contract, fees=fee_lines(terms, billed, as_of), slots=slot_lines(slots, standing, as_of))
     except PriceError as error:
         return Delta(contract, error=CannotRate("A recurring fee", error.message))
-
-
-def refuse_spend(terms: ContractTerms) -> None:
-    """SpendNotBilled where something is agreed for several charges together: leaving it out would bill another sum."""
-    if terms.spend:
-        raise SpendNotBilled(terms.spend[0].name or terms.spend[0].kind)
 
 
 def rate_usage(wanted: Sequence[tuple[ContractTerms, list[Wanted]]]) -> list[list[Rated] | CannotRate]:

@@ -16,16 +16,6 @@ class CannotRate(InvoicingError):
         super().__init__(f"{charge} cannot be priced: {problem}")
 
 
-class SpendNotBilled(InvoicingError):
-    """A contract has a minimum, a maximum or a commitment over several charges, which no run computes yet."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            f"“{name}” is agreed for several charges together, which runs do not bill: take it back, or agree a "
-            "minimum or a maximum for single charges."
-        )
-
-
 class NegativeTotal(InvoicingError):
     """The delta of a contract is negative: it waits for charges that outweigh it."""
 

@@ -39,14 +39,15 @@ def page_of(invoice: Invoice) -> dict[str, Any]:
 
 def _line(line: InvoiceLine, invoice: Invoice, zone: str) -> dict[str, Any]:
     """One line as texts, with links to where its numbers come from."""
+    version = line.charge.version if line.charge else None
     steps = [_step(step, invoice.currency) for step in shown_steps(line.steps)]
     if line.billed_before:
         steps.append({"label": "Already billed", "amount": amount_text(-line.billed_before, invoice.currency)})
     return {
         "description": line.description,
         "subscription": line.stream.subscription.code,
-        "version": str(line.charge.version) if line.charge.version else "own terms",
-        "version_url": change_url(line.charge.version or line.stream.subscription),
+        "version": str(version) if version else "own terms",
+        "version_url": change_url(version or line.stream.subscription),
         "usage_url": _usage_url(line, invoice, zone),
         "corrects": _corrects(line),
         "period": _days(line, zone),
@@ -94,7 +95,7 @@ def _days(line: InvoiceLine, zone: str) -> str:
 
 def _usage_url(line: InvoiceLine, invoice: Invoice, zone: str) -> str:
     """The explorer at the usage behind a line that was metered: its meter, its customer, its days of service."""
-    meter = line.charge.meter
+    meter = line.charge.meter if line.charge else None
     if meter is None:
         return ""
     return address(meter, invoice.customer_id, period=Period(line.service_start, line.service_end), timezone=zone)

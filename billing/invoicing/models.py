@@ -154,13 +154,20 @@ class Stream(models.Model):
 
     contract = models.ForeignKey(Contract, models.PROTECT, related_name="streams")
     subscription = models.ForeignKey(Subscription, models.PROTECT, related_name="streams")
-    charge_code = models.ForeignKey(ChargeCode, models.PROTECT, related_name="streams")
+    charge_code = models.ForeignKey(
+        ChargeCode, models.PROTECT, null=True, related_name="streams", help_text="None for the subscription as a whole."
+    )
 
     class Meta:
-        constraints = [models.UniqueConstraint(name="stream_once", fields=["subscription", "charge_code"])]
+        constraints = [
+            models.UniqueConstraint(name="stream_once", fields=["subscription", "charge_code"]),
+            models.UniqueConstraint(
+                name="stream_of_whole", fields=["subscription"], condition=Q(charge_code__isnull=True)
+            ),
+        ]
 
     def __str__(self) -> str:
-        return f"{self.subscription} · {self.charge_code}"
+        return f"{self.subscription} · {self.charge_code or 'all charges'}"
 
 
 class Slot(models.Model):
@@ -169,7 +176,9 @@ class Slot(models.Model):
     class Kind(models.TextChoices):
         USAGE = "usage", "Usage"
         MINIMUM = "minimum", "Minimum"
+        MAXIMUM = "maximum", "Maximum"
         TRUE_UP = "true_up", "True-up"
+        OVERAGE = "overage", "Overage"
         ONE_OFF = "one_off", "One-off"
 
     stream = models.ForeignKey(Stream, models.PROTECT, related_name="slots")
@@ -202,6 +211,16 @@ class Slot(models.Model):
     def __str__(self) -> str:
         return f"slot {self.pk}"
 
+    @property
+    def about(self) -> str:
+        """The agreement on spending that it is about; "" for a charge."""
+        return str(self.dimensions.get("spend", ""))
+
+    @staticmethod
+    def dimensions_about(about: str) -> dict[str, str]:
+        """The dimension values of a slot about an agreement."""
+        return {"spend": about} if about else {}
+
 
 class InvoiceLine(models.Model):
     """A billed item: a stretch of a recurring fee, a credit of one, or the delta of a slot, with the steps to it."""
@@ -210,14 +229,19 @@ class InvoiceLine(models.Model):
         RECURRING = "recurring", "Recurring fee"
         USAGE = "usage", "Usage"
         MINIMUM = "minimum", "Minimum"
+        MAXIMUM = "maximum", "Maximum"
         TRUE_UP = "true_up", "True-up"
+        OVERAGE = "overage", "Overage"
         ONE_OFF = "one_off", "One-off"
 
     invoice = models.ForeignKey(Invoice, models.CASCADE, related_name="lines")
     position = models.PositiveIntegerField()
     stream = models.ForeignKey(Stream, models.PROTECT, related_name="lines")
     kind = models.CharField(max_length=10, choices=Kind)
-    charge = models.ForeignKey(Charge, models.PROTECT, related_name="lines", help_text="The price that made it.")
+    charge = models.ForeignKey(
+        Charge, models.PROTECT, null=True, related_name="lines",
+        help_text="The price that made it; none for what is agreed for several charges together.",
+    )  # fmt: skip
     corrects = models.ForeignKey(
         "self",
         models.PROTECT,
@@ -264,6 +288,9 @@ class InvoiceLine(models.Model):
                     billed_before__isnull=False,
                     amount=F("desired") - F("billed_before"),
                 ),
+            ),
+            models.CheckConstraint(
+                name="line_charge", condition=Q(charge__isnull=False) | ~Q(kind__in=["recurring", "usage"])
             ),
             models.CheckConstraint(name="line_service", condition=Q(service_end__gt=F("service_start"))),
         ]

@@ -21,30 +21,34 @@ from billing.pricing.ratings import made_of
 from billing.pricing.usages import Cells, Events, Need, Totals, Usage, needs
 from billing.pricing.words import Words
 
-SlotKind = Literal["usage", "minimum"]
-SlotKey = tuple[SlotKind, StreamKey, Period]
-"""Kind, stream and cycle: what an amount is billed for, once."""
+SlotKind = Literal["usage", "minimum", "maximum", "true_up", "overage"]
+SlotKey = tuple[SlotKind, StreamKey, Period, str]
+"""Kind, stream, cycle and agreement on spending: what an amount is billed for, once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rated:
-    """What a slot should stand at, and how that came about; no quantity where none has a meaning."""
+    """What a slot should stand at, and how that came about; no quantity where none has a meaning.
+
+    What belongs to no single charge has none, and names the agreement that it is `about`.
+    """
 
     kind: SlotKind
     stream: StreamKey
     cycle: Period
     service: Period
-    charge: ChargeTerms
+    charge: ChargeTerms | None
     name: str
     quantity: Decimal | None
     unit: str
     steps: list[dict[str, Any]]
     amount: Decimal
+    about: str = ""
 
     @property
     def key(self) -> SlotKey:
         """What it is billed for, once."""
-        return self.kind, self.stream, self.cycle
+        return self.kind, self.stream, self.cycle, self.about
 
 
 def rated(contract: ContractTerms, wanted: Wanted, answers: Sequence[Answer]) -> list[Rated]:

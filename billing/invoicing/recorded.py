@@ -12,7 +12,7 @@ from billing.invoicing.models import Coverage, InvoiceLine
 from billing.invoicing.rated import SlotKey, SlotKind
 from billing.invoicing.slots import Standing
 from billing.invoicing.states import RECORDED
-from billing.invoicing.terms import StreamKey
+from billing.invoicing.terms import WHOLE, StreamKey
 from billing.invoicing.usage import Kept
 from billing.periods import Period
 
@@ -35,10 +35,10 @@ def standing_slots(contract_ids: Sequence[int]) -> dict[int, Standings]:
         assert line.desired is not None
         stands = Standing(
             slot_id=slot.id, kind=cast(SlotKind, slot.kind),
-            stream=(line.stream.subscription_id, line.stream.charge_code_id),
+            stream=(line.stream.subscription_id, line.stream.charge_code_id or WHOLE),
             cycle=Period(slot.cycle_start, slot.cycle_end), desired=line.desired,
             line_id=line.id, charge_id=line.charge_id, name=line.description, unit=line.unit,
-            service=Period(line.service_start, line.service_end),
+            service=Period(line.service_start, line.service_end), about=slot.about,
         )  # fmt: skip
         found[line.stream.contract_id][stands.key] = stands
     return found
@@ -47,7 +47,7 @@ def standing_slots(contract_ids: Sequence[int]) -> dict[int, Standings]:
 def billed_cycles(standings: Standings) -> Kept:
     """The cycles in which usage of each stream was billed: they are never cut again."""
     found: dict[StreamKey, list[Period]] = defaultdict(list)
-    for kind, stream, cycle in standings:
+    for kind, stream, cycle, _ in standings:
         if kind == "usage":
             found[stream].append(cycle)
     return found
@@ -68,6 +68,8 @@ def billed_fees(contract_ids: Sequence[int]) -> dict[int, list[BilledFee]]:
         if not line.live:  # credited whole: nothing of it can be compared any more
             continue
         assert line.terms is not None  # a fee has terms (constraint line_fee_or_slot)
+        assert line.charge_id is not None  # a fee is of a charge (constraint line_charge)
+        assert line.stream.charge_code_id is not None  # and so is its stream
         fee = BilledFee(
             line_id=line.id,
             charge_id=line.charge_id,

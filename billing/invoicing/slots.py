@@ -7,11 +7,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from billing.invoicing.rated import Rated, SlotKey, SlotKind
 from billing.invoicing.terms import StreamKey
 from billing.periods import Period
+
+LAST: Final = 1_000_000
+"""The position of what belongs to no single charge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +27,16 @@ class Standing:
     cycle: Period
     desired: Decimal
     line_id: int
-    charge_id: int
+    charge_id: int | None
     name: str
     unit: str
     service: Period
+    about: str = ""
 
     @property
     def key(self) -> SlotKey:
         """What it is billed for, once."""
-        return self.kind, self.stream, self.cycle
+        return self.kind, self.stream, self.cycle, self.about
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ class SlotLine:
     stream: StreamKey
     cycle: Period
     service: Period
-    charge_id: int
+    charge_id: int | None
     name: str
     position: int
     quantity: Decimal | None
@@ -52,6 +56,7 @@ class SlotLine:
     billed_before: Decimal
     desired: Decimal
     corrects: int | None = None
+    about: str = ""
 
     @property
     def amount(self) -> Decimal:
@@ -61,7 +66,7 @@ class SlotLine:
     @property
     def key(self) -> SlotKey:
         """What it bills, once."""
-        return self.kind, self.stream, self.cycle
+        return self.kind, self.stream, self.cycle, self.about
 
 
 def slot_lines(desired: Iterable[Rated], recorded: Mapping[SlotKey, Standing], due: datetime) -> list[SlotLine]:
@@ -78,18 +83,20 @@ def slot_lines(desired: Iterable[Rated], recorded: Mapping[SlotKey, Standing], d
             continue
         lines.append(SlotLine(
             kind=slot.kind, stream=slot.stream, cycle=slot.cycle, service=slot.service,
-            charge_id=slot.charge.charge_id, name=slot.name, position=slot.charge.position,
+            charge_id=slot.charge.charge_id if slot.charge else None, name=slot.name,
+            position=slot.charge.position if slot.charge else LAST,
             quantity=slot.quantity, unit=slot.unit, steps=slot.steps,
             billed_before=stands.desired if stands else Decimal(0), desired=slot.amount,
-            corrects=stands.line_id if stands else None,
+            corrects=stands.line_id if stands else None, about=slot.about,
         ))  # fmt: skip
     for key, stands in recorded.items():
-        gone = key not in seen and stands.desired != 0 and stands.cycle.until <= due
-        if gone:  # the subscription no longer wants this cycle: take all of it back
+        complete = (stands.service if stands.about else stands.cycle).until <= due  # a term may have been cut short
+        if complete and key not in seen and stands.desired != 0:  # no longer wanted: take all of it back
             lines.append(SlotLine(
                 kind=stands.kind, stream=stands.stream, cycle=stands.cycle, service=stands.service,
                 charge_id=stands.charge_id, name=stands.name, position=0,
-                quantity=None if stands.kind == "minimum" else Decimal(0),
+                quantity=Decimal(0) if stands.kind == "usage" else None,
                 unit=stands.unit, steps=[], billed_before=stands.desired, desired=Decimal(0), corrects=stands.line_id,
+                about=stands.about,
             ))  # fmt: skip
     return lines

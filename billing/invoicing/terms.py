@@ -7,15 +7,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 from billing.catalog.terms.values import ChargeTerms, Interval, SpendTerms
 from billing.cycles import BillingCalendar
 from billing.periods import Period
 
-__all__ = ["ChargeTerms", "ContractTerms", "Interval", "SpendTerms", "StreamKey"]
+__all__ = ["WHOLE", "ChargeTerms", "ContractTerms", "Interval", "SpendTerms", "StreamKey"]
 
 StreamKey = tuple[int, int]
 """(subscription, charge code): what slots and coverage hang on."""
+WHOLE: Final = 0
+"""In place of a charge code: what belongs to the subscription as a whole."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,18 @@
 from collections.abc import Collection, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from itertools import count
 from typing import Any
 
 from billing.catalog.models import PlanVersion, SubscriptionInterval
 from billing.invoicing import load
-from billing.invoicing.engine import rate_usage, refuse_spend
+from billing.invoicing.engine import rate_usage
 from billing.invoicing.errors import CannotRate, InvoicingError
 from billing.invoicing.fees import period_fees
 from billing.invoicing.rated import Rated
+from billing.invoicing.spend import reach, spend_slots
 from billing.invoicing.terms import ChargeTerms, ContractTerms, StreamKey
 from billing.invoicing.usage import wanted_usage
 from billing.periods import Period
@@ -111,14 +113,18 @@ def expected(asked: Sequence[tuple[ContractTerms, Period]]) -> list[Expected]:
     usage is needed of a month that lies in the archive.
     """
     usage = rate_usage([
-        (terms, wanted_usage(terms, period.until, since=period.start)) for terms, period in asked
+        (terms, wanted_usage(terms, period.until, since=_since(terms, period))) for terms, period in asked
     ])  # fmt: skip
     return [_expected(terms, period, rated) for (terms, period), rated in zip(asked, usage, strict=True)]
 
 
+def _since(terms: ContractTerms, period: Period) -> datetime:
+    """What ended at or before it is not needed: agreements on spending count what was charged before the period."""
+    return reach(terms, period.start) if terms.spend else period.start
+
+
 def _expected(terms: ContractTerms, period: Period, usage: Sequence[Rated] | CannotRate) -> Expected:
     try:
-        refuse_spend(terms)
         if isinstance(usage, CannotRate):
             raise usage
         lines = _lines(terms, period, usage)
@@ -128,11 +134,13 @@ def _expected(terms: ContractTerms, period: Period, usage: Sequence[Rated] | Can
 
 
 def _lines(terms: ContractTerms, period: Period, usage: Sequence[Rated]) -> list[ExpectedLine]:
+    slots = [slot for slot in usage if slot.cycle.until > period.start]
+    slots += [each.slot for each in spend_slots(terms, usage, period.until, period.start)]
     return [
         ExpectedLine(line.stream, charge, "recurring", cycle, line.service, line.quantity, line.steps, line.amount)
         for charge, cycle, line in period_fees(terms, period)
     ] + [
         ExpectedLine(
             slot.stream, slot.charge, slot.kind, slot.cycle, slot.service, slot.quantity, slot.steps, slot.amount
-        ) for slot in usage
+        ) for slot in slots
     ]  # fmt: skip

@@ -131,7 +131,8 @@ def compare(setup: Setup, contracts: Sequence[Contract], names: dict[str, str]) 
             row.amounts[column] += each.total
             for line in each.lines:
                 part = part_of(line)
-                names.setdefault(part[1], line.charge.name if line.charge else line.kind)
+                if line.charge:
+                    names.setdefault(part[1], line.charge.name)
                 row.parts.setdefault(part, [Decimal(0)] * len(row.amounts))[column] += line.amount
     return list(found.values())
 

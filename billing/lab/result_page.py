@@ -19,7 +19,10 @@ from billing.metering.models import Meter
 from customers.backoffice import amount_text, quantity_text
 from customers.models import LegalEntity
 
-KINDS = {"recurring": "fee", "usage": "usage", "minimum": "minimum", "true_up": "true-up", "one_off": "one-off"}
+KINDS = {
+    "recurring": "fee", "usage": "usage", "minimum": "minimum", "maximum": "maximum", "true_up": "true-up",
+    "overage": "overage", "one_off": "one-off",
+}  # fmt: skip
 PROBLEMS = 50
 """Customers that could not be rated, on the page; the file has all."""
 

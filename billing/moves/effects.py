@@ -120,7 +120,7 @@ def _effect(subscription: Subscription, old: Expected, new: Expected) -> Effect:
             day = local_date(line.cycle.start, zone).isoformat()
             cycles[day][side] = EXACT.add(cycles[day][side], line.amount)
             charges[code][side] = EXACT.add(charges[code][side], line.amount)
-            names[code] = line.charge.name if line.charge else names.get(code, "Minimum and maximum")
+            names[code] = line.charge.name if line.charge else "Agreed spending"
     before, after = (sum((pair[side] for pair in charges.values()), Decimal(0)) for side in (0, 1))
     return Effect(
         before, after,

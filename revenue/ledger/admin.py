@@ -264,7 +264,10 @@ class ObligationAdmin(RecordAdmin):
         """The line of a fee, or the code of what was used."""
         if obligation.line:
             return obligation.line.description
-        return f"Usage: {obligation.slot.stream.charge_code}" if obligation.slot else NONE
+        if obligation.slot is None:
+            return NONE
+        code = obligation.slot.stream.charge_code
+        return f"Usage: {code}" if code else f"Agreed spending: {obligation.slot.get_kind_display().lower()}"
 
     @display(description="Contract", ordering="contract__number")
     def contract_link(self, obligation: Obligation) -> str:

@@ -1,5 +1,7 @@
 """What a customer has agreed beyond the plan: dated terms of a subscription, kept for ever."""
 
+from datetime import datetime
+
 import pgtrigger
 from django.conf import settings
 from django.contrib.postgres.constraints import ExclusionConstraint
@@ -47,6 +49,9 @@ class SubscriptionTerm(models.Model):
     superseded_at = models.DateTimeField(null=True)
     superseded_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     superseded_reason = models.CharField(max_length=300, blank=True)
+
+    agreed_end: datetime | None = None
+    """The end that was agreed first, where it is read; not kept."""
 
     class Meta:
         ordering = ["subscription", "start", "id"]

@@ -11,6 +11,7 @@ from billing.catalog.terms.errors import TermsError
 from billing.catalog.terms.kinds import ReplacePrice, read_value
 from billing.catalog.terms.models import SubscriptionTerm
 from billing.catalog.terms.resolve import Rates, Resolved, Term, resolve
+from billing.catalog.terms.states import TermKind
 from billing.catalog.terms.values import NOT_ADDITIVE, ChargeTerms, Interval, Source
 from billing.catalog.units.queries import DatedRate, rates_of
 from billing.metering.models import Meter
@@ -89,7 +90,25 @@ def own_terms(contract_ids: Sequence[int]) -> OwnTerms:
         .select_related("meter").prefetch_related(Prefetch("charge", charges_with_prices()))
         .order_by("subscription_id", "start", "id")
     )  # fmt: skip
-    return OwnTerms(rows)
+    return OwnTerms(_with_agreed_ends(list(rows)))
+
+
+def _with_agreed_ends(rows: list[SubscriptionTerm]) -> list[SubscriptionTerm]:
+    """The rows; a commitment over its term that was ended otherwise than agreed knows the end that was agreed first.
+
+    One query where there is such a row.
+    """
+    ended = [row for row in rows if row.kind == TermKind.COMMITMENT and row.replaces_id is not None]
+    if ended:
+        known = SubscriptionTerm.objects.filter(
+            subscription_id__in={row.subscription_id for row in ended}, kind=TermKind.COMMITMENT
+        ).in_bulk()
+        for row in ended:
+            first = row
+            while first.replaces_id is not None:
+                first = known[first.replaces_id]
+            row.agreed_end = max(filter(None, (first.end, row.end)), default=None)
+    return rows
 
 
 def bound_by(interval: SubscriptionInterval, versions: Versions, currency: str) -> Interval:
@@ -141,7 +160,7 @@ def term_of(row: SubscriptionTerm, currency: str) -> Term:
             charge_id=0, code_id=0, name="", position=0, in_advance=False, price=NO_PRICE, meter_id=row.meter.pk,
             unit=row.meter.unit, additive=_additive(row.meter),
         )  # fmt: skip
-    return Term(value, Period(row.start, row.end), source, row.code_id, other)
+    return Term(value, Period(row.start, row.end), source, row.code_id, other, row.agreed_end)
 
 
 def source_of(row: SubscriptionTerm) -> Source:

@@ -35,6 +35,7 @@ class Term:
     source: Source
     code_id: int | None = None
     charge: ChargeTerms | None = None
+    agreed_end: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,7 @@ def _spend(subscription_id: int, terms: Iterable[Term]) -> Iterable[SpendTerms]:
             yield SpendTerms(
                 subscription_id=subscription_id, kind=each.kind, name=each.name or _NAMES[each.kind],
                 amount=each.amount, per=each.per, period=term.period, codes=each.codes,
-                overage_factor=each.overage_factor, source=term.source,
+                overage_factor=each.overage_factor, source=term.source, agreed_end=term.agreed_end,
             )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ Pure: no Django, no clock.
 """
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
@@ -70,7 +71,8 @@ class SpendTerms:
     """A minimum, a maximum or a commitment on what a subscription bills, a cycle or over the whole `period`.
 
     `codes` are the charges that count; () means all recurring and usage charges. `amount` is in the contract's
-    currency; spending beyond a commitment is multiplied by `overage_factor`.
+    currency; spending beyond a commitment is multiplied by `overage_factor`. `agreed_end` is the end that was agreed
+    first, where the term was ended earlier: it is cut short, and not over.
     """
 
     subscription_id: int
@@ -82,3 +84,4 @@ class SpendTerms:
     codes: tuple[str, ...] = ()
     overage_factor: Decimal = Decimal(1)
     source: Source | None = None
+    agreed_end: datetime | None = None

@@ -170,19 +170,6 @@ def test_the_close_of_a_month_ties_out_and_a_second_run_is_empty() -> None:
     assert InvoiceLine.objects.filter(kind="minimum").count() >= 2
 
 
-def test_terms_over_several_charges_hold_their_contract_with_the_reason() -> None:
-    contract, other = subscribed(**per_unit("0.01")), make_contract()
-    make_subscription(other, contract.subscriptions.get().intervals.get().version)
-    set_term(
-        subscription=contract.subscriptions.get(), kind="minimum_spend", value={"amount": "500", "name": "Floor"},
-        start=contract.start, reason="Agreed", user=None, now=NOW,
-    )  # fmt: skip
-    assert [draft.contract for draft in bill("2023-12-01")] == [other]
-    reason = "“Floor” is agreed for several charges together, which runs do not bill"
-    assert RunOutcome.objects.get(result="held").reason.startswith(reason)
-    assert under({}, contract)[0].problem.startswith(reason)
-
-
 TIERED: dict[str, Any] = {"model": "graduated", "free_quantity": "50", "discounts": [{"amount": "2"}], "tiers": [
     {"up_to": "100", "unit_amount": "0.10", "flat_amount": "1"}, {"up_to": None, "unit_amount": "0.04"}]}  # fmt: skip
 

@@ -1,0 +1,237 @@
+"""Minimums, maximums and commitments on what a subscription is charged (R5.9): their slots, from the charges' amounts.
+
+A charge counts in the cycle of the contract in which its own cycle ends, with its rounded amount as it is wanted now:
+late usage changes what is counted, and the next run bills the difference. Pure: no Django, no clock.
+"""
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final, Literal
+
+from billing.catalog.terms.values import ChargeTerms, SpendTerms
+from billing.cycles import Cycle
+from billing.invoicing.calendars import cycles_between
+from billing.invoicing.fees import period_fees
+from billing.invoicing.rated import Rated, SlotKind
+from billing.invoicing.terms import WHOLE, ContractTerms
+from billing.money import EXACT, allocate, plain, round_money
+from billing.periods import Period
+from billing.pricing import Step
+from billing.pricing.ratings import made_of
+from billing.pricing.words import Words
+
+TICK = timedelta(microseconds=1)
+Kind = Literal["minimum", "maximum", "commitment"]
+CALLED: Final = {"minimum": "Minimum spend", "maximum": "Maximum spend", "commitment": "Commitment"}
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What an agreement on spending adds or takes off, and when its cycle or its term was complete."""
+
+    due: datetime
+    slot: Rated
+
+
+@dataclass(frozen=True, slots=True)
+class _Charged:
+    """The amount of a charge in a cycle of its own that was complete at `at`."""
+
+    charge: ChargeTerms
+    at: datetime
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """A cycle or a term that is complete: `share` of the agreed amount holds, and `weights` of each cycle's charges.
+
+    `cycle` is what was agreed, `service` the part of it that was in force.
+    """
+
+    cycle: Period
+    service: Period
+    due: datetime
+    share: Fraction
+    weights: tuple[tuple[Period, Fraction], ...]
+
+
+def spend_slots(
+    contract: ContractTerms, usage: Iterable[Rated], until: datetime, since: datetime | None = None
+) -> list[Spent]:
+    """What is wanted of each agreement for the cycles and terms that were complete in (since, until].
+
+    `usage` are all slots of complete cycles that end after `reach`.
+    """
+    if not contract.spend:
+        return []
+    charged = _charged(contract, usage, until, reach(contract, since))
+    found: list[Spent] = []
+    same: Counter[object] = Counter()
+    for terms in contract.spend:
+        said = f"{terms.kind} per {terms.per} from {terms.period.start.isoformat()}: {terms.name}"
+        same[terms.subscription_id, said] += 1
+        about = f"{said}, {same[terms.subscription_id, said]}"  # stays when it is ended, so that its slots do
+        counting = [each for each in charged.get(terms.subscription_id, []) if _counts(terms, each.charge)]
+        for stretch in _stretches(contract, terms, until):
+            if since is None or stretch.due > since:
+                found += [Spent(stretch.due, slot) for slot in _slots(contract, terms, stretch, counting, about)]
+    return found
+
+
+def reach(contract: ContractTerms, since: datetime | None) -> datetime:
+    """Charges that ended at or before it count in nothing that is complete after `since`."""
+    start = contract.calendar.start
+    if since is None or since <= start:
+        return start
+    found = contract.calendar.cycle_at(since).period.start
+    for terms in contract.spend:
+        if terms.per == "term" and (terms.period.end is None or terms.period.end > found):
+            found = min(found, contract.calendar.cycle_at(max(start, terms.period.start)).period.start)
+    return found
+
+
+def adjustments(kind: Kind, agreed: Decimal, counted: Decimal, factor: Decimal) -> dict[SlotKind, Fraction]:
+    """By kind of slot, what lifts `counted` to the agreed amount, cuts it to that, or prices what goes beyond."""
+    short, beyond = (max(Decimal(0), EXACT.subtract(*pair)) for pair in ((agreed, counted), (counted, agreed)))
+    match kind:
+        case "minimum":
+            return {"minimum": Fraction(short)}
+        case "maximum":
+            return {"maximum": -Fraction(beyond)}
+    found: dict[SlotKind, Fraction] = {"true_up": Fraction(short)}
+    return found if factor == 1 else found | {"overage": (Fraction(factor) - 1) * Fraction(beyond)}
+
+
+def _charged(
+    contract: ContractTerms, usage: Iterable[Rated], until: datetime, since: datetime
+) -> dict[int, list[_Charged]]:
+    """What the charges of each subscription come to, by when: usage with its minimums, fees as they are wanted."""
+    found: dict[int, list[_Charged]] = {}
+    for slot in usage:
+        if slot.charge is not None:
+            each = _Charged(slot.charge, contract.due(slot.cycle), slot.amount)
+            found.setdefault(slot.stream[0], []).append(each)
+    for charge, cycle, line in period_fees(contract, Period(since, max(since, until))):
+        found.setdefault(line.stream[0], []).append(_Charged(charge, contract.due(cycle), line.amount))
+    for amounts in found.values():
+        amounts.sort(key=lambda each: (each.at, each.charge.position, each.charge.code))
+    return found
+
+
+def _counts(terms: SpendTerms, charge: ChargeTerms) -> bool:
+    return not terms.codes or charge.code in terms.codes
+
+
+def _stretches(contract: ContractTerms, terms: SpendTerms, until: datetime) -> Iterator[_Stretch]:
+    """The cycles, or the one term, of an agreement that are complete at `until`."""
+    intervals = [each.period for each in contract.intervals if each.subscription_id == terms.subscription_id]
+    bound = _common(contract.term, intervals)
+    parts = _common(terms.period, bound)
+    start = max(contract.calendar.start, terms.period.start)
+    if terms.per == "cycle":
+        for cycle in cycles_between(contract.calendar, until, start):
+            within = _common(cycle.period, parts)
+            if within and contract.due(cycle.period) <= until:
+                yield _stretch(contract, cycle.period, cycle.full, within, [(cycle, within)], bound)
+    elif parts and parts[-1].end is not None:
+        full = Period(terms.period.start, terms.agreed_end or terms.period.until)
+        touched = [
+            (cycle, _common(cycle.period, parts))
+            for cycle in cycles_between(contract.calendar, parts[-1].until, max(start, parts[0].start))
+        ]
+        stretch = _stretch(contract, full, full, parts, touched, bound)
+        if stretch.due <= until:
+            yield stretch
+
+
+def _stretch(
+    contract: ContractTerms, cycle: Period, full: Period, parts: Sequence[Period],
+    touched: Sequence[tuple[Cycle, list[Period]]], bound: Sequence[Period],
+) -> _Stretch:  # fmt: skip
+    """A stretch: of a cycle that is only in part under the agreement, the same part of its charges counts."""
+    weights = []
+    for each, within in touched:
+        whole = _share(contract, _common(each.period, bound), each.full)
+        part = _share(contract, within, each.full)
+        weights.append((each.period, part / whole if whole else Fraction(1)))
+    return _Stretch(
+        cycle=cycle, service=Period(parts[0].start, parts[-1].until), due=contract.due(touched[-1][0].period),
+        share=_share(contract, parts, full), weights=tuple(weights),
+    )  # fmt: skip
+
+
+def _share(contract: ContractTerms, parts: Iterable[Period], full: Period) -> Fraction:
+    """The share of the full period that parts of it make, by the contract's proration (R4.3)."""
+    shares = (contract.calendar.share(part, full, contract.proration) for part in parts)
+    return min(Fraction(1), sum(shares, Fraction(0)))  # without proration each part is whole
+
+
+def _common(one: Period, others: Iterable[Period]) -> list[Period]:
+    """What a period has in common with each of others, in order."""
+    return sorted(filter(None, (one.intersect(other) for other in others)), key=lambda each: each.start)
+
+
+def _slots(
+    contract: ContractTerms, terms: SpendTerms, stretch: _Stretch, charged: Sequence[_Charged], about: str
+) -> Iterator[Rated]:
+    by_charge = _by_charge(stretch, charged)
+    counted = round_money(sum(by_charge.values(), Fraction(0)), contract.currency)
+    agreed = round_money(Fraction(terms.amount) * stretch.share, contract.currency)
+    for kind, exact in adjustments(terms.kind, agreed, counted, terms.overage_factor).items():
+        amount = round_money(exact, contract.currency)
+        if kind == "overage":
+            steps = _overage_steps(contract, terms, agreed, amount, by_charge)
+        else:
+            steps = _difference_steps(contract, terms, stretch, agreed, counted)
+        ending = {"true_up": ": true-up", "overage": ": overage"}.get(kind, "")
+        yield Rated(
+            kind=kind, stream=(terms.subscription_id, WHOLE), cycle=stretch.cycle, service=stretch.service,
+            charge=None, name=f"{terms.name}{ending}", quantity=None, unit="",
+            steps=[step.to_json() for step in steps] if amount else [], amount=amount, about=about,
+        )  # fmt: skip
+
+
+def _by_charge(stretch: _Stretch, charged: Sequence[_Charged]) -> dict[str, Fraction]:
+    """What counts of each charge, by its name."""
+    found: dict[str, Fraction] = {}
+    for cycle, weight in stretch.weights:
+        first, last = (bisect_right(charged, at, key=lambda each: each.at) for at in (cycle.start, cycle.until))
+        for each in charged[first:last]:
+            name = each.charge.name
+            found[name] = found.get(name, Fraction(0)) + Fraction(each.amount) * weight
+    return found
+
+
+def _difference_steps(
+    contract: ContractTerms, terms: SpendTerms, stretch: _Stretch, agreed: Decimal, counted: Decimal
+) -> list[Step]:
+    """The agreed amount less what counts: these add up to the difference."""
+    money = Words(contract.currency, "").money
+    label = f"{CALLED[terms.kind]}: {money(agreed)}"
+    if stretch.share != 1:
+        label += f", {stretch.share} of {money(terms.amount)}"
+    what = "period" if terms.per == "cycle" else "term"
+    charges = f"Charges of the {what}: {money(counted)}"
+    if any(weight != 1 for _, weight in stretch.weights):
+        charges += ", for the days under this agreement"
+    return [made_of(label, Fraction(agreed)), made_of(charges, -Fraction(counted))]
+
+
+def _overage_steps(
+    contract: ContractTerms, terms: SpendTerms, agreed: Decimal, amount: Decimal, by_charge: dict[str, Fraction]
+) -> list[Step]:
+    """The overage shared over the charges that count, pro rata: largest remainder (R5.7)."""
+    if not amount:
+        return []
+    money = Words(contract.currency, "").money
+    parts = allocate(amount, [max(Fraction(0), each) for each in by_charge.values()], contract.currency)
+    beyond = f"beyond {money(agreed)} at × {plain(terms.overage_factor)}"
+    return [
+        made_of(f"{name}, {beyond}", Fraction(part)) for name, part in zip(by_charge, parts, strict=True) if part
+    ]  # fmt: skip
