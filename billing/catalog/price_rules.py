@@ -86,7 +86,8 @@ def _falls(before: Mapping[str, Any], after: Mapping[str, Any], words: Words) ->
     bound = Fraction(Decimal(before["up_to"]))
     high, low = _total(before, bound, beyond=False), _total(after, bound, beyond=True)
     if low < high:
-        yield f"the total falls beyond {words.units(bound)}, from {words.money(rendered(high))} to {words.money(rendered(low))}"
+        before_it, beyond_it = words.money(rendered(high)), words.money(rendered(low))
+        yield f"the total falls beyond {words.units(bound)}, from {before_it} to {beyond_it}"
 
 
 def _total(tier: Mapping[str, Any], bound: Fraction, *, beyond: bool) -> Fraction:

@@ -9,8 +9,10 @@ import os
 import subprocess
 import sys
 import tempfile
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 
@@ -32,6 +34,7 @@ def main(version: str) -> None:
         call_command("migrate", verbosity=0)
         told, _ = story.begin(now=datetime(2024, 2, 20, 15, tzinfo=UTC), events=600, people=8, months=3)
         tell(told, quiet=True)
+        _agree()
         where = connection.get_connection_params()
         dump = [
             str(path_of("pg_dump")), "--host", str(where["host"]), "--username", str(where["user"]), "--no-owner",
@@ -39,6 +42,22 @@ def main(version: str) -> None:
         ]  # fmt: skip
         text = subprocess.run(dump, check=True, capture_output=True).stdout
         (HERE / f"{version}.sql.gz").write_bytes(gzip.compress(text, 9, mtime=0))
+
+
+def _agree() -> None:
+    """What the story does not tell: customers' own terms in the month that is open, and a unit with its worth."""
+    from billing.catalog.models import Subscription
+    from billing.catalog.terms.services import set_term
+    from billing.catalog.units.models import ConversionRate, CustomUnit
+
+    first, second = Subscription.objects.order_by("id")[:2]
+    month, now = date(2024, 2, 1), datetime(2024, 2, 20, 15, tzinfo=UTC)
+    why: dict[str, Any] = {"start": month, "reason": "Agreed with sales.", "user": None, "now": now}
+    set_term(subscription=first, kind="discount", value={"percentage": "10"}, periods=3, **why)
+    commitment = {"name": "Committed spend", "amount": "5000", "per": "cycle"}
+    set_term(subscription=second, kind="commitment", value=commitment, **why)
+    credits = CustomUnit.objects.create(code="credits", name="Credits", places=0)
+    ConversionRate.objects.create(unit=credits, currency="USD", rate=Decimal("0.01"), valid_from=month)
 
 
 if __name__ == "__main__":
