@@ -70,7 +70,7 @@ def pages() -> Iterator[tuple[str, str]]:
     request = RequestFactory().get("/")
     request.user = signed_in_user()
     for model, model_admin in admin.site._registry.items():
-        if not f"{type(model_admin).__module__}.".startswith(PACKAGES):
+        if not model.__module__.startswith(PACKAGES):
             continue
         name = f"{model._meta.app_label}_{model._meta.model_name}"
         address = reverse(f"admin:{name}_changelist")
