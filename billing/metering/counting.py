@@ -28,8 +28,8 @@ _CLEAN: Final = "NOT EXISTS (SELECT 1 FROM dirty WHERE dirty.subject_id = r.subj
 _SEGMENTS: Final = "unnest(%s::bigint[], %s::int[], %s::timestamptz[], %s::timestamptz[]) AS r(key, subject_id, lo, hi)"
 _IN_INDEX: Final = f" AND d.dims = {NO_DIMENSIONS} AND {PLACES.format('d')} <= 1000"
 _TOO_WIDE: Final = f" AND d.dims = {NO_DIMENSIONS} AND {PLACES.format('d')} > 1000"
-"""Two indexes of days without dimensions have these conditions: the first holds the parts, too, so that a subject's
-month is read from one place; the second has what is too wide for that, which is hardly ever anything."""
+"""Two indexes of days, and of dekads, without dimensions have these conditions: the first holds the parts, too, so that
+a subject's month is read from one place; the second has what is too wide for that, which is hardly ever anything."""
 VALUE_DIGEST: Final = "encode(substr(sha256(convert_to(ev.value::text, 'UTF8')), 1, 16), 'hex')::uuid"
 """128 bits that stand for a distinct value of any length."""
 
@@ -171,10 +171,17 @@ class Question:
         rollup = self.meter.rollup
         assert rollup is not None  # it is ready
         days, hours, unique = self.segments.days, self.segments.hours, self.meter.aggregation == "unique_count"
+        total = -rollup if self.meter.group_by and not places else rollup  # of all dimensions together
+        parts = {"": ""} if places else {"": _IN_INDEX, "w": _TOO_WIDE}
+        if (dekads := self.segments.dekads).keys:
+            branches |= {
+                f"k{wide}": _stored(total, "metering_dekad", dekads, names, dims, where)
+                for wide, where in parts.items()
+            }
         if days.keys:
-            total = -rollup if self.meter.group_by and not places else rollup  # of all dimensions together
-            parts = {"d": ""} if places else {"d": _IN_INDEX, "w": _TOO_WIDE}
-            branches |= {name: _stored(total, "metering_day", days, names, dims, parts[name]) for name in parts}
+            branches |= {
+                f"d{wide}": _stored(total, "metering_day", days, names, dims, where) for wide, where in parts.items()
+            }
             if unique:
                 branches["dv"] = _stored(total, "metering_day_value", days, values, dims)
         if hours.keys:
@@ -186,7 +193,7 @@ class Question:
     def _parts(self, branches: dict[str, Fragment], groups: str) -> Fragment:
         """The CTEs `p`, of parts, and `u`, of distinct values, over all branches."""
         parts = [f"SELECT ev.key, {', '.join(f'{c.of_event} AS {c.name}' for c in self.columns)}{groups} FROM ev"]
-        parts += [f"SELECT * FROM {name}" for name in branches if name in ("d", "w", "h")]
+        parts += [f"SELECT * FROM {name}" for name in branches if name in ("k", "kw", "d", "dw", "h")]
         sql = f", p AS ({' UNION ALL '.join(parts)})"
         if self.meter.aggregation == "unique_count":
             digests = f"SELECT ev.key, {VALUE_DIGEST}, ev.adds, ev.ts, ev.batch, ev.n{groups} FROM ev WHERE ev.valid"

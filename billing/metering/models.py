@@ -271,6 +271,7 @@ class Meter(models.Model):
         null=True, unique=True, editable=False, help_text="Under which its rollups are kept; null: none are built."
     )
     rollup_ready = models.BooleanField(default=False, editable=False)
+    settled = models.DateTimeField(null=True, editable=False, help_text="Its rollup has dekads up to here.")
     created_at = models.DateTimeField(auto_now_add=True, editable=False)
     superseded_at = models.DateTimeField(null=True, editable=False, help_text="When the next version was made.")
 
@@ -345,6 +346,8 @@ class Meter(models.Model):
                     IF {_changes(*METER_DEFINITION)} THEN
                         NEW.rollup := NULL;
                         NEW.rollup_ready := false;
+                    ELSIF NEW.rollup = OLD.rollup AND OLD.settled IS NOT NULL THEN
+                        NEW.settled := greatest(NEW.settled, OLD.settled);  -- answers rely on it
                     END IF;
                     RETURN NEW;
                 """,
