@@ -158,7 +158,8 @@ class Invoice(models.Model):
         triggers = INVOICE_TRIGGERS
 
     def __str__(self) -> str:
-        return self.number or f"{self.get_state_display().lower()} {self.pk}"
+        kind = "" if self.kind == self.Kind.INVOICE else f" {self.get_kind_display().lower()}"
+        return self.number or f"{self.get_state_display().lower()}{kind} {self.pk}"
 
 
 class Stream(models.Model):
