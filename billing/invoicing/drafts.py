@@ -87,21 +87,28 @@ def place_of(invoice: Invoice) -> Place:
 
 
 def write_drafts(
-    deltas: Sequence[Delta], *, as_of: Mapping[int, date], run: BillingRun | None, now: datetime, apart: Apart = _never
+    deltas: Sequence[Delta],
+    *,
+    as_of: Mapping[int, date],
+    run: BillingRun | None,
+    known: int,
+    now: datetime,
+    apart: Apart = _never,
 ) -> dict[int, Drafted]:
     """Bring the open drafts to the deltas of these contracts; by contract id. One with an error has no lines.
 
     `apart` tells the lines that go on a document of corrections, beside the regular one.
 
-    The caller holds the locks of everyone concerned. A draft without lines is deleted; one that is equal already is not
-    touched. A negative one is a credit note, or, where the seller has it so, held: it is deleted until charges outweigh
-    it (R5.4).
+    The caller holds the locks of everyone concerned, and drew the number `known` under them. A draft without lines is
+    deleted; of one that is equal already only what is known of it changes. A negative one is a credit note, or, where
+    the seller has it so, held: it is deleted until charges outweigh it (R5.4).
     """
     contracts = [delta.contract for delta in deltas]
     documents = _documents(contracts, lines_of([delta for delta in deltas if delta.error is None]), apart)
     errors = _hold(documents)
     moved = {place: document.moved() for place, document in documents.items()}
     _store([document for place, document in documents.items() if moved[place]], as_of, run, now)
+    _tell_known(documents.values(), {each.pk for each in contracts}, known)
     invoices = {section[2]: each.invoice for each in reversed(documents.values()) for section in each.new}
     changed = {contract for contracts in moved.values() for contract in contracts}
     return {each.pk: Drafted(invoices.get(each.pk), each.pk in changed, errors.get(each.pk)) for each in contracts}
@@ -123,6 +130,16 @@ def days_of(contracts: Sequence[Contract], as_of: date) -> dict[int, date]:
         places = [_place(each, customer) for customer in payers[each.pk].everyone]
         found[each.pk] = max([as_of, *(latest.get(place, as_of) for place in places)])
     return found
+
+
+def companions(contract_ids: Iterable[int]) -> set[int]:
+    """The contracts with lines on the same open drafts as these, and these: what is best billed together. Two queries.
+
+    A draft is known through one number when all its lines were computed together.
+    """
+    lines = InvoiceLine.objects.filter(invoice__state=InvoiceState.DRAFT).order_by()
+    drafts = lines.filter(stream__contract__in=contract_ids).values_list("invoice", flat=True)
+    return {*contract_ids, *lines.filter(invoice__in=set(drafts)).values_list("stream__contract", flat=True)}
 
 
 def payers_moved(invoice: Invoice, lines: Iterable[InvoiceLine]) -> bool:
@@ -216,6 +233,12 @@ def _store(documents: Sequence[_Document], as_of: Mapping[int, date], run: Billi
     Invoice.objects.bulk_create(new)
     Invoice.objects.bulk_update(old, ["kind", "contract", "net", "total", "as_of", "run", "updated_at"])
     InvoiceLine.objects.bulk_create([line for document in full for line in _numbered(document)])
+
+
+def _tell_known(documents: Iterable[_Document], computed: set[int], known: int) -> None:
+    """What is known of the drafts all of whose lines were computed; of the others it stays what it was."""
+    whole = [each for each in documents if each.new and {section[2] for section in each.new} <= computed]
+    Invoice.objects.filter(pk__in=[each.invoice.pk for each in whole if each.invoice]).update(known=known)
 
 
 def _begin(document: _Document, now: datetime) -> Invoice:

@@ -5,7 +5,7 @@ from typing import Any
 import pgtrigger
 from django.conf import settings
 from django.contrib.postgres.constraints import ExclusionConstraint
-from django.contrib.postgres.fields import RangeOperators
+from django.contrib.postgres.fields import ArrayField, RangeOperators
 from django.db import models
 from django.db.models import F, Func, Q
 
@@ -15,6 +15,9 @@ from billing.invoicing.states import InvoiceState
 from customers.models import Contract, Customer, LegalEntity, int_range
 
 MONEY: dict[str, Any] = {"max_digits": 24, "decimal_places": 4}  # enough for every currency's minor unit (CLF has 4)
+
+
+WRITTEN_AT_ISSUE = ("number", "sequence", "issue_date", "due_date", "issued_at", "seller", "buyer", "terms")
 
 
 class BillingRun(models.Model):
@@ -105,6 +108,15 @@ class Invoice(models.Model):
     tax = models.DecimalField(**MONEY, default=0)
     total = models.DecimalField(**MONEY, default=0)
 
+    known = models.BigIntegerField(
+        null=True, help_text="The number through which facts were known when it was last computed."
+    )
+    known_position = models.BigIntegerField(null=True, help_text="The position through which usage was known then.")
+    known_pending = ArrayField(
+        models.BigIntegerField(), null=True, help_text="Batches beyond that position that were known then."
+    )
+    approved_known = models.BigIntegerField(null=True, help_text="Drawn at approval: what comes later knows it.")
+
     state = models.CharField(max_length=10, choices=InvoiceState, default=InvoiceState.DRAFT)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField(help_text="When the lines last changed.")
@@ -138,17 +150,7 @@ class Invoice(models.Model):
             ),
             models.CheckConstraint(
                 name="invoice_numbered_when_issued",
-                condition=Q(
-                    state="issued",
-                    number__isnull=False,
-                    sequence__isnull=False,
-                    issue_date__isnull=False,
-                    due_date__isnull=False,
-                    issued_at__isnull=False,
-                    seller__isnull=False,
-                    buyer__isnull=False,
-                    terms__isnull=False,
-                )
+                condition=Q(state="issued", **{f"{name}__isnull": False for name in WRITTEN_AT_ISSUE})
                 | ~Q(state="issued") & Q(number__isnull=True, sequence__isnull=True, issue_date__isnull=True),
             ),
             models.CheckConstraint(

@@ -14,7 +14,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('customers', '0001_initial'),
+        ('customers', '0002_knowledge'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
@@ -89,6 +89,10 @@ class Migration(migrations.Migration):
         pgtrigger.migrations.AddTrigger(
             model_name='payer',
             trigger=pgtrigger.compiler.Trigger(name='payer_kept', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='2dd03a5dbbe3a4b88b73cc093800a0e51ea23da4', operation='DELETE', pgid='pgtrigger_payer_kept_53054', table='customers_payer', when='BEFORE')),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name='payer',
+            trigger=pgtrigger.compiler.Trigger(name='remembered', sql=pgtrigger.compiler.UpsertTriggerSql(func="\n    INSERT INTO customers_knowledge (fact, row_id, content)\n    VALUES (TG_TABLE_NAME, coalesce(NEW.id, OLD.id), CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END);\n    RETURN NULL;\n", hash='66748b62f2c1cb527d65c9debfdeee0df2aa02e2', operation='INSERT OR UPDATE OR DELETE', pgid='pgtrigger_remembered_b8f88', table='customers_payer', when='AFTER')),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='payer',
