@@ -284,8 +284,10 @@ class ContractAdmin(OfficeAdmin):
         """Who pays for service that begins today; it is set on the customer's page."""
         if contract._state.adding:
             return NONE
-        today = clock.now().astimezone(ZoneInfo(contract.timezone)).date()
-        return link_to(Customer.objects.get(pk=payers_of([contract])[contract.pk].on(today)))
+        if "payer_today" not in contract.__dict__:  # the page asks several times
+            today = clock.now().astimezone(ZoneInfo(contract.timezone)).date()
+            contract.__dict__["payer_today"] = Customer.objects.get(pk=payers_of([contract])[contract.pk].on(today))
+        return link_to(contract.__dict__["payer_today"])
 
     @display(description="State", ordering="state")
     def state_badge(self, contract: Contract) -> str:
