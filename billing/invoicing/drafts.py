@@ -5,7 +5,7 @@ the same draft stays. Constant queries for a chunk of contracts.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from django.db.models import Prefetch, Q
 
+from billing.invoicing.computations.models import Computation
 from billing.invoicing.engine import Delta
 from billing.invoicing.errors import InvoicingError, NegativeTotal
 from billing.invoicing.lines import lines_of
@@ -91,24 +92,25 @@ def write_drafts(
     *,
     as_of: Mapping[int, date],
     run: BillingRun | None,
-    known: int,
     now: datetime,
+    computation: Computation,
     apart: Apart = _never,
 ) -> dict[int, Drafted]:
     """Bring the open drafts to the deltas of these contracts; by contract id. One with an error has no lines.
 
     `apart` tells the lines that go on a document of corrections, beside the regular one.
 
-    The caller holds the locks of everyone concerned, and drew the number `known` under them. A draft without lines is
-    deleted; of one that is equal already only what is known of it changes. A negative one is a credit note, or, where
-    the seller has it so, held: it is deleted until charges outweigh it (R5.4).
+    The caller holds the locks of everyone concerned, and began the `computation` under them. A draft without lines is
+    deleted; one that is equal already is not touched. A negative one is a credit note, or, where the seller has it so,
+    held: it is deleted until charges outweigh it (R5.4).
     """
     contracts = [delta.contract for delta in deltas]
-    documents = _documents(contracts, lines_of([delta for delta in deltas if delta.error is None]), apart)
+    fresh = lines_of([delta for delta in deltas if delta.error is None], computation)
+    documents = _documents(contracts, fresh, apart)
     errors = _hold(documents)
     moved = {place: document.moved() for place, document in documents.items()}
     _store([document for place, document in documents.items() if moved[place]], as_of, run, now)
-    _tell_known(documents.values(), {each.pk for each in contracts}, known)
+    _tell_known(documents.values(), {each.pk for each in contracts}, computation)
     invoices = {section[2]: each.invoice for each in reversed(documents.values()) for section in each.new}
     changed = {contract for contracts in moved.values() for contract in contracts}
     return {each.pk: Drafted(invoices.get(each.pk), each.pk in changed, errors.get(each.pk)) for each in contracts}
@@ -130,16 +132,6 @@ def days_of(contracts: Sequence[Contract], as_of: date) -> dict[int, date]:
         places = [_place(each, customer) for customer in payers[each.pk].everyone]
         found[each.pk] = max([as_of, *(latest.get(place, as_of) for place in places)])
     return found
-
-
-def companions(contract_ids: Iterable[int]) -> set[int]:
-    """The contracts with lines on the same open drafts as these, and these: what is best billed together. Two queries.
-
-    A draft is known through one number when all its lines were computed together.
-    """
-    lines = InvoiceLine.objects.filter(invoice__state=InvoiceState.DRAFT).order_by()
-    drafts = lines.filter(stream__contract__in=contract_ids).values_list("invoice", flat=True)
-    return {*contract_ids, *lines.filter(invoice__in=set(drafts)).values_list("stream__contract", flat=True)}
 
 
 def payers_moved(invoice: Invoice, lines: Iterable[InvoiceLine]) -> bool:
@@ -235,10 +227,13 @@ def _store(documents: Sequence[_Document], as_of: Mapping[int, date], run: Billi
     InvoiceLine.objects.bulk_create([line for document in full for line in _numbered(document)])
 
 
-def _tell_known(documents: Iterable[_Document], computed: set[int], known: int) -> None:
-    """What is known of the drafts all of whose lines were computed; of the others it stays what it was."""
-    whole = [each for each in documents if each.new and {section[2] for section in each.new} <= computed]
-    Invoice.objects.filter(pk__in=[each.invoice.pk for each in whole if each.invoice]).update(known=known)
+def _tell_known(documents: Iterable[_Document], ids: Collection[int], computation: Computation) -> None:
+    """Let drafts whose lines were all computed now know what of usage was known, whether or not they changed.
+
+    One that keeps lines of other contracts stays at what was known to these.
+    """
+    whole = [each.invoice.pk for each in documents if each.invoice and {section[2] for section in each.new} <= set(ids)]
+    Invoice.objects.filter(pk__in=whole).update(known_position=computation.position, known_pending=computation.pending)
 
 
 def _begin(document: _Document, now: datetime) -> Invoice:
