@@ -184,6 +184,7 @@ UNFOLD: dict[str, Any] = {
                 _view("Open", "?standing=open"),
                 _view("Overdue", "?standing=overdue"),
                 _view("Paid", "?standing=paid"),
+                _view("Open credits", "?standing=credit"),
             ],
         }
     ],
