@@ -1,7 +1,5 @@
 """Who sells to whom, and on what commercial terms."""
 
-import hashlib
-
 import pgtrigger
 from django.conf import settings
 from django.contrib.postgres.constraints import ExclusionConstraint
@@ -27,13 +25,6 @@ def int_range(expression: str | F | Func) -> Func:
     )
 
 
-def logo_path(entity: "LegalEntity", filename: str) -> str:
-    """Where a logo is kept: named by its content, so that what was printed once can be printed the same again."""
-    digest = hashlib.sha256(entity.logo.read()).hexdigest()
-    entity.logo.seek(0)
-    return f"logos/{digest[:40]}.{filename.rpartition('.')[2].lower()}"
-
-
 class LegalEntity(models.Model):
     """A seller: the company whose name, tax number and number series stand on the invoice."""
 
@@ -49,7 +40,7 @@ class LegalEntity(models.Model):
     email = models.EmailField(help_text="Where invoices come from and answers go to.")
     bank_details = models.TextField(blank=True, help_text="Printed at the foot of the invoice.")
     logo = models.ImageField(
-        upload_to=logo_path,
+        upload_to="logos",  # under a name of its own: what was printed once can be printed the same again
         blank=True,
         validators=[validate_logo],
         help_text="PNG or JPEG, printed at the head of the invoice.",

@@ -3,7 +3,6 @@
 Contracts that exist keep an invoice of their own, and sellers that exist keep credits waiting, as both were before.
 """
 
-import customers.models
 import customers.validators
 import django.db.models.deletion
 import pgtrigger.compiler
@@ -46,7 +45,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='legalentity',
             name='logo',
-            field=models.ImageField(blank=True, help_text='PNG or JPEG, printed at the head of the invoice.', upload_to=customers.models.logo_path, validators=[customers.validators.validate_logo]),
+            field=models.ImageField(blank=True, help_text='PNG or JPEG, printed at the head of the invoice.', upload_to='logos', validators=[customers.validators.validate_logo]),
         ),
         migrations.AddField(
             model_name='legalentity',
