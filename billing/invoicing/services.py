@@ -7,7 +7,7 @@ from django.contrib.auth.models import AbstractBaseUser
 
 from billing.invoicing.lifecycle import approve, issue, send_back
 from billing.invoicing.models import BillingRun
-from billing.invoicing.runs.chunks import bill_contracts
+from billing.invoicing.runs.billing import bill_contracts
 from billing.invoicing.runs.planning import cancel, repeat, request_run
 from billing.invoicing.runs.working import wait_for
 

@@ -1,12 +1,14 @@
 """Guards over the lines that are to be drafted: none bills anything twice, in another currency, or below zero."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from itertools import pairwise
 
 from django.db.models import Q
 
+from billing.catalog.terms.errors import NoPrice
 from billing.invoicing.engine import Delta
 from billing.invoicing.fees import FeeLine
 from billing.invoicing.holds.found import Held
@@ -22,7 +24,8 @@ def not_computed(deltas: Sequence[Delta]) -> Iterator[Held]:
     """A missing price or currency, terms that do not fit, a price that cannot rate what it is given."""
     for delta in deltas:
         if delta.error is not None:
-            yield Held(delta.contract.id, delta.error.code, str(delta.error))
+            code = "no_price" if isinstance(delta.error.__cause__, NoPrice) else delta.error.code
+            yield Held(delta.contract.id, code, str(delta.error))
 
 
 def overlaps(deltas: Sequence[Delta]) -> Iterator[Held]:
@@ -44,7 +47,7 @@ def _overlapping_fees(lines: Iterable[FeeLine]) -> Iterator[str]:
             streams[line.stream].append(line)
     for each in streams.values():
         ordered = sorted(each, key=lambda line: line.service.start)
-        for one, other in zip(ordered, ordered[1:], strict=False):
+        for one, other in pairwise(ordered):
             if one.service.until > other.service.start:
                 yield f"{other.name} from {other.service.start:%Y-%m-%d}"
 
@@ -55,7 +58,7 @@ def _overlapping_slots(lines: Iterable[SlotLine]) -> Iterator[str]:
         slots[line.kind, line.stream, line.about].append(line)
     for each in slots.values():
         ordered = sorted((line for line in each if line.desired), key=lambda line: line.cycle.start)
-        for one, other in zip(ordered, ordered[1:], strict=False):
+        for one, other in pairwise(ordered):
             if one.cycle.until > other.cycle.start and not one.about:  # agreements have terms of their own
                 yield f"{other.name} from {other.cycle.start:%Y-%m-%d}"
 
@@ -116,14 +119,17 @@ def other_currency(deltas: Sequence[Delta]) -> Iterator[Held]:
         )  # fmt: skip
 
 
-def negative(deltas: Sequence[Delta]) -> Iterator[Held]:
-    """A negative total that credits of recorded lines do not explain. With that cause it becomes a credit note (R5.4)."""
+def negative(deltas: Sequence[Delta], released: Mapping[int, str]) -> Iterator[Held]:
+    """A negative total that credits of recorded lines do not explain; with that cause it is a credit note (R5.4).
+
+    A release lets pass the amount that it names, and no other.
+    """
     for delta in deltas:
         if delta.error is not None or delta.total >= 0:
             continue
         without = [line for line in delta.lines if line.amount < 0 and line.corrects is None]
-        if without:
-            total = sum((line.amount for line in without), Decimal(0))
+        total = sum((line.amount for line in without), Decimal(0))
+        if without and released.get(delta.contract.id) != plain(-total):
             amount = f"{delta.contract.currency} {plain(-delta.total)}"
             yield Held(
                 delta.contract.id, "negative",

@@ -45,7 +45,8 @@ class Hold(models.Model):
             ),
             models.CheckConstraint(name="hold_ends_once", condition=Q(released_at=None) | Q(ended_at=None)),
             models.CheckConstraint(
-                name="hold_released_for_a_reason", condition=Q(released_at=None) | ~Q(released_why="") & Q(releasable=True)
+                name="hold_released_for_a_reason",
+                condition=Q(released_at=None) | ~Q(released_why="") & Q(releasable=True),
             ),
         ]  # fmt: skip
         triggers = [
@@ -69,7 +70,7 @@ class Hold(models.Model):
 class UsageTolerance(models.Model):
     """How much usage of a customer a run lets pass that no meter counts or that a meter cannot read.
 
-    Of a legal entity, or of all that have none of their own. An empty limit is no limit; a limit of 0 lets nothing pass.
+    Of a legal entity, or of all that have none of their own. An empty limit is no limit; 0 lets nothing pass.
     """
 
     entity = models.OneToOneField(
@@ -102,3 +103,8 @@ class UsageTolerance(models.Model):
 
     def __str__(self) -> str:
         return f"tolerance of {self.entity or 'every legal entity'}"
+
+    @property
+    def counts_uncounted(self) -> bool:
+        """Whether it matters at all that no meter counts an event."""
+        return self.uncounted_events is not None or self.uncounted_share is not None

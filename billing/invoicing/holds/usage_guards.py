@@ -9,9 +9,13 @@ from decimal import Decimal
 from typing import Any, Final
 
 from billing.invoicing.engine import Delta
+from billing.invoicing.errors import InvoicingError
 from billing.invoicing.facts import Facts
+from billing.invoicing.fees import BilledFee
 from billing.invoicing.holds.found import Held
 from billing.invoicing.holds.models import UsageTolerance
+from billing.invoicing.recorded import Standings
+from billing.invoicing.terms import ContractTerms
 from billing.invoicing.usage import QUANTITY, Answer, Question
 from billing.metering.asking import Known, Quantity, Request
 from billing.metering.explorer.doubts import doubtful, happened, uncounted
@@ -21,6 +25,7 @@ from billing.metering.models import Meter
 from billing.metering.queries import claims_of, known_now
 from billing.money import plain
 from billing.periods import Period
+from customers.models import Contract
 
 DEFAULT: Final = UsageTolerance(invalid_share=Decimal(1))
 """Where nobody set a tolerance: one event in a hundred may be unreadable, and what no meter counts is no matter."""
@@ -32,25 +37,36 @@ Covers = Mapping[tuple[int, str], Known]
 
 
 class Watched(Facts):
-    """The facts as they stand, remembering what was asked of the usage store and what it said."""
+    """Facts, remembering what was asked of the usage store and what it said."""
 
-    def __init__(self) -> None:
-        self.asked: dict[Question, Answer] = {}
+    def __init__(self, facts: Facts) -> None:
+        self.facts, self.asked = facts, dict[Question, Answer]()
+
+    def terms(self, contracts: Sequence[Contract]) -> dict[int, ContractTerms | InvoicingError]:
+        """As they are."""
+        return self.facts.terms(contracts)
+
+    def standing(self, contract_ids: Sequence[int]) -> dict[int, Standings]:
+        """As they are."""
+        return self.facts.standing(contract_ids)
+
+    def fees(self, contract_ids: Sequence[int]) -> dict[int, list[BilledFee]]:
+        """As they are."""
+        return self.facts.fees(contract_ids)
 
     def answers(self, questions: Iterable[Question]) -> dict[Question, Answer]:
-        """As always."""
-        found = super().answers(questions)
+        """As they are, and remembered."""
+        found = self.facts.answers(questions)
         self.asked.update(found)
         return found
 
 
 @dataclass(slots=True)
 class Usage:
-    """Events of due usage: those that count, those that cannot be read, and of these those that a release covers."""
+    """Events of due usage: those that count, and those that cannot be read."""
 
     events: int = 0
     invalid: int = 0
-    covered: int = 0
     by_meter: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
 
@@ -67,18 +83,18 @@ def unreadable(deltas: Sequence[Delta], asked: Mapping[Question, Answer], covers
     suspects = doubtful(list(due), span)
     if not suspects:
         return
+    firsts = list(_first(deltas, suspects & due.keys()))
+    counted = _count([question for each in firsts for question in due[each.contract.customer_id]])
     limits, known = _tolerances(), known_now()
-    for delta in _first(deltas, suspects & due.keys()):
-        contract = delta.contract
-        release = covers.get((contract.id, "unreadable"))
-        found = _count(due[contract.customer_id], release)
-        limit = limits.get(contract.entity_id, limits[None])
+    for delta in firsts:
+        contract, found = delta.contract, counted[delta.contract.customer_id]
+        limit, release = _limits(limits, delta), covers.get((delta.contract.id, "unreadable"))
         over = _over(found.invalid, found.events + found.invalid, limit.invalid_events, limit.invalid_share)
-        if over and found.invalid > found.covered:
+        if over and found.invalid > _covered(due[contract.customer_id], release):
             meters = [f"{name}: {count:,}" for name, count in sorted(found.by_meter.items())]
             yield Held(
                 contract.id, "unreadable",
-                f"{_events(found.invalid)} of {found.events + found.invalid:,} cannot be read by the meters that count"
+                f"{found.invalid:,} of {_events(found.events + found.invalid)} cannot be read by the meters that count"
                 f" them, which is {over}: correct them, or release the hold to bill without them.",
                 tuple(meters), covers=_knowledge(known, found.invalid), releasable=True, amount=delta.total,
             )  # fmt: skip
@@ -87,7 +103,7 @@ def unreadable(deltas: Sequence[Delta], asked: Mapping[Question, Answer], covers
 def nobody_counts(deltas: Sequence[Delta], covers: Covers) -> Iterator[Held]:
     """Events of the customer's subjects in the time billed whose type no meter counts, above the tolerance."""
     limits = _tolerances()
-    limited = [each for each in deltas if each.lines and _limits(limits, each).limits_uncounted]
+    limited = [each for each in deltas if each.lines and _limits(limits, each).counts_uncounted]
     if not limited:
         return
     spans = {each.contract.customer_id: _span(each) for each in limited}
@@ -161,25 +177,36 @@ def _due(deltas: Sequence[Delta], asked: Mapping[Question, Answer]) -> dict[int,
     return dict(due)
 
 
-def _count(questions: Sequence[Question], release: Known | None) -> Usage:
-    """The events of a customer's questions; each stretch of a meter once, whatever charges count with it."""
-    alone = {(each.meter_id, each.period): each for each in questions}
-    meters = Meter.objects.in_bulk({meter for meter, _ in alone})
-    found = Usage()
-    whole = [_plain(each) for each in alone.values()]
-    for (meter, _), counted in _ask(meters, whole).items():
-        found.events += counted.events
-        found.invalid += counted.invalid
+def _count(questions: Iterable[Question]) -> dict[int, Usage]:
+    """The events of questions by customer; each stretch of a meter once, whatever charges count with it."""
+    found: dict[int, Usage] = defaultdict(Usage)
+    for (meter, question), counted in _ask(*_alone(questions)).items():
+        usage = found[question.customer_id]
+        usage.events += counted.events
+        usage.invalid += counted.invalid
         if counted.invalid:
-            found.by_meter[meter.name] += counted.invalid
-    if release is not None and found.invalid:
-        then = {pk: meter.as_known(release) for pk, meter in meters.items()}
-        found.covered = sum(counted.invalid for counted in _ask(then, whole).values())
+            usage.by_meter[meter.name] += counted.invalid
     return found
 
 
-def _plain(question: Question) -> Question:
-    return Question(question.customer_id, question.meter_id, question.period, question.full, question.timezone)
+def _covered(questions: Iterable[Question], release: Known | None) -> int:
+    """How many of a customer's unreadable events were known when the hold was made that was released."""
+    if release is None:
+        return 0
+    meters, alone = _alone(questions)
+    then = {pk: meter.as_known(release) for pk, meter in meters.items()}
+    return sum(counted.invalid for counted in _ask(then, alone).values())
+
+
+def _alone(questions: Iterable[Question]) -> tuple[dict[int, Meter], list[Question]]:
+    """The meters, and what to ask of each as a whole."""
+    whole = {
+        (each.customer_id, each.meter_id, each.period): Question(
+            each.customer_id, each.meter_id, each.period, each.full, each.timezone
+        )
+        for each in questions
+    }
+    return Meter.objects.in_bulk({meter for _, meter, _ in whole}), list(whole.values())
 
 
 def _ask(meters: Mapping[int, Meter], questions: Sequence[Question]) -> dict[tuple[Meter, Question], Quantity]:
@@ -189,7 +216,7 @@ def _ask(meters: Mapping[int, Meter], questions: Sequence[Question]) -> dict[tup
     for each in questions:
         if meters[each.meter_id].aggregation in ADDED or not _composed(each):
             groups[each.meter_id, each.narrowed_by].append(each)
-    found = {}
+    found: dict[tuple[Meter, Question], Quantity] = {}
     for (meter_id, narrowed_by), group in groups.items():
         meter = meters[meter_id]
         filters = read_filters(json.loads(narrowed_by, parse_float=Decimal), "narrowed_by") if narrowed_by else ()

@@ -7,20 +7,18 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import date, datetime
+from datetime import datetime
 from typing import Final
 
 from django.db import Error, InterfaceError, OperationalError, connection, transaction
 
-from billing.invoicing.drafts import Drafted, days_of, write_drafts
-from billing.invoicing.engine import Delta, deltas
-from billing.invoicing.load import as_of_instant
+from billing.invoicing.runs.billing import bill_contracts, failed, without_events
 from billing.invoicing.runs.errors import PayersChanged, WorkerDied
 from billing.invoicing.runs.models import BillingRun, RunChunk, RunOutcome
 from billing.invoicing.runs.planning import by_customer
 from billing.invoicing.runs.states import ChunkState
+from billing.metering.months.errors import MonthDetached
 from customers.locks import hold_customers
-from customers.models import Contract
 from customers.queries import everyone_concerned
 
 Result = RunOutcome.Result
@@ -98,7 +96,7 @@ def _bill(chunk: RunChunk, groups: Sequence[Sequence[int]], locked: set[int], cl
         raise PayersChanged
     now = clock()
     if fresh.attempts > ATTEMPTS:
-        outcomes = _failed(fresh.run, groups[0], WorkerDied(fresh.attempts - 1))
+        outcomes = failed(fresh.run, groups[0], WorkerDied(fresh.attempts - 1))
     else:
         outcomes = _outcomes(fresh.run, groups, now)
     RunOutcome.objects.bulk_create(outcomes)
@@ -116,49 +114,16 @@ def _outcomes(run: BillingRun, groups: Sequence[Sequence[int]], now: datetime) -
             return bill_contracts(contract_ids=ids, as_of=run.as_of, run=run, now=now)
     except (OperationalError, InterfaceError):  # not the customer's fault: the whole chunk begins again
         raise
+    except MonthDetached as error:  # a person can do something about it: it holds whoever needs the month
+        if len(groups) == 1:
+            return without_events(run, ids, error, now)
     except Exception as error:  # whatever it is, the others must go on; the reason is kept with the run
         if len(groups) == 1:
             logger.exception("Contracts %s failed in %s", ids, run)
-            return _failed(run, ids, error)
+            return failed(run, ids, error)
+        logger.warning("%d customers failed together in %s, trying each half: %r", len(groups), run, error)
     half = len(groups) // 2
     return _outcomes(run, groups[:half], now) + _outcomes(run, groups[half:], now)
-
-
-def bill_contracts(
-    *, contract_ids: Sequence[int], as_of: date, run: BillingRun | None, now: datetime
-) -> list[RunOutcome]:
-    """Compute the deltas of contracts, write their drafts. Unsaved outcomes.
-
-    The caller holds the locks of everyone concerned, and the transaction.
-    """
-    contracts = list(Contract.objects.filter(id__in=contract_ids).order_by("customer_id", "id"))
-    days = days_of(contracts, as_of)
-    found = deltas(contracts, {each.id: as_of_instant(days[each.id], each) for each in contracts})
-    drafted = write_drafts(found, as_of=days, run=run, now=now)
-    return [_outcome(run, delta, drafted[delta.contract.id]) for delta in found]
-
-
-def _outcome(run: BillingRun | None, delta: Delta, drafted: Drafted) -> RunOutcome:
-    """What the run did for a contract; one that is held says why."""
-    contract = delta.contract
-    outcome = RunOutcome(
-        run=run, contract=contract, customer_id=contract.customer_id, invoice=drafted.invoice,
-        currency=contract.currency, amount=None if delta.error else delta.total, result=Result.UNCHANGED,
-    )  # fmt: skip
-    if error := delta.error or drafted.error:
-        outcome.result, outcome.reason = Result.HELD, str(error)
-    elif drafted.changed and drafted.invoice:
-        outcome.result = Result.DRAFTED
-    return outcome
-
-
-def _failed(run: BillingRun, ids: Sequence[int], error: Exception) -> list[RunOutcome]:
-    customers = dict(Contract.objects.filter(id__in=ids).values_list("id", "customer_id"))
-    reason = str(error) if isinstance(error, WorkerDied) else repr(error)
-    return [
-        RunOutcome(run=run, contract_id=pk, customer_id=customers[pk], result=Result.FAILED, reason=reason)
-        for pk in ids
-    ]
 
 
 def _divide(chunk: RunChunk, groups: Sequence[Sequence[int]], now: datetime) -> None:

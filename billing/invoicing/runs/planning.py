@@ -44,7 +44,7 @@ def request_run(
 def repeat(
     *, run: BillingRun, user: AbstractBaseUser | None, now: datetime, queue: Queue | None = None
 ) -> BillingRun:  # fmt: skip
-    """A new run, as of the same day, over the customers of whom something was held or failed in one. NothingToRepeat."""
+    """A new run as of the same day, over the customers of whom something was held or failed. NothingToRepeat."""
     troubled = RunOutcome.objects.filter(run=run, result__in=TROUBLED).values("customer")
     ids = list(RunOutcome.objects.filter(run=run, customer__in=troubled).values_list("contract", flat=True))
     if not ids:

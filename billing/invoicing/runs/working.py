@@ -14,11 +14,14 @@ from billing.invoicing.runs.chunks import bill_chunk, taken
 from billing.invoicing.runs.models import BillingRun, RunChunk
 from billing.invoicing.runs.planning import Queue
 from billing.invoicing.runs.states import WORKING, ChunkState, RunState
+from billing.metering.rollups import services as rollups
 
 SILENCE: Final = timedelta(minutes=1)
 """A run of which nobody began or finished a chunk for so long is handed to the workers again."""
 PATIENCE: Final = 60
 """Seconds that a worker waits for a database that is away."""
+STEPS: Final = 20
+"""How often a run has pending usage rolled up before it begins, at most."""
 Clock = Callable[[], datetime]
 logger = logging.getLogger(__name__)
 
@@ -33,7 +36,8 @@ def work(*, run_id: int, clock: Clock, time_is_up: Callable[[], bool] = forever)
 
     Any number of processes may do so at once. A database that goes away in between is waited for.
     """
-    BillingRun.objects.filter(pk=run_id, state=RunState.QUEUED).update(state=RunState.RUNNING)
+    if BillingRun.objects.filter(pk=run_id, state=RunState.QUEUED).update(state=RunState.RUNNING):
+        _take_in()
     last_seen = time.monotonic()
     while True:
         try:
@@ -75,6 +79,16 @@ def queue_silent(*, queue: Queue, now: datetime) -> int:
     for pk in found:
         queue(pk)
     return len(found)
+
+
+def _take_in() -> None:
+    """Have pending usage rolled up, so that chunks ask for little that is not; what comes meanwhile counts as well."""
+    try:
+        for _ in range(STEPS):
+            if not rollups.step():
+                return
+    except Exception:  # a run bills what is pending, too: it only takes longer
+        logger.exception("Pending usage could not be rolled up before a run")
 
 
 def _gone() -> bool:
