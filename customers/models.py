@@ -287,6 +287,7 @@ class Payer(models.Model):
             ),
         ]
         triggers = [
+            remembered(),
             pgtrigger.Protect(name="payer_kept", operation=pgtrigger.Delete),
             pgtrigger.Protect(
                 name="payer_frozen",

@@ -67,9 +67,6 @@ class Invoice(models.Model):
     tax = models.DecimalField(**MONEY, default=0)
     total = models.DecimalField(**MONEY, default=0)
 
-    known = models.BigIntegerField(
-        null=True, help_text="The number through which facts were known when it was last computed."
-    )
     known_position = models.BigIntegerField(null=True, help_text="The position through which usage was known then.")
     known_pending = ArrayField(
         models.BigIntegerField(), null=True, help_text="Batches beyond that position that were known then."
@@ -242,6 +239,7 @@ class InvoiceLine(models.Model):
     unit = models.CharField(max_length=40, blank=True)
     steps = models.JSONField(default=list, help_text="How the amount came about, in order.")
     engine = models.CharField(max_length=20, help_text="Version of the rules that computed it.")
+    known = models.BigIntegerField(null=True, help_text="The number of the computation that made it.")
 
     slot = models.ForeignKey(Slot, models.PROTECT, null=True, related_name="lines")
     revision = models.PositiveIntegerField(null=True, help_text="Written at approval.")

@@ -94,4 +94,8 @@ class Migration(migrations.Migration):
             model_name='payer',
             trigger=pgtrigger.compiler.Trigger(name='payer_frozen', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.undone_at IS NOT NULL OR (OLD.customer_id, OLD.contract_id, OLD.payer_id, OLD.start) IS DISTINCT FROM (NEW.customer_id, NEW.contract_id, NEW.payer_id, NEW.start))', func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;", hash='206f5e9014b74569bd2bdadc802d5c5c5a819e68', operation='UPDATE', pgid='pgtrigger_payer_frozen_9301f', table='customers_payer', when='BEFORE')),
         ),
+        pgtrigger.migrations.AddTrigger(
+            model_name='payer',
+            trigger=pgtrigger.compiler.Trigger(name='remembered', sql=pgtrigger.compiler.UpsertTriggerSql(func="\n    INSERT INTO customers_knowledge (fact, row_id, content)\n    VALUES (TG_TABLE_NAME, coalesce(NEW.id, OLD.id), CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END);\n    RETURN NULL;\n", hash='66748b62f2c1cb527d65c9debfdeee0df2aa02e2', operation='INSERT OR UPDATE OR DELETE', pgid='pgtrigger_remembered_b8f88', table='customers_payer', when='AFTER')),
+        ),
     ]

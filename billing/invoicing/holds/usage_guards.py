@@ -127,8 +127,8 @@ def nobody_counts(deltas: Sequence[Delta], covers: Covers) -> Iterator[Held]:
                 types[each.type] += each.events
             yield Held(
                 contract.id, "uncounted",
-                f"{_events(count)} are of types that no meter counts, which is {over}: make a meter for them, or release"
-                " the hold to bill without them.",
+                f"{_events(count)} are of types that no meter counts, which is {over}: make a meter for them, or"
+                " release the hold to bill without them.",
                 tuple(f"{name}: {n:,}" for name, n in sorted(types.items())), covers=_knowledge(known, count),
                 releasable=True, amount=delta.total,
             )  # fmt: skip

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import date, datetime
 
+from billing.invoicing.computations import services as computations
 from billing.invoicing.drafts import Drafted, days_of, write_drafts
 from billing.invoicing.engine import Delta, deltas
 from billing.invoicing.facts import NOW, Facts
@@ -16,7 +17,6 @@ from billing.invoicing.load import as_of_instant
 from billing.invoicing.runs.errors import WorkerDied
 from billing.invoicing.runs.models import BillingRun, RunOutcome
 from billing.metering.months.errors import MonthDetached
-from customers.knowledge import draw_number
 from customers.models import Contract
 
 Result = RunOutcome.Result
@@ -29,16 +29,16 @@ def bill_contracts(
 
     The caller holds the locks of everyone concerned, and the transaction.
     """
-    known = draw_number()
     contracts = list(Contract.objects.filter(id__in=contract_ids).order_by("customer_id", "id"))
     days = days_of(contracts, as_of)
+    computation = computations.begin(now=now)
     watched = Watched(facts)
     found = deltas(contracts, {each.id: as_of_instant(days[each.id], each) for each in contracts}, watched)
     releases = latest_releases(contract_ids)
     passed = {key: known_of(each) for key, each in releases.items()}
     held = check(found, Checked(watched.asked, passed, covered(releases)))
     hold(found, held)
-    drafted = write_drafts(found, as_of=days, run=run, known=known, now=now)
+    drafted = write_drafts(found, as_of=days, run=run, now=now, computation=computation)
     held += [
         Held(delta.contract.id, error.code, str(error), amount=delta.total, own=True)
         for delta in found
@@ -69,7 +69,8 @@ def without_events(run: BillingRun, ids: Sequence[int], error: MonthDetached, no
     contracts = Contract.objects.filter(id__in=ids).order_by("id")
     held = [Held(pk, "month_detached", str(error)) for pk in ids]
     found = [Delta(each, error=OnHold("month_detached", str(error))) for each in contracts]
-    drafted = write_drafts(found, as_of=dict.fromkeys(ids, run.as_of), run=run, known=draw_number(), now=now)
+    computation = computations.begin(now=now)
+    drafted = write_drafts(found, as_of=dict.fromkeys(ids, run.as_of), run=run, now=now, computation=computation)
     note(contract_ids=ids, found=held, run=run, now=now)
     return [_outcome(run, delta, drafted[delta.contract.id], held[0]) for delta in found]
 

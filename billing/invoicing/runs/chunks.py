@@ -18,6 +18,7 @@ from billing.invoicing.runs.models import BillingRun, RunChunk, RunOutcome
 from billing.invoicing.runs.planning import by_customer
 from billing.invoicing.runs.states import ChunkState
 from billing.metering.months.errors import MonthDetached
+from billing.metering.queries import known_now
 from customers.locks import hold_customers
 from customers.queries import everyone_concerned
 
@@ -94,7 +95,7 @@ def _bill(chunk: RunChunk, groups: Sequence[Sequence[int]], locked: set[int], cl
         return
     if everyone_concerned(fresh.contract_ids) - locked:
         raise PayersChanged
-    now = clock()
+    now, known = clock(), known_now()
     if fresh.attempts > ATTEMPTS:
         outcomes = failed(fresh.run, groups[0], WorkerDied(fresh.attempts - 1))
     else:
@@ -103,7 +104,8 @@ def _bill(chunk: RunChunk, groups: Sequence[Sequence[int]], locked: set[int], cl
     for result in Result.values:
         setattr(fresh, result, sum(each.result == result for each in outcomes))
     fresh.state, fresh.finished_at = ChunkState.DONE, clock()
-    fresh.save(update_fields=[*Result.values, "state", "finished_at"])
+    fresh.known_position, fresh.known_pending, fresh.known_at = known.position, sorted(known.pending), now
+    fresh.save(update_fields=[*Result.values, "state", "finished_at", "known_position", "known_pending", "known_at"])
 
 
 def _outcomes(run: BillingRun, groups: Sequence[Sequence[int]], now: datetime) -> list[RunOutcome]:
