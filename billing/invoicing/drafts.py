@@ -5,7 +5,7 @@ the same draft stays. Constant queries for a chunk of contracts.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -44,6 +44,14 @@ Section = tuple[int, int, int]
 """Whose lines they are: not the payer's own, customer id and contract id, in the order in which they are printed."""
 
 
+Apart = Callable[[Contract, InvoiceLine], bool]
+
+
+def _never(contract: Contract, line: InvoiceLine) -> bool:
+    """Everything on the regular document."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Drafted:
     """What became of a contract's drafts: `changed` is False when they stood so already; `error` why one is held."""
@@ -79,16 +87,18 @@ def place_of(invoice: Invoice) -> Place:
 
 
 def write_drafts(
-    deltas: Sequence[Delta], *, as_of: Mapping[int, date], run: BillingRun | None, now: datetime
+    deltas: Sequence[Delta], *, as_of: Mapping[int, date], run: BillingRun | None, now: datetime, apart: Apart = _never
 ) -> dict[int, Drafted]:
     """Bring the open drafts to the deltas of these contracts; by contract id. One with an error has no lines.
+
+    `apart` tells the lines that go on a document of corrections, beside the regular one.
 
     The caller holds the locks of everyone concerned. A draft without lines is deleted; one that is equal already is not
     touched. A negative one is a credit note, or, where the seller has it so, held: it is deleted until charges outweigh
     it (R5.4).
     """
     contracts = [delta.contract for delta in deltas]
-    documents = _documents(contracts, lines_of([delta for delta in deltas if delta.error is None]))
+    documents = _documents(contracts, lines_of([delta for delta in deltas if delta.error is None]), apart)
     errors = _hold(documents)
     moved = {place: document.moved() for place, document in documents.items()}
     _store([document for place, document in documents.items() if moved[place]], as_of, run, now)
@@ -133,13 +143,16 @@ def _section(place: Place, contract: Contract) -> Section:
     return int(contract.customer_id != place.customer_id), contract.customer_id, contract.pk
 
 
-def _documents(contracts: Sequence[Contract], fresh: Mapping[int, list[InvoiceLine]]) -> dict[Place, _Document]:
+def _documents(
+    contracts: Sequence[Contract], fresh: Mapping[int, list[InvoiceLine]], apart: Apart
+) -> dict[Place, _Document]:
     """Every draft that the contracts have or shall have lines on, in order; lines of other contracts as they are."""
     documents: dict[Place, _Document] = {}
     payers, billed = payers_of(contracts), _billed_to(fresh)
     for contract in contracts:
         for line in fresh.get(contract.pk, []):
             place = _place(contract, _payer_of(line, payers[contract.pk], billed, contract.timezone))
+            place = place._replace(apart=apart(contract, line))
             document = documents.setdefault(place, _Document(place))
             document.new[_section(place, contract)].append(line)
     ids = {each.pk for each in contracts}
@@ -225,6 +238,7 @@ def _sum_up(document: _Document, as_of: Mapping[int, date], run: BillingRun | No
 
 def _numbered(document: _Document) -> list[InvoiceLine]:
     """The lines in the order in which they are printed, as rows to insert."""
+    assert document.invoice is not None  # begun before
     lines = [line for section in sorted(document.new) for line in document.new[section]]
     for position, line in enumerate(lines, 1):
         line.pk, line.invoice, line.position = None, document.invoice, position
