@@ -5,7 +5,7 @@ the same draft stays. Constant queries for a chunk of contracts.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -15,9 +15,11 @@ from django.db.models import Prefetch, Q
 
 from billing.invoicing.engine import Delta
 from billing.invoicing.errors import InvoicingError, NegativeTotal
+from billing.invoicing.late.arrived import tell_late
 from billing.invoicing.lines import lines_of
 from billing.invoicing.models import BillingRun, Invoice, InvoiceLine
 from billing.invoicing.states import InvoiceState
+from billing.metering.arrivals import Known
 from billing.money import plain
 from billing.periods import local_date
 from customers.models import Contract, LegalEntity
@@ -26,7 +28,7 @@ from customers.queries import Payers, payers_of
 # Two drafts are equal when these are: everything of a line but its identity, its place and who computed it.
 COMPARED = [
     "stream_id", "kind", "charge_id", "corrects_id", "description", "service_start", "service_end", "terms", "fraction",
-    "quantity", "unit", "steps", "slot_id", "billed_before", "desired", "amount",
+    "quantity", "unit", "steps", "slot_id", "billed_before", "desired", "amount", "late",
 ]  # fmt: skip
 
 
@@ -87,7 +89,13 @@ def place_of(invoice: Invoice) -> Place:
 
 
 def write_drafts(
-    deltas: Sequence[Delta], *, as_of: Mapping[int, date], run: BillingRun | None, now: datetime, apart: Apart = _never
+    deltas: Sequence[Delta],
+    *,
+    as_of: Mapping[int, date],
+    run: BillingRun | None,
+    now: datetime,
+    known: Known | None = None,
+    apart: Apart = _never,
 ) -> dict[int, Drafted]:
     """Bring the open drafts to the deltas of these contracts; by contract id. One with an error has no lines.
 
@@ -98,10 +106,14 @@ def write_drafts(
     it (R5.4).
     """
     contracts = [delta.contract for delta in deltas]
-    documents = _documents(contracts, lines_of([delta for delta in deltas if delta.error is None]), apart)
+    fresh = lines_of([delta for delta in deltas if delta.error is None])
+    tell_late(contracts, fresh)
+    documents = _documents(contracts, fresh, apart)
     errors = _hold(documents)
     moved = {place: document.moved() for place, document in documents.items()}
     _store([document for place, document in documents.items() if moved[place]], as_of, run, now)
+    if known:
+        _tell_known(documents.values(), {each.pk for each in contracts}, known)
     invoices = {section[2]: each.invoice for each in reversed(documents.values()) for section in each.new}
     changed = {contract for contracts in moved.values() for contract in contracts}
     return {each.pk: Drafted(invoices.get(each.pk), each.pk in changed, errors.get(each.pk)) for each in contracts}
@@ -216,6 +228,16 @@ def _store(documents: Sequence[_Document], as_of: Mapping[int, date], run: Billi
     Invoice.objects.bulk_create(new)
     Invoice.objects.bulk_update(old, ["kind", "contract", "net", "total", "as_of", "run", "updated_at"])
     InvoiceLine.objects.bulk_create([line for document in full for line in _numbered(document)])
+
+
+def _tell_known(documents: Iterable[_Document], ids: Collection[int], known: Known) -> None:
+    """Let drafts whose lines were all computed now know what of usage was known, whether or not they changed.
+
+    One that keeps lines of other contracts stays at what was known to these.
+    """
+    whole = [each.invoice.pk for each in documents if each.invoice and {section[2] for section in each.new} <= set(ids)]
+    told = {"known_position": known.position, "known_pending": sorted(known.pending)}
+    Invoice.objects.filter(pk__in=whole).update(**told)
 
 
 def _begin(document: _Document, now: datetime) -> Invoice:

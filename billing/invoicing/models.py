@@ -5,6 +5,7 @@ from typing import Any
 import pgtrigger
 from django.conf import settings
 from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.fields import RangeOperators
 from django.db import models
 from django.db.models import F, Func, Q
@@ -100,6 +101,8 @@ class Invoice(models.Model):
     buyer = models.JSONField(null=True, help_text="As it was at issue.")
     terms = models.JSONField(null=True, help_text="As they were at issue.")
 
+    known_position = models.BigIntegerField(null=True)
+    known_pending = ArrayField(models.BigIntegerField(), null=True)
     currency = models.CharField(max_length=3)
     net = models.DecimalField(**MONEY, default=0)
     tax = models.DecimalField(**MONEY, default=0)
@@ -119,6 +122,7 @@ class Invoice(models.Model):
         permissions = [
             ("approve_invoice", "Can approve invoices and send them back"),
             ("issue_invoice", "Can issue and send invoices"),
+            ("approve_early", "Can approve invoices that are to wait"),
         ]
         indexes = [
             models.Index(fields=["state", "-id"], name="invoice_queue"),  # the review queue
@@ -277,6 +281,9 @@ class InvoiceLine(models.Model):
     billed_before = models.DecimalField(**MONEY, null=True)
     desired = models.DecimalField(**MONEY, null=True)
     amount = models.DecimalField(**MONEY)
+    late = models.JSONField(
+        null=True, help_text="Of an adjustment of usage: events that came late, and that were taken back."
+    )
 
     class Meta:
         ordering = ["invoice", "position"]

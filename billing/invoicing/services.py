@@ -9,9 +9,12 @@ from django.db import transaction
 
 from billing.invoicing.drafts import Drafted, days_of, write_drafts
 from billing.invoicing.engine import Delta, deltas
+from billing.invoicing.late.arrived import adjusts
+from billing.invoicing.late.queries import apart
 from billing.invoicing.lifecycle import approve, issue, send_back
 from billing.invoicing.load import as_of_instant
 from billing.invoicing.models import BillingRun, RunOutcome
+from billing.metering.arrivals import known_now
 from customers.locks import lock_customers
 from customers.models import Contract
 from customers.queries import everyone_concerned
@@ -56,8 +59,17 @@ def bill_contracts(
     lock_customers(everyone_concerned(contract_ids))
     contracts = list(Contract.objects.filter(id__in=contract_ids).order_by("customer_id", "id"))
     days = days_of(contracts, as_of)
+    known = known_now()  # before anything is counted: what comes meanwhile is told as late rather than never
     found = deltas(contracts, {each.id: as_of_instant(days[each.id], each) for each in contracts})
-    drafted = write_drafts(found, as_of=days, run=run, now=now)
+    alone = apart(contracts, days)
+    drafted = write_drafts(
+        found,
+        as_of=days,
+        run=run,
+        now=now,
+        known=known,
+        apart=lambda contract, line: contract.pk in alone and adjusts(line),
+    )
     return [_outcome(run, delta, drafted[delta.contract.id]) for delta in found]
 
 

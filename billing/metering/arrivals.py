@@ -95,6 +95,17 @@ _TOUCHED: Final = f"""
 _DAYS: Final = "unnest(%s::bigint[], %s::int[], %s::timestamptz[], %s::timestamptz[]) AS r(key, subject_id, lo, hi)"
 
 
+def known_now() -> Known:
+    """What is known now; one statement, so that a batch is either pending or has its position."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT (SELECT max(position) FROM metering_batch),
+                      (SELECT array_agg(batch ORDER BY batch) FROM metering_pending)"""
+        )
+        position, pending = cursor.fetchone()
+    return Known(position or 0, frozenset(pending or ()))
+
+
 def known_at(times: Iterable[datetime]) -> dict[datetime, Known]:
     """What was known at times, for what kept no position: batches recorded until then. One query."""
     asked = sorted(set(times))
