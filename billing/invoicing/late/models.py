@@ -1,4 +1,4 @@
-"""How late usage, open drafts and small invoices are handled: dated facts; and drafts that were approved all the same."""
+"""How late usage, open drafts and small invoices are handled: dated facts; and drafts that were approved early."""
 
 import pgtrigger
 from django.conf import settings
