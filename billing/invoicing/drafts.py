@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 
 from django.db.models import Prefetch, Q
 
+from billing.invoicing.computations.models import Computation
 from billing.invoicing.engine import Delta
 from billing.invoicing.errors import InvoicingError, NegativeTotal
 from billing.invoicing.late.arrived import tell_late
 from billing.invoicing.lines import lines_of
 from billing.invoicing.models import BillingRun, Invoice, InvoiceLine
 from billing.invoicing.states import InvoiceState
-from billing.metering.arrivals import Known
 from billing.money import plain
 from billing.periods import local_date
 from customers.models import Contract, LegalEntity
@@ -94,26 +94,25 @@ def write_drafts(
     as_of: Mapping[int, date],
     run: BillingRun | None,
     now: datetime,
-    known: Known | None = None,
+    computation: Computation,
     apart: Apart = _never,
 ) -> dict[int, Drafted]:
     """Bring the open drafts to the deltas of these contracts; by contract id. One with an error has no lines.
 
     `apart` tells the lines that go on a document of corrections, beside the regular one.
 
-    The caller holds the locks of everyone concerned. A draft without lines is deleted; one that is equal already is not
-    touched. A negative one is a credit note, or, where the seller has it so, held: it is deleted until charges outweigh
-    it (R5.4).
+    The caller holds the locks of everyone concerned, and began the `computation` under them. A draft without lines is
+    deleted; one that is equal already is not touched. A negative one is a credit note, or, where the seller has it so,
+    held: it is deleted until charges outweigh it (R5.4).
     """
     contracts = [delta.contract for delta in deltas]
-    fresh = lines_of([delta for delta in deltas if delta.error is None])
+    fresh = lines_of([delta for delta in deltas if delta.error is None], computation)
     tell_late(contracts, fresh)
     documents = _documents(contracts, fresh, apart)
     errors = _hold(documents)
     moved = {place: document.moved() for place, document in documents.items()}
     _store([document for place, document in documents.items() if moved[place]], as_of, run, now)
-    if known:
-        _tell_known(documents.values(), {each.pk for each in contracts}, known)
+    _tell_known(documents.values(), {each.pk for each in contracts}, computation)
     invoices = {section[2]: each.invoice for each in reversed(documents.values()) for section in each.new}
     changed = {contract for contracts in moved.values() for contract in contracts}
     return {each.pk: Drafted(invoices.get(each.pk), each.pk in changed, errors.get(each.pk)) for each in contracts}
@@ -230,14 +229,13 @@ def _store(documents: Sequence[_Document], as_of: Mapping[int, date], run: Billi
     InvoiceLine.objects.bulk_create([line for document in full for line in _numbered(document)])
 
 
-def _tell_known(documents: Iterable[_Document], ids: Collection[int], known: Known) -> None:
+def _tell_known(documents: Iterable[_Document], ids: Collection[int], computation: Computation) -> None:
     """Let drafts whose lines were all computed now know what of usage was known, whether or not they changed.
 
     One that keeps lines of other contracts stays at what was known to these.
     """
     whole = [each.invoice.pk for each in documents if each.invoice and {section[2] for section in each.new} <= set(ids)]
-    told = {"known_position": known.position, "known_pending": sorted(known.pending)}
-    Invoice.objects.filter(pk__in=whole).update(**told)
+    Invoice.objects.filter(pk__in=whole).update(known_position=computation.position, known_pending=computation.pending)
 
 
 def _begin(document: _Document, now: datetime) -> Invoice:

@@ -100,12 +100,16 @@ class Invoice(models.Model):
     buyer = models.JSONField(null=True, help_text="As it was at issue.")
     terms = models.JSONField(null=True, help_text="As they were at issue.")
 
-    known_position = models.BigIntegerField(null=True)
-    known_pending = ArrayField(models.BigIntegerField(), null=True)
     currency = models.CharField(max_length=3)
     net = models.DecimalField(**MONEY, default=0)
     tax = models.DecimalField(**MONEY, default=0)
     total = models.DecimalField(**MONEY, default=0)
+
+    known_position = models.BigIntegerField(null=True, help_text="The position through which usage was known then.")
+    known_pending = ArrayField(
+        models.BigIntegerField(), null=True, help_text="Batches beyond that position that were known then."
+    )
+    approved_known = models.BigIntegerField(null=True, help_text="Drawn at approval: what comes later knows it.")
 
     state = models.CharField(max_length=10, choices=InvoiceState, default=InvoiceState.DRAFT)
     created_at = models.DateTimeField()
@@ -121,7 +125,6 @@ class Invoice(models.Model):
         permissions = [
             ("approve_invoice", "Can approve invoices and send them back"),
             ("issue_invoice", "Can issue and send invoices"),
-            ("approve_early", "Can approve invoices that are to wait"),
         ]
         indexes = [
             models.Index(fields=["state", "-id"], name="invoice_queue"),  # the review queue
@@ -274,15 +277,14 @@ class InvoiceLine(models.Model):
     unit = models.CharField(max_length=40, blank=True)
     steps = models.JSONField(default=list, help_text="How the amount came about, in order.")
     engine = models.CharField(max_length=20, help_text="Version of the rules that computed it.")
+    known = models.BigIntegerField(null=True, help_text="The number of the computation that made it.")
 
     slot = models.ForeignKey(Slot, models.PROTECT, null=True, related_name="lines")
     revision = models.PositiveIntegerField(null=True, help_text="Written at approval.")
     billed_before = models.DecimalField(**MONEY, null=True)
     desired = models.DecimalField(**MONEY, null=True)
     amount = models.DecimalField(**MONEY)
-    late = models.JSONField(
-        null=True, help_text="Of an adjustment of usage: events that came late, and that were taken back."
-    )
+    late = models.JSONField(null=True, help_text="Of an adjustment: events that came late, or were taken back.")
 
     class Meta:
         ordering = ["invoice", "position"]

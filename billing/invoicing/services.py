@@ -7,14 +7,15 @@ from datetime import date, datetime
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
+from billing.invoicing.computations import services as computations
 from billing.invoicing.drafts import Drafted, days_of, write_drafts
 from billing.invoicing.engine import Delta, deltas
+from billing.invoicing.facts import NOW, Facts
 from billing.invoicing.late.arrived import adjusts
 from billing.invoicing.late.queries import apart
 from billing.invoicing.lifecycle import approve, issue, send_back
 from billing.invoicing.load import as_of_instant
 from billing.invoicing.models import BillingRun, RunOutcome
-from billing.metering.arrivals import known_now
 from customers.locks import lock_customers
 from customers.models import Contract
 from customers.queries import everyone_concerned
@@ -53,23 +54,19 @@ def run_billing(
 
 
 def bill_contracts(
-    *, contract_ids: Sequence[int], as_of: date, run: BillingRun | None, now: datetime
+    *, contract_ids: Sequence[int], as_of: date, run: BillingRun | None, now: datetime, facts: Facts = NOW
 ) -> list[RunOutcome]:
     """One chunk: lock everyone concerned, compute the deltas, write the drafts. Unsaved; the caller's transaction."""
     lock_customers(everyone_concerned(contract_ids))
     contracts = list(Contract.objects.filter(id__in=contract_ids).order_by("customer_id", "id"))
     days = days_of(contracts, as_of)
-    known = known_now()  # before anything is counted: what comes meanwhile is told as late rather than never
-    found = deltas(contracts, {each.id: as_of_instant(days[each.id], each) for each in contracts})
+    computation = computations.begin(now=now)
+    found = deltas(contracts, {each.id: as_of_instant(days[each.id], each) for each in contracts}, facts)
     alone = apart(contracts, days)
     drafted = write_drafts(
-        found,
-        as_of=days,
-        run=run,
-        now=now,
-        known=known,
+        found, as_of=days, run=run, now=now, computation=computation,
         apart=lambda contract, line: contract.pk in alone and adjusts(line),
-    )
+    )  # fmt: skip
     return [_outcome(run, delta, drafted[delta.contract.id]) for delta in found]
 
 

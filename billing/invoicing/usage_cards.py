@@ -12,7 +12,7 @@ from billing.catalog.models import SubscriptionInterval
 from billing.catalog.terms.models import SubscriptionTerm
 from billing.invoicing.consequences import consequences
 from billing.invoicing.models import InvoiceLine
-from billing.metering.arrivals import Known
+from billing.metering.asking import Known
 from billing.metering.explorer.events import Fate, Stored
 from billing.metering.explorer.parts import Card
 from billing.metering.models import EventBatch

@@ -14,7 +14,7 @@ from typing import Any, Final
 from django.db import connection
 
 from billing.metering import names
-from billing.metering.asking import Claim
+from billing.metering.asking import Claim, Known
 from billing.metering.counting import Source, events
 from billing.metering.meters.fragments import Fragment
 from billing.metering.models import Meter
@@ -22,18 +22,6 @@ from billing.metering.months import queries as months
 from billing.metering.segments import Columns
 from billing.money import EXACT
 from billing.periods import Period
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What was known of usage: every batch up to a position, and those that were pending then."""
-
-    position: int
-    pending: frozenset[int] = frozenset()
-
-    def includes(self, batch: int, position: int | None) -> bool:
-        """Whether a batch of this number and position (None: pending to this day) was among it."""
-        return batch in self.pending or (position is not None and position <= self.position)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +81,6 @@ _TOUCHED: Final = f"""
               AND w.day >= (s.lo AT TIME ZONE 'UTC')::date AND w.day < s.hi AT TIME ZONE 'UTC'
     ) d ON true ORDER BY 1, 2, 3"""
 _DAYS: Final = "unnest(%s::bigint[], %s::int[], %s::timestamptz[], %s::timestamptz[]) AS r(key, subject_id, lo, hi)"
-
-
-def known_now() -> Known:
-    """What is known now; one statement, so that a batch is either pending or has its position."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """SELECT (SELECT max(position) FROM metering_batch),
-                      (SELECT array_agg(batch ORDER BY batch) FROM metering_pending)"""
-        )
-        position, pending = cursor.fetchone()
-    return Known(position or 0, frozenset(pending or ()))
 
 
 def known_at(times: Iterable[datetime]) -> dict[datetime, Known]:

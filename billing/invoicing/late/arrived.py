@@ -10,7 +10,8 @@ from billing.catalog.models import Charge
 from billing.catalog.terms.models import SubscriptionTerm
 from billing.catalog.terms.states import TermKind
 from billing.invoicing.models import Invoice, InvoiceLine
-from billing.metering.arrivals import Asked, Known, arrivals, known_at
+from billing.metering.arrivals import Asked, arrivals, known_at
+from billing.metering.asking import Known
 from billing.metering.filters import read_filters
 from billing.metering.models import Meter
 from billing.metering.queries import claims_of

@@ -28,10 +28,10 @@ class LateForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         codes = sorted(set(Meter.objects.values_list("code", flat=True)))
-        self.fields["meter"].choices = [("", "All"), *((code, code) for code in codes)]
+        self.fields["meter"].choices = [("", "All"), *((code, code) for code in codes)]  # type: ignore[attr-defined]
 
 
-class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
+class PolicyForm(forms.ModelForm):
     """What holds from a day on; the database says the rest."""
 
     class Meta:

@@ -113,6 +113,7 @@ class EarlyApproval(models.Model):
 
     class Meta:
         ordering = ["id"]
+        permissions = [("approve_early", "Can approve invoices that are to wait")]
         triggers = [pgtrigger.Protect(name="early_approval_kept", operation=pgtrigger.Update)]
 
     def __str__(self) -> str:

@@ -20,7 +20,8 @@ from billing.invoicing.late.queries import waiting
 from billing.invoicing.models import Invoice, InvoiceLine, RunOutcome
 from billing.invoicing.states import RECORDED, InvoiceState
 from billing.invoicing.terms import WHOLE
-from billing.metering.arrivals import Arrival, Asked, Known, arrivals, known_at
+from billing.metering.arrivals import Arrival, Asked, arrivals, known_at
+from billing.metering.asking import Known
 from billing.metering.models import Meter
 from billing.metering.queries import claims_of
 from billing.money import EXACT
@@ -272,5 +273,9 @@ def _key(line: InvoiceLine, cycle: Period) -> Key:
 
 def _held(contract_ids: Iterable[int]) -> dict[int, str]:
     """Why the last run held contracts, where it did; one query."""
-    last = RunOutcome.objects.filter(contract__in=list(contract_ids)).order_by("contract_id", "-run_id").distinct("contract_id")
+    last = (
+        RunOutcome.objects.filter(contract__in=list(contract_ids))
+        .order_by("contract_id", "-run_id")
+        .distinct("contract_id")
+    )
     return {each.contract_id: each.reason for each in last if each.result == RunOutcome.Result.HELD}

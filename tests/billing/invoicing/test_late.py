@@ -42,7 +42,7 @@ def tiered(contract: Contract | None = None, **price: Any) -> Contract:
     return contract
 
 
-def use(contract: Contract, tokens: int, day: str = "2023-11-10", *, id: str = "", now: datetime = NOW) -> None:  # noqa: A002
+def use(contract: Contract, tokens: int, day: str = "2023-11-10", *, id: str = "", now: datetime = NOW) -> None:
     named = {"id": id} if id else {}
     send_events(subject=contract.customer.external_id, time=f"{day}T12:00:00Z", data={"tokens": tokens}, now=now,
                 **named)  # fmt: skip

@@ -221,7 +221,12 @@ class World:
 
 
 @given(late=st.sampled_from(["next", "apart"]), acts=st.lists(ACT, max_size=14))
-@settings(max_examples=12, deadline=None, phases=[Phase.reuse, Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=12,
+    deadline=None,
+    phases=[Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 def test_whatever_happens_the_report_ties_with_the_lines_and_every_cycle_with_its_usage(
     late: str, acts: list[tuple[str, str, int]]
 ) -> None:
@@ -258,6 +263,7 @@ def test_the_page_shows_the_rows_and_the_file_has_them_exactly(admin_client: Cli
     content = admin_client.get(address, {"month": "2023-11", "format": "csv"}).content.decode()
     [row] = csv.DictReader(io.StringIO(content))
     assert (row["contract"], row["events_came"], row["amount"], row["quantity"]) == (contract.number, "1", "20", "30")
-    assert "Nothing arrived late for the cycles in October 2023" in admin_client.get(
-        address, {"month": "2023-10"}
-    ).content.decode()
+    assert (
+        "Nothing arrived late for the cycles in October 2023"
+        in admin_client.get(address, {"month": "2023-10"}).content.decode()
+    )
