@@ -185,6 +185,7 @@ UNFOLD: dict[str, Any] = {
                 _view("Open", "?standing=open"),
                 _view("Overdue", "?standing=overdue"),
                 _view("Paid", "?standing=paid"),
+                _view("Open credits", "?standing=credit"),
             ],
         }
     ],
