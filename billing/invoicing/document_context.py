@@ -16,6 +16,7 @@ from billing.invoicing.snapshots import (
     Seller,
     Terms,
     buyer_snapshot,
+    contracts_on,
     seller_snapshot,
     terms_snapshot,
 )
@@ -80,7 +81,7 @@ def printed_invoice(invoice: Invoice) -> PrintedInvoice:
     issued = invoice.state == InvoiceState.ISSUED
     seller = cast(Seller, invoice.seller) if issued else seller_snapshot(invoice.entity)
     buyer = cast(Buyer, invoice.buyer) if issued else buyer_snapshot(invoice.customer)
-    terms = cast(Terms, invoice.terms) if issued else terms_snapshot(invoice.contract)
+    terms = cast(Terms, invoice.terms) if issued else terms_snapshot(contracts_on(invoice))
     write = Format(locale=buyer["locale"], currency=invoice.currency)
     lines = list(invoice.lines.select_related("corrects__invoice").order_by("position"))
     period = service_period(lines, write, terms["timezone"])
