@@ -65,7 +65,9 @@ def counted(
     found = []
     for slot in usage:
         due = contract.due(slot.cycle)
-        found.append(Counted(slot.stream, due, _cycle_to(contract, due), slot.service, slot.charge, slot.name, slot.amount))
+        found.append(
+            Counted(slot.stream, due, _cycle_to(contract, due), slot.service, slot.charge, slot.name, slot.amount)
+        )
     for each in spent:
         slot, cycle = each.slot, _cycle_to(contract, each.due)
         found.append(Counted(slot.stream, each.due, cycle, slot.service, None, slot.name, slot.amount))
@@ -90,7 +92,8 @@ def discounts_on(contract: ContractTerms, charged: Sequence[Counted], until: dat
         for place, each in enumerate(ordered):
             if _reaches(each, cycle.period):
                 rests[place] = _available(each, rests[place], places[place])
-                active += [place] if rests[place] or (each.amount is None and _lasts(each, places[place])) else []
+                goes_on = rests[place] > 0 if each.percentage is None else _lasts(each, places[place])
+                active += [place] if goes_on else []
                 places[place] += 1
         bill = _Bill(contract, [ordered[place] for place in active], [rests[place] for place in active])
         for _, batch in groupby(amounts.get(cycle.period, []), lambda each: each.due):
@@ -221,4 +224,3 @@ def _words(each: DiscountTerms, currency: str) -> str:
     if each.percentage is not None:
         return f"Less {plain(each.percentage)} %"
     return f"Its part of {Words(currency, '').money(each.amount or ZERO)}"
-

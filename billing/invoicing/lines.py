@@ -42,7 +42,17 @@ def _printed_order(line: FeeLine | SlotLine) -> tuple[Any, ...]:
     """
     minimum = isinstance(line, SlotLine) and line.kind != "usage"
     off = line.about if isinstance(line, SlotLine) and line.kind in OFF else ""
-    return off != "", off, line.stream[0] < 0, line.stream[0], line.corrects is not None, line.position, line.service.start, line.stream[1], minimum
+    return (
+        off != "",
+        off,
+        line.stream[0] < 0,
+        line.stream[0],
+        line.corrects is not None,
+        line.position,
+        line.service.start,
+        line.stream[1],
+        minimum,
+    )
 
 
 def _fee_line(line: FeeLine, streams: dict[StreamKey, int]) -> InvoiceLine:

@@ -6,9 +6,9 @@ from itertools import groupby
 
 from billing.catalog.agreements.queries import agreed_of
 from billing.catalog.models import PlanVersion, SubscriptionInterval
+from billing.catalog.terms import queries
 from billing.catalog.terms.dates import calendar_of
 from billing.catalog.terms.errors import TermsError
-from billing.catalog.terms import queries
 from billing.catalog.terms.queries import OwnTerms, bound_by, intervals_of, versions_of
 from billing.catalog.terms.resolve import Resolved
 from billing.invoicing.errors import BadTerms

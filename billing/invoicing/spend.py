@@ -123,9 +123,7 @@ def adjustments(kind: Kind, agreed: Decimal, counted: Decimal, factor: Decimal) 
     return found if factor == 1 else found | {"overage": (Fraction(factor) - 1) * Fraction(beyond)}
 
 
-def _charged(
-    contract: ContractTerms, usage: Iterable[Rated], until: datetime, since: datetime
-) -> list[_Charged]:
+def _charged(contract: ContractTerms, usage: Iterable[Rated], until: datetime, since: datetime) -> list[_Charged]:
     """What the charges come to, by when: usage with its minimums, fees as they are wanted."""
     found: list[_Charged] = []
     for slot in usage:

@@ -10,8 +10,8 @@ from django.db.models import F, Func, Q, Value
 from django.db.models.functions import Coalesce
 
 from billing.catalog.agreements.facts import DatedFact, kept_triggers, said_constraints
-from customers.validators import validate_currency
 from customers.models import CODE, Contract, Customer, int_range
+from customers.validators import validate_currency
 
 
 class Coupon(models.Model):

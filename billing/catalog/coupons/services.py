@@ -90,7 +90,9 @@ def _check_whose(row: Redemption) -> None:
             raise TermsError(f"{coupon} takes off an amount: choose the contract that it is for.")
         return
     if contract.customer_id != row.customer_id:
-        raise TermsError(f"{contract} is a contract of {contract.customer}, not of {row.customer}: choose one of theirs.")
+        raise TermsError(
+            f"{contract} is a contract of {contract.customer}, not of {row.customer}: choose one of theirs."
+        )
     if coupon.currency and coupon.currency != contract.currency:
         raise TermsError(f"{coupon} is in {coupon.currency}, and {contract} is billed in {contract.currency}.")
     if contract.end is not None and row.start >= contract.end:

@@ -218,7 +218,9 @@ def read_spend(fields: Fields, kind: str) -> Spend:
     factor = fields.number("overage_factor", minimum=0) if "overage_factor" in fields else Decimal(1)
     prices = _overage_prices(fields)
     if prices and "overage_factor" in fields:
-        raise PriceError("incomplete", "What goes beyond has a factor or other prices, not both.", fields.at("overage_prices"))
+        raise PriceError(
+            "incomplete", "What goes beyond has a factor or other prices, not both.", fields.at("overage_prices")
+        )
     return Spend(
         cast(Literal["minimum", "maximum", "commitment"], kind.removesuffix("_spend")),
         fields.number("amount", minimum=0), per, read_texts(fields, "charges"), factor, read_name(fields), prices,
