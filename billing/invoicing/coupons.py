@@ -57,7 +57,7 @@ def counted_from(contract: ContractTerms) -> datetime | None:
 def counted(
     contract: ContractTerms, usage: Iterable[Rated], spent: Iterable[Spent], until: datetime
 ) -> list[Counted]:  # fmt: skip
-    """Everything that fell due by `until`: a fee in advance in the cycle that it begins in, all else in that of its end.
+    """Everything that fell due by `until`: fees in advance in the cycle they begin in, all else in that of its end.
 
     In order of time, whatever stands billed.
     """

@@ -75,7 +75,7 @@ def billed_fees(contract_ids: Sequence[int]) -> dict[int, list[BilledFee]]:
             line_id=line.id,
             charge_id=line.charge_id,
             name=line.description,
-            stream=(line.stream.subscription_id, line.stream.charge_code_id),
+            stream=line.stream.key,
             service=Period(line.service_start, line.service_end),
             terms=line.terms,
             amount=line.amount,

@@ -1,4 +1,4 @@
-"""Minimums, maximums and commitments on what a subscription or a contract is charged (R5.9): their slots, from the charges' amounts.
+"""Minimums, maximums and commitments on what a subscription or a contract is charged (R5.9): their slots.
 
 A charge counts in the cycle of the contract in which its own cycle ends, with its rounded amount as it is wanted now:
 late usage changes what is counted, and the next run bills the difference. Pure: no Django, no clock.

@@ -13,7 +13,6 @@ from billing.invoicing.slots import OFF
 from billing.periods import local_date
 from customers.models import Contract
 from revenue.ledger.models import Obligation, ScheduleLine
-from revenue.recognition.schedules import by_day as months_by_day
 
 ROWS = 2000  # per INSERT
 TICK = datetime.resolution
@@ -71,7 +70,7 @@ def schedule_of(obligation: Obligation) -> list[ScheduleLine]:
     assert obligation.price is not None, "only obligations by day have a price in advance"
     return [
         ScheduleLine(obligation=obligation, month=part.month, cumulative=part.cumulative, amount=part.delta)
-        for part in months_by_day(
+        for part in schedules.by_day(
             obligation.price, obligation.currency, obligation.service_start, obligation.service_end
         )
         if part.delta

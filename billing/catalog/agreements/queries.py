@@ -131,7 +131,7 @@ def _coupon(each: Redemption, contract: Contract) -> DiscountTerms:
     return DiscountTerms(
         kind="coupon", key=each.identity, name=coupon.name, period=Period(start, end),
         percentage=coupon.percentage, amount=coupon.amount,
-        cycles={Coupon.Duration.ONCE: 1, Coupon.Duration.FOREVER: None}.get(Coupon.Duration(coupon.duration), coupon.cycles),
+        cycles=1 if coupon.duration == Coupon.Duration.ONCE else coupon.cycles,
         charges=codes if coupon.scope == Coupon.Scope.CHARGES else (),
         plans=codes if coupon.scope == Coupon.Scope.PLANS else (), rank=each.rank,
     )  # fmt: skip

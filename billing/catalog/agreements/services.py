@@ -1,4 +1,4 @@
-"""The verbs of what a contract as a whole agrees. The next run credits and charges what they change, in the past too."""
+"""The verbs of what a contract as a whole agrees. The next run credits and charges the difference, in the past too."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
@@ -34,9 +34,9 @@ def agree(
     *, contract: Contract, kind: str, value: Value, start: Day, reason: str, user: AbstractBaseUser | None,
     now: datetime, end: Day | None = None, periods: int | None = None,
 ) -> ContractTerm:  # fmt: skip
-    """Agree a term of the contract over `[start, end)`, or for `periods` billing periods; `value` as docs/terms.md says.
+    """Agree a term of the contract over `[start, end)`, or for `periods` billing periods.
 
-    TermsError, Overlap: nothing is kept then.
+    `value` is as docs/terms.md says. TermsError, Overlap: nothing is kept then.
     """
     row = _row(contract, kind, value, start, end, periods)
     _write(contract, [row], reason=reason, user=user, now=now)
@@ -65,7 +65,7 @@ def agree_ramp(
 def end_agreement(
     *, term: ContractTerm, at: Day, reason: str, user: AbstractBaseUser | None, now: datetime
 ) -> ContractTerm:
-    """Let a term end at `at`, earlier or later than it was to; what it did before stands, and what it cuts is prorated."""
+    """Let a term end at `at`, earlier or later than it was to: what it did stands, and what it cuts is prorated."""
     until = instant(at, term.contract)
     check_cut(term.contract, until)
     if until <= term.start:
@@ -124,7 +124,7 @@ def _canonical(contract: Contract, kind: str, value: Value) -> dict[str, Any]:
 def _check_codes(contract: Contract, value: Value) -> None:
     """What it names is there: subscriptions of the contract, products, charge codes."""
     known = {
-        "subscriptions": contract.subscriptions.values_list("code", flat=True),  # type: ignore[attr-defined]
+        "subscriptions": contract.subscriptions.values_list("code", flat=True),
         "products": Product.objects.values_list("code", flat=True),
         "charges": ChargeCode.objects.values_list("code", flat=True),
     }

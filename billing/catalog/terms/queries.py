@@ -48,7 +48,10 @@ def versions_of(ids: set[int]) -> dict[int, PlanVersion]:
 
 
 class OwnTerms:
-    """Customers' own terms by subscription; what contracts as a whole `agreed`, where that was read; and what custom units are worth, read once for each that is met."""
+    """Customers' own terms by subscription, and what contracts as a whole `agreed`, where that was read.
+
+    And what custom units are worth, read once for each that is met.
+    """
 
     def __init__(self, rows: Iterable[SubscriptionTerm], agreed: Agreed | None = None) -> None:
         self.agreed = agreed or Agreed()

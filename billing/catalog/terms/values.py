@@ -33,8 +33,8 @@ class ChargeTerms:
 
     `cadence` (ISO 8601) and `proration` are the contract's where empty, `quantity` is the interval's where None.
     `narrowed_by` is canonical JSON of filters (as a meter's) that hold besides the meter's own; with `window` each
-    hour or day is priced alone, and their amounts are added (R3). `plan` is the code of the plan that it is of, "" for one
-    that was added for the customer. Two that bill alike are equal.
+    hour or day is priced alone, and their amounts are added (R3). `plan` is the code of its plan, "" for
+    one that was added for the customer. Two that bill alike are equal.
     """
 
     charge_id: int

@@ -73,8 +73,8 @@ def test_two_contracts_have_each_their_own_whole() -> None:
 
 @pytest.mark.parametrize(
     ("what", "line"),
-    [({"products": ["app"]}, "130.00"), ({"subscriptions": ["main"]}, "100.00"), ({"charges": ["seats", "tokens"]}, "130.00"),
-     ({"products": ["app"], "charges": ["platform"]}, "200.00")],
+    [({"products": ["app"]}, "130.00"), ({"subscriptions": ["main"]}, "100.00"), 
+     ({"charges": ["seats", "tokens"]}, "130.00"), ({"products": ["app"], "charges": ["platform"]}, "200.00")],
 )  # fmt: skip
 def test_only_what_it_names_counts(what: dict[str, list[str]], line: str) -> None:
     contract = two_products()
@@ -121,7 +121,8 @@ def test_overage_at_another_price_is_shared_pro_rata_over_its_lines() -> None:
     # Of USD 270.00, half lies beyond: 5,000 tokens at USD 0.004 in place of USD 50.00.
     assert line.amount == -30
     assert [(step["label"], step["amount"]) for step in line.steps] == [
-        ("Tokens, beyond USD 135.00: 5,000 tokens anew", "20"), ("Tokens, beyond USD 135.00: as charged", "-50")]  # fmt: skip
+        ("Tokens, beyond USD 135.00: 5,000 tokens anew", "20"), ("Tokens, beyond USD 135.00: as charged", "-50"),
+    ]  # fmt: skip
 
 
 def test_a_rate_card_prices_each_charge_beyond_and_leaves_the_others() -> None:
