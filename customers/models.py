@@ -1,7 +1,5 @@
 """Who sells to whom, and on what commercial terms."""
 
-import hashlib
-
 import pgtrigger
 from django.conf import settings
 from django.contrib.postgres.constraints import ExclusionConstraint
@@ -10,11 +8,14 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django.db.models import F, Func, Q, Value
 
+from customers.knowledge import Knowledge, remembered
 from customers.states import CONTRACT_MOVES, ContractState
 from customers.validators import CURRENCY_PATTERN, validate_currency, validate_locale, validate_logo, validate_timezone
 
 CODE = RegexValidator(r"^[A-Za-z0-9][A-Za-z0-9._-]*$", "Use letters, digits, “.”, “_” and “-”, e.g. acme-gmbh.")
 CADENCE = RegexValidator(r"^P[1-9]\d*[DWMY]$", "Use an ISO 8601 cadence, e.g. P1M (monthly), P3M, P1Y, P2W or P10D.")
+
+__all__ = ["Contract", "Customer", "Knowledge", "LegalEntity", "UsageSubject", "int_range"]
 
 
 def int_range(expression: str | F | Func) -> Func:
@@ -25,13 +26,6 @@ def int_range(expression: str | F | Func) -> Func:
         Value("[]"),
         function="int8range",
     )
-
-
-def logo_path(entity: "LegalEntity", filename: str) -> str:
-    """Where a logo is kept: named by its content, so that what was printed once can be printed the same again."""
-    digest = hashlib.sha256(entity.logo.read()).hexdigest()
-    entity.logo.seek(0)
-    return f"logos/{digest[:40]}.{filename.rpartition('.')[2].lower()}"
 
 
 class LegalEntity(models.Model):
@@ -49,7 +43,7 @@ class LegalEntity(models.Model):
     email = models.EmailField(help_text="Where invoices come from and answers go to.")
     bank_details = models.TextField(blank=True, help_text="Printed at the foot of the invoice.")
     logo = models.ImageField(
-        upload_to=logo_path,
+        upload_to="logos",  # under a name of its own: what was printed once can be printed the same again
         blank=True,
         validators=[validate_logo],
         help_text="PNG or JPEG, printed at the head of the invoice.",
@@ -175,6 +169,7 @@ class UsageSubject(models.Model):
                 violation_error_message="A claim ends after it starts.",
             ),
         ]
+        triggers = [remembered()]
 
     def __str__(self) -> str:
         return self.subject
@@ -247,6 +242,7 @@ class Contract(models.Model):
             pgtrigger.Protect(
                 name="contract_kept", operation=pgtrigger.Delete, condition=pgtrigger.Condition("OLD.state <> 'draft'")
             ),
+            remembered(),
         ]
 
     def __str__(self) -> str:
@@ -291,6 +287,7 @@ class Payer(models.Model):
             ),
         ]
         triggers = [
+            remembered(),
             pgtrigger.Protect(name="payer_kept", operation=pgtrigger.Delete),
             pgtrigger.Protect(
                 name="payer_frozen",

@@ -6,8 +6,9 @@ from datetime import datetime
 from decimal import Decimal
 
 from billing.invoicing.coupons import taken_off
-from billing.invoicing.engine import rate_usage, terms_of
+from billing.invoicing.engine import rate_usage
 from billing.invoicing.errors import CannotRate
+from billing.invoicing.facts import terms_of
 from billing.invoicing.lines import ensure_slots, ensure_streams
 from billing.invoicing.rated import Rated, SlotKey
 from billing.invoicing.recorded import Standings, billed_cycles, standing_slots

@@ -5,7 +5,7 @@ the same draft stays. Constant queries for a chunk of contracts.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from django.db.models import Prefetch, Q
 
+from billing.invoicing.computations.models import Computation
 from billing.invoicing.engine import Delta
 from billing.invoicing.errors import InvoicingError, NegativeTotal
 from billing.invoicing.lines import lines_of
@@ -87,21 +88,29 @@ def place_of(invoice: Invoice) -> Place:
 
 
 def write_drafts(
-    deltas: Sequence[Delta], *, as_of: Mapping[int, date], run: BillingRun | None, now: datetime, apart: Apart = _never
+    deltas: Sequence[Delta],
+    *,
+    as_of: Mapping[int, date],
+    run: BillingRun | None,
+    now: datetime,
+    computation: Computation,
+    apart: Apart = _never,
 ) -> dict[int, Drafted]:
     """Bring the open drafts to the deltas of these contracts; by contract id. One with an error has no lines.
 
     `apart` tells the lines that go on a document of corrections, beside the regular one.
 
-    The caller holds the locks of everyone concerned. A draft without lines is deleted; one that is equal already is not
-    touched. A negative one is a credit note, or, where the seller has it so, held: it is deleted until charges outweigh
-    it (R5.4).
+    The caller holds the locks of everyone concerned, and began the `computation` under them. A draft without lines is
+    deleted; one that is equal already is not touched. A negative one is a credit note, or, where the seller has it so,
+    held: it is deleted until charges outweigh it (R5.4).
     """
     contracts = [delta.contract for delta in deltas]
-    documents = _documents(contracts, lines_of([delta for delta in deltas if delta.error is None]), apart)
+    fresh = lines_of([delta for delta in deltas if delta.error is None], computation)
+    documents = _documents(contracts, fresh, apart)
     errors = _hold(documents)
     moved = {place: document.moved() for place, document in documents.items()}
     _store([document for place, document in documents.items() if moved[place]], as_of, run, now)
+    _tell_known(documents.values(), {each.pk for each in contracts}, computation)
     invoices = {section[2]: each.invoice for each in reversed(documents.values()) for section in each.new}
     changed = {contract for contracts in moved.values() for contract in contracts}
     return {each.pk: Drafted(invoices.get(each.pk), each.pk in changed, errors.get(each.pk)) for each in contracts}
@@ -216,6 +225,15 @@ def _store(documents: Sequence[_Document], as_of: Mapping[int, date], run: Billi
     Invoice.objects.bulk_create(new)
     Invoice.objects.bulk_update(old, ["kind", "contract", "net", "total", "as_of", "run", "updated_at"])
     InvoiceLine.objects.bulk_create([line for document in full for line in _numbered(document)])
+
+
+def _tell_known(documents: Iterable[_Document], ids: Collection[int], computation: Computation) -> None:
+    """Let drafts whose lines were all computed now know what of usage was known, whether or not they changed.
+
+    One that keeps lines of other contracts stays at what was known to these.
+    """
+    whole = [each.invoice.pk for each in documents if each.invoice and {section[2] for section in each.new} <= set(ids)]
+    Invoice.objects.filter(pk__in=whole).update(known_position=computation.position, known_pending=computation.pending)
 
 
 def _begin(document: _Document, now: datetime) -> Invoice:

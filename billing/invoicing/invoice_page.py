@@ -8,6 +8,7 @@ from typing import Any
 from django.urls import reverse
 
 from billing.invoicing.models import Invoice, InvoiceLine
+from billing.invoicing.sections import Heading, Section, sections
 from billing.invoicing.shown import shown_steps
 from billing.metering.explorer.explorer_page import address
 from billing.periods import Period, local_date
@@ -31,13 +32,32 @@ def page_of(invoice: Invoice) -> dict[str, Any]:
     )
     return {
         "invoice": invoice,
-        "lines": [_line(line, invoice) for line in lines],
+        "sections": [
+            _section(each, invoice) for each in sections((_heading(line), line.amount, line) for line in lines)
+        ],
         "net": amount_text(invoice.net, invoice.currency),
         "tax": amount_text(invoice.tax, invoice.currency),
         "total": amount_text(invoice.total, invoice.currency),
         "deliveries": list(invoice.deliveries.select_related("requested_by")),
         "document": getattr(invoice, "document", None),
         "journal_url": f"{reverse('admin:revenue_journalentry_changelist')}?source__exact=invoice/{invoice.pk}",
+    }
+
+
+def _heading(line: InvoiceLine) -> Heading:
+    """Whose line it is."""
+    contract = line.stream.contract
+    return Heading(contract.pk, contract.customer.legal_name, contract.number, contract.po_number)
+
+
+def _section(section: Section[InvoiceLine], invoice: Invoice) -> dict[str, Any]:
+    """The lines of a contract with their title and sums, where there are several."""
+    contract = section.lines[0].stream.contract
+    return {
+        "title": section.title,
+        "contract_url": change_url(contract),
+        "lines": [_line(line, invoice) for line in section.lines],
+        "sums": [(label, amount_text(amount, invoice.currency)) for label, amount in section.sums],
     }
 
 

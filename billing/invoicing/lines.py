@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from billing.invoicing.computations.models import Computation
 from billing.invoicing.engine import ENGINE, Delta
 from billing.invoicing.fees import FeeLine
 from billing.invoicing.models import InvoiceLine, Slot, Stream
@@ -20,7 +21,7 @@ PRINTED = Decimal("1e-12")  # what the column keeps: a finer quantity would neve
 EXACT_ENOUGH = Context(prec=60)
 
 
-def lines_of(deltas: Sequence[Delta]) -> dict[int, list[InvoiceLine]]:
+def lines_of(deltas: Sequence[Delta], computation: Computation) -> dict[int, list[InvoiceLine]]:
     """The unsaved lines of each contract, by its id, in the order in which they are printed."""
     streams = ensure_streams((delta.contract.id, line.stream) for delta in deltas for line in delta.lines)
     slots = ensure_slots(
@@ -32,6 +33,8 @@ def lines_of(deltas: Sequence[Delta]) -> dict[int, list[InvoiceLine]]:
             _fee_line(line, streams) if isinstance(line, FeeLine) else _slot_line(line, streams, slots)
             for line in sorted(delta.lines, key=_printed_order)
         ]
+        for line in found[delta.contract.id]:
+            line.known = computation.number
     return found
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pgtrigger
 from django.conf import settings
 from django.contrib.postgres.constraints import ExclusionConstraint
-from django.contrib.postgres.fields import RangeOperators
+from django.contrib.postgres.fields import ArrayField, RangeOperators
 from django.db import models
 from django.db.models import F, Func, Q
 
@@ -107,6 +107,12 @@ class Invoice(models.Model):
     net = models.DecimalField(**MONEY, default=0)
     tax = models.DecimalField(**MONEY, default=0)
     total = models.DecimalField(**MONEY, default=0)
+
+    known_position = models.BigIntegerField(null=True, help_text="The position through which usage was known then.")
+    known_pending = ArrayField(
+        models.BigIntegerField(), null=True, help_text="Batches beyond that position that were known then."
+    )
+    approved_known = models.BigIntegerField(null=True, help_text="Drawn at approval: what comes later knows it.")
 
     state = models.CharField(max_length=10, choices=InvoiceState, default=InvoiceState.DRAFT)
     created_at = models.DateTimeField()
@@ -301,6 +307,7 @@ class InvoiceLine(models.Model):
     unit = models.CharField(max_length=40, blank=True)
     steps = models.JSONField(default=list, help_text="How the amount came about, in order.")
     engine = models.CharField(max_length=20, help_text="Version of the rules that computed it.")
+    known = models.BigIntegerField(null=True, help_text="The number of the computation that made it.")
 
     slot = models.ForeignKey(Slot, models.PROTECT, null=True, related_name="lines")
     revision = models.PositiveIntegerField(null=True, help_text="Written at approval.")

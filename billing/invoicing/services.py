@@ -7,8 +7,10 @@ from datetime import date, datetime
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
+from billing.invoicing.computations import services as computations
 from billing.invoicing.drafts import Drafted, days_of, write_drafts
 from billing.invoicing.engine import Delta, deltas
+from billing.invoicing.facts import NOW, Facts
 from billing.invoicing.lifecycle import approve, issue, send_back
 from billing.invoicing.load import as_of_instant
 from billing.invoicing.models import BillingRun, RunOutcome
@@ -50,14 +52,15 @@ def run_billing(
 
 
 def bill_contracts(
-    *, contract_ids: Sequence[int], as_of: date, run: BillingRun | None, now: datetime
+    *, contract_ids: Sequence[int], as_of: date, run: BillingRun | None, now: datetime, facts: Facts = NOW
 ) -> list[RunOutcome]:
     """One chunk: lock everyone concerned, compute the deltas, write the drafts. Unsaved; the caller's transaction."""
     lock_customers(everyone_concerned(contract_ids))
     contracts = list(Contract.objects.filter(id__in=contract_ids).order_by("customer_id", "id"))
     days = days_of(contracts, as_of)
-    found = deltas(contracts, {each.id: as_of_instant(days[each.id], each) for each in contracts})
-    drafted = write_drafts(found, as_of=days, run=run, now=now)
+    computation = computations.begin(now=now)
+    found = deltas(contracts, {each.id: as_of_instant(days[each.id], each) for each in contracts}, facts)
+    drafted = write_drafts(found, as_of=days, run=run, now=now, computation=computation)
     return [_outcome(run, delta, drafted[delta.contract.id]) for delta in found]
 
 

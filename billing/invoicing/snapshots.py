@@ -15,7 +15,7 @@ from customers.models import Contract, Customer, LegalEntity
 
 
 class Seller(TypedDict):
-    """The legal entity that sells; `address` and `bank_details` are lines as printed."""
+    """The legal entity that sells; `address` and `bank_details` are lines as printed, `logo` a stored file's name."""
 
     name: str
     address: list[str]
@@ -23,6 +23,7 @@ class Seller(TypedDict):
     tax_id: str
     email: str
     bank_details: list[str]
+    logo: NotRequired[str]
 
 
 class Buyer(TypedDict):
@@ -73,6 +74,7 @@ def seller_snapshot(entity: LegalEntity) -> Seller:
         "tax_id": entity.tax_id,
         "email": entity.email,
         "bank_details": _lines(entity.bank_details),
+        "logo": entity.logo.name or "",
     }
 
 

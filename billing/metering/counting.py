@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from billing.metering.asking import Known
 from billing.metering.bound import ask
 from billing.metering.meters.counting import counted
 from billing.metering.meters.fragments import Fragment
@@ -60,15 +61,28 @@ def events(meter: Meter, source: Source, extra: Sequence[Fragment] = ()) -> Frag
     The extra columns are named x0, x1 and so on. Events that a correction took back are left out (R1.4).
     """
     count = counted(meter)
+    where, stands = (source.where, source.stands) if meter.known is None else _as_known(source.where, meter.known)
     more = joined([Fragment(f", {each.sql} AS x{place}", each.values) for place, each in enumerate(extra)], "")
     sql = f"""
         SELECT {source.key} AS key, e.subject_id, e.ts, e.batch, e.n, c.value, c.adds,
                ({count.valid}) AS valid{more.sql}
         FROM {source.table.sql}
         CROSS JOIN LATERAL (SELECT {count.value.sql} AS value, {count.adds.sql} AS adds OFFSET 0) c
-        WHERE {source.where} AND {source.stands} {count.filters.sql}"""
+        WHERE {where} AND {stands} {count.filters.sql}"""
     values = (*more.values, *source.table.values, *count.value.values, *count.adds.values, *count.filters.values)
     return Fragment(sql, values)
+
+
+def _as_known(where: str, known: Known) -> tuple[str, str]:
+    """Conditions of events that were known, and that the last correction that was known let stand."""
+    pending = ",".join(map(str, sorted(known.pending)))
+    batch = f"(k.position <= {int(known.position)} OR k.no = ANY('{{{pending}}}'::bigint[]))"
+    came = f"EXISTS (SELECT 1 FROM metering_batch k WHERE k.no = e.batch AND {batch})"
+    last = f"""coalesce((
+        SELECT c.counts FROM metering_corrected_event c JOIN billing_correction d ON d.id = c.correction_id
+        JOIN metering_batch k ON k.no = d.batch AND {batch}
+        WHERE c.batch = e.batch AND c.n = e.n ORDER BY d.id DESC LIMIT 1), true)"""
+    return f"{where} AND {came}", last
 
 
 def claimed(segments: Columns, type_id: int, where: str) -> Source:

@@ -17,6 +17,7 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
 from billing.metering import keys
+from billing.metering.asking import Known
 from billing.metering.definitions import MeterDefinition, parse_meter
 from billing.metering.exact_json import ExactDecoder, ExactEncoder
 from billing.metering.expressions import MAX_LENGTH
@@ -277,6 +278,7 @@ class Meter(models.Model):
 
     objects = MeterQuerySet.as_manager()
     besides: tuple[Filter, ...] = ()  # filters of a copy, which is never stored
+    known: Known | None = None  # of a copy: what it counts was known then
 
     class Meta:
         ordering = ["code", "-version"]
@@ -378,4 +380,10 @@ class Meter(models.Model):
         """The meter over only those events that pass these filters too: a copy to ask with, which has no rollup."""
         other = copy(self)
         other.besides, other.rollup_ready = self.besides + filters, False
+        return other
+
+    def as_known(self, known: Known) -> "Meter":
+        """The meter over only what was known of usage: a copy to ask with, which has no rollup."""
+        other = copy(self)
+        other.known, other.rollup_ready = known, False
         return other

@@ -12,7 +12,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0016_spend'),
+        ('billing', '0018_knowledge'),
         ('customers', '0004_payers'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

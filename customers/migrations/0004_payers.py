@@ -3,7 +3,6 @@
 Contracts that exist keep an invoice of their own, and sellers that exist keep credits waiting, as both were before.
 """
 
-import customers.models
 import customers.validators
 import django.db.models.deletion
 import pgtrigger.compiler
@@ -15,7 +14,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('customers', '0001_initial'),
+        ('customers', '0002_knowledge'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
@@ -46,7 +45,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='legalentity',
             name='logo',
-            field=models.ImageField(blank=True, help_text='PNG or JPEG, printed at the head of the invoice.', upload_to=customers.models.logo_path, validators=[customers.validators.validate_logo]),
+            field=models.ImageField(blank=True, help_text='PNG or JPEG, printed at the head of the invoice.', upload_to='logos', validators=[customers.validators.validate_logo]),
         ),
         migrations.AddField(
             model_name='legalentity',
@@ -94,5 +93,9 @@ class Migration(migrations.Migration):
         pgtrigger.migrations.AddTrigger(
             model_name='payer',
             trigger=pgtrigger.compiler.Trigger(name='payer_frozen', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.undone_at IS NOT NULL OR (OLD.customer_id, OLD.contract_id, OLD.payer_id, OLD.start) IS DISTINCT FROM (NEW.customer_id, NEW.contract_id, NEW.payer_id, NEW.start))', func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;", hash='206f5e9014b74569bd2bdadc802d5c5c5a819e68', operation='UPDATE', pgid='pgtrigger_payer_frozen_9301f', table='customers_payer', when='BEFORE')),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name='payer',
+            trigger=pgtrigger.compiler.Trigger(name='remembered', sql=pgtrigger.compiler.UpsertTriggerSql(func="\n    INSERT INTO customers_knowledge (fact, row_id, content)\n    VALUES (TG_TABLE_NAME, coalesce(NEW.id, OLD.id), CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END);\n    RETURN NULL;\n", hash='66748b62f2c1cb527d65c9debfdeee0df2aa02e2', operation='INSERT OR UPDATE OR DELETE', pgid='pgtrigger_remembered_b8f88', table='customers_payer', when='AFTER')),
         ),
     ]

@@ -5,6 +5,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from customers.knowledge import remembered
+
 STAMP = ("superseded_at", "superseded_by_id", "superseded_reason")
 
 
@@ -56,4 +58,5 @@ def kept_triggers(name: str) -> list[pgtrigger.Trigger]:
             ),
         ),
         pgtrigger.Protect(name=f"{name}_kept", operation=pgtrigger.Delete),
+        remembered(),
     ]

@@ -10,6 +10,7 @@ from django.db.models import F, Func, Q, Value
 from django.db.models.functions import Coalesce
 
 from billing.catalog.agreements.facts import DatedFact, kept_triggers, said_constraints
+from customers.knowledge import remembered
 from customers.models import CODE, Contract, Customer, int_range
 from customers.validators import validate_currency
 
@@ -89,7 +90,8 @@ class Coupon(models.Model):
                     IF TG_OP = 'DELETE' THEN RETURN OLD; END IF;
                     RETURN NEW;
                 """,
-            )
+            ),
+            remembered(),
         ]
 
     def __str__(self) -> str:

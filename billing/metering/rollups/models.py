@@ -105,7 +105,7 @@ class DayCount(_Counts):
         indexes = [  # days with events that a meter cannot read, of which there are few
             models.Index(fields=["rollup", "bucket"], name="metering_day_invalid", condition=models.Q(invalid__gt=0)),
         ]
-        triggers = [  # a process of a release without totals or dekads would leave them behind: its steps fail, and wait
+        triggers = [  # a process of a release without totals or dekads would leave them behind: it fails, and waits
             pgtrigger.Trigger(
                 name="day_totals",
                 level=pgtrigger.Statement,
