@@ -13,6 +13,7 @@ from billing.invoicing.slots import OFF
 from billing.periods import local_date
 from customers.models import Contract
 from revenue.ledger.models import Obligation, ScheduleLine
+from revenue.recognition import schedules
 
 ROWS = 2000  # per INSERT
 TICK = datetime.resolution

@@ -16,7 +16,7 @@ from billing.catalog.terms.resolve import NAMES
 from billing.catalog.terms.values import DiscountTerms, Source, SpendTerms, whole_of
 from billing.periods import Period, local_midnight
 from billing.pricing import PriceError
-from customers.knowledge import as_known
+from customers.knowledge import in_force
 from customers.models import Contract
 
 Lines = dict[int, list[tuple[int, str, str]]]
@@ -67,18 +67,15 @@ class Agreed:
         return found
 
 
-def agreed_of(contract_ids: Sequence[int], known: int | None = None) -> Agreed:
-    """What stands agreed for these contracts, or stood as known at a number; six queries at most."""
-    terms = as_known(ContractTerm.objects.filter(contract_id__in=contract_ids), known)
+def agreed_of(contract_ids: Sequence[int]) -> Agreed:
+    """What stands agreed for these contracts: two queries, and up to two more where there is anything to look up."""
+    rows = ContractTerm.objects.filter(contract_id__in=contract_ids).order_by("start", "id")
+    terms = _with_first_ends(in_force(rows, "superseded_at"))
     of_customers = Contract.objects.filter(pk__in=contract_ids).values("customer_id")
     whose = Q(contract_id__in=contract_ids) | Q(contract=None, customer_id__in=of_customers)
-    redemptions = [each for each in as_known(Redemption.objects.filter(whose), known) if each.superseded_at is None]
-    coupons = Coupon.objects.in_bulk({each.coupon_id for each in redemptions}) if redemptions else {}
-    for each in redemptions:
-        each.coupon = coupons[each.coupon_id]  # frozen once redeemed: it is as it was known
-    standing = sorted((term for term in terms if term.superseded_at is None), key=lambda each: (each.start, each.pk))
-    named = {term.contract_id for term in standing if term.value.get("subscriptions") or term.value.get("products")}
-    return Agreed(_with_first_ends(standing, terms), redemptions, _lines_of(named) if named else None)
+    redeemed = Redemption.objects.filter(whose).select_related("coupon").order_by("start", "id")
+    named = {term.contract_id for term in terms if term.value.get("subscriptions") or term.value.get("products")}
+    return Agreed(terms, in_force(redeemed, "superseded_at"), _lines_of(named) if named else None)
 
 
 def _lines_of(contract_ids: Iterable[int]) -> Lines:
@@ -89,12 +86,12 @@ def _lines_of(contract_ids: Iterable[int]) -> Lines:
     return found
 
 
-def _with_first_ends(rows: list[ContractTerm], every: Iterable[ContractTerm]) -> list[ContractTerm]:
+def _with_first_ends(rows: list[ContractTerm]) -> list[ContractTerm]:
     """The rows; a commitment that was ended otherwise than agreed knows the end that was agreed first."""
-    firsts = {row.pk: row for row in every}
-    for row in rows:
-        if row.kind == AgreementKind.COMMITMENT and row.first_id is not None:
-            row.agreed_end = max(filter(None, (firsts[row.first_id].end, row.end)), default=None)
+    ended = [row for row in rows if row.kind == AgreementKind.COMMITMENT and row.first_id is not None]
+    firsts = ContractTerm.objects.in_bulk([row.first_id for row in ended]) if ended else {}
+    for row in ended:
+        row.agreed_end = max(filter(None, (firsts[row.first_id].end, row.end)), default=None)
     return rows
 
 

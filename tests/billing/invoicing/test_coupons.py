@@ -65,7 +65,7 @@ def test_a_coupon_comes_off_the_fee_when_that_is_billed_and_off_the_usage_when_t
     assert [(step["label"], step["amount"]) for step in line.steps] == [("Less 10 %", "-5")]
     assert (line.stream.charge_code.code, line.slot.dimensions) == ("tokens", {"coupon": str(redemption.pk)})
     document = printed_invoice(second)
-    assert [each.description for each in document.lines][-1] == "Coupon WELCOME: Tokens"
+    assert [each.description for each in document.sections[0].lines][-1] == "Coupon WELCOME: Tokens"
 
 
 def test_one_run_at_the_end_takes_off_the_same_as_one_at_each_date() -> None:
