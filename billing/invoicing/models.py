@@ -20,6 +20,9 @@ from customers.models import Contract, Customer, LegalEntity, int_range
 MONEY: dict[str, Any] = {"max_digits": 24, "decimal_places": 4}  # enough for every currency's minor unit (CLF has 4)
 
 
+WRITTEN_AT_ISSUE = ("number", "sequence", "issue_date", "due_date", "issued_at", "seller", "buyer", "terms")
+
+
 class BillingRun(models.Model):
     """One attempt to bring a set of contracts up to date as of a day: desired − recorded for each."""
 
@@ -147,17 +150,7 @@ class Invoice(models.Model):
             ),
             models.CheckConstraint(
                 name="invoice_numbered_when_issued",
-                condition=Q(
-                    state="issued",
-                    number__isnull=False,
-                    sequence__isnull=False,
-                    issue_date__isnull=False,
-                    due_date__isnull=False,
-                    issued_at__isnull=False,
-                    seller__isnull=False,
-                    buyer__isnull=False,
-                    terms__isnull=False,
-                )
+                condition=Q(state="issued", **{f"{name}__isnull": False for name in WRITTEN_AT_ISSUE})
                 | ~Q(state="issued") & Q(number__isnull=True, sequence__isnull=True, issue_date__isnull=True),
             ),
             models.CheckConstraint(
@@ -167,7 +160,8 @@ class Invoice(models.Model):
         triggers = INVOICE_TRIGGERS
 
     def __str__(self) -> str:
-        return self.number or f"{self.get_state_display().lower()} {self.pk}"
+        kind = "" if self.kind == self.Kind.INVOICE else f" {self.get_kind_display().lower()}"
+        return self.number or f"{self.get_state_display().lower()}{kind} {self.pk}"
 
 
 class Stream(models.Model):

@@ -15,7 +15,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0021_documents'),
+        ('billing', '0024_verification'),
         ('customers', '0004_payers'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
