@@ -6,6 +6,7 @@ from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html_join
 from unfold.decorators import action, display
+from unfold.enums import ActionVariant
 
 from billing.invoicing.background import enqueue
 from billing.verification.models import Difference, Verification
@@ -20,6 +21,8 @@ from customers.backoffice import (
     list_url,
     quantity_text,
 )
+
+PRIMARY = ActionVariant.PRIMARY
 
 
 class DifferenceInline(RecordInline):

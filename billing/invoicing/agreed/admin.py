@@ -81,6 +81,13 @@ class ContractTermAdmin(RecordAdmin):
         ]
         return own + super().get_urls()
 
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """The page of the contract, where it stands among the others."""
+        term = get_object_or_404(ContractTerm, pk=object_id)
+        return HttpResponseRedirect(reverse("admin:billing_agreed", args=[term.contract_id]))
+
     def contract_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """What the contract as a whole has agreed and redeemed."""
         contract, now = self._contract(request, pk), clock.now()
@@ -157,7 +164,7 @@ class ContractTermAdmin(RecordAdmin):
         except CatalogError as error:
             form.add_error(None, str(error))
             return False
-        self.log_change(request, about, done)  
+        self.log_change(request, about, done)
         messages.success(request, f"{done} The next billing run counts it.")
         return True
 
