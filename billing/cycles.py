@@ -16,6 +16,7 @@ from typing import Final, Literal, get_args
 from billing.periods import Period, as_utc, local_date, local_midnight, share
 
 Unit = Literal["day", "week", "month", "year"]
+StubDivisor = Literal["aligned", "from_start"]
 
 _UNITS: Final[dict[str, Unit]] = {unit[0].upper(): unit for unit in get_args(Unit)}
 _DURATION: Final = re.compile(r"P([1-9][0-9]{0,3})([DWMY])")
@@ -70,6 +71,13 @@ class Cadence:
         return self.count * {"day": 1, "week": 7}.get(self.unit, 0)
 
 
+def month_later(day: date, months: int, anchor_day: int) -> date:
+    """The anchor day of the month that lies so many months after the day's, or that month's last day before it."""
+    months += day.year * 12 + day.month - 1
+    year, month = months // 12, months % 12 + 1
+    return date(year, month, min(anchor_day, monthrange(year, month)[1]))
+
+
 @dataclass(frozen=True, slots=True)
 class Cycle:
     """A billing cycle: `period` is the part that the contract runs in, `full` the whole aligned period around it."""
@@ -85,7 +93,8 @@ class BillingCalendar:
     Boundaries lie whole cadences from `anchor_day` (months: 1 to 31, clamped in shorter months; weeks: 1 to 7, Monday
     = 1; default the start's) of the latest `anchor_month` (default the start's) not after the start's month; those of
     weeks from the anchor day in the start's week, those of days from the start. The first cycle runs from the start
-    to the first boundary after it. ValueError for a naive start, UnknownTimezone, InvalidAnchor.
+    to the first boundary after it; where it is a stub, its full period is the aligned one around it, or with
+    `from_start` one that begins with it (R4.3). ValueError for a naive start, UnknownTimezone, InvalidAnchor.
     """
 
     cadence: Cadence
@@ -93,6 +102,7 @@ class BillingCalendar:
     timezone: str
     anchor_day: int | None = None
     anchor_month: int | None = None
+    stub_divisor: StubDivisor = "aligned"
     _origin: date = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -129,13 +139,33 @@ class BillingCalendar:
     def share(self, part: Period, full: Period, proration: str) -> Fraction:
         """`billing.periods.share` with what this calendar knows: its zone, its anchor day, months or not (R4.3)."""
         months = self.cadence.months > 0
-        anchor = (self.anchor_day or local_date(self.start, self.timezone).day) if months else None
-        aligned = full.end is None or self.cycle_at(max(self.start, full.start)).full == full
-        return share(part, full, proration, self.timezone, anchor_day=anchor if aligned else None, by_months=months)
+        anchors: dict[date, int] = {}
+        if months and proration == "month30":
+            days = {local_date(at, self.timezone) for at in (full.start, full.until, part.start, part.until)}
+            anchors = {day: self._anchor_day for day in days if self._is_boundary(day)}
+        return share(part, full, proration, self.timezone, anchors=anchors, by_months=months)
+
+    @property
+    def _anchor_day(self) -> int:
+        return self.anchor_day or local_date(self.start, self.timezone).day
+
+    def _is_boundary(self, day: date) -> bool:
+        """Whether a cycle begins on the day."""
+        return local_date(self._boundary(self._index(local_midnight(day, self.timezone))), self.timezone) == day
 
     def _cycle(self, index: int) -> Cycle:
         full = Period(self._boundary(index), self._boundary(index + 1))
-        return Cycle(Period(max(self.start, full.start), full.end), full)
+        period = Period(max(self.start, full.start), full.end)
+        if self.stub_divisor == "from_start" and full.start < self.start < full.until:
+            full = Period(self.start, max(self._after_start(), full.until))
+        return Cycle(period, full)
+
+    def _after_start(self) -> datetime:
+        """A whole cadence after the start's day."""
+        first = local_date(self.start, self.timezone)
+        if not self.cadence.months:
+            return local_midnight(first + timedelta(days=self.cadence.days), self.timezone)
+        return local_midnight(month_later(first, self.cadence.months, first.day), self.timezone)
 
     def _index(self, instant: datetime) -> int:
         """Which cycle contains the instant, from an estimate that is off by one at most."""
@@ -155,10 +185,8 @@ class BillingCalendar:
         """The instant at which the cycle of that index begins; negative ones lie before the anchor."""
         if not self.cadence.months:
             return local_midnight(self._origin + timedelta(days=index * self.cadence.days), self.timezone)
-        months = self._origin.year * 12 + self._origin.month - 1 + index * self.cadence.months
-        year, month = months // 12, months % 12 + 1
-        day = min(self.anchor_day or local_date(self.start, self.timezone).day, monthrange(year, month)[1])
-        return local_midnight(date(year, month, day), self.timezone)
+        months = index * self.cadence.months
+        return local_midnight(month_later(self._origin, months, self._anchor_day), self.timezone)
 
     def _check_anchor(self) -> None:
         last = {"day": 0, "week": 7}.get(self.cadence.unit, 31)

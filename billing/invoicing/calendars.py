@@ -25,7 +25,7 @@ def in_cadence(calendar: BillingCalendar, cadence: str) -> BillingCalendar:
     kept = wanted.unit != "day" and (wanted.months > 0) == (calendar.cadence.months > 0)
     return replace(
         calendar, cadence=wanted, anchor_day=calendar.anchor_day if kept else None,
-        anchor_month=calendar.anchor_month if wanted.months else None,
+        anchor_month=calendar.anchor_month if wanted.months > 1 else None,
     )  # fmt: skip
 
 
