@@ -7,11 +7,14 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django.db.models import F, Func, Q, Value
 
+from customers.knowledge import Knowledge, remembered
 from customers.states import CONTRACT_MOVES, ContractState
 from customers.validators import CURRENCY_PATTERN, validate_currency, validate_locale, validate_timezone
 
 CODE = RegexValidator(r"^[A-Za-z0-9][A-Za-z0-9._-]*$", "Use letters, digits, “.”, “_” and “-”, e.g. acme-gmbh.")
 CADENCE = RegexValidator(r"^P[1-9]\d*[DWMY]$", "Use an ISO 8601 cadence, e.g. P1M (monthly), P3M, P1Y, P2W or P10D.")
+
+__all__ = ["Contract", "Customer", "Knowledge", "LegalEntity", "UsageSubject", "int_range"]
 
 
 def int_range(expression: str | F | Func) -> Func:
@@ -132,6 +135,7 @@ class UsageSubject(models.Model):
                 violation_error_message="A claim ends after it starts.",
             ),
         ]
+        triggers = [remembered()]
 
     def __str__(self) -> str:
         return self.subject
@@ -199,6 +203,7 @@ class Contract(models.Model):
             pgtrigger.Protect(
                 name="contract_kept", operation=pgtrigger.Delete, condition=pgtrigger.Condition("OLD.state <> 'draft'")
             ),
+            remembered(),
         ]
 
     def __str__(self) -> str:

@@ -6,6 +6,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from customers.errors import ContractNotReady, SubjectTaken
+from customers.locks import lock_customers
 from customers.models import Contract, Customer, UsageSubject
 from customers.queries import claims_on
 from customers.states import ContractState
@@ -70,6 +71,7 @@ def _write(claim: UsageSubject) -> UsageSubject:
     claim.clean_fields()
     try:
         with transaction.atomic():
+            lock_customers([claim.customer_id])  # a run knows it, or does not
             claim.save()
     except IntegrityError as error:
         taken = others.exclude(pk=claim.pk).first()

@@ -18,6 +18,7 @@ from billing.catalog.triggers import (
     VERSION_FROZEN,
 )
 from billing.metering.models import Meter
+from customers.knowledge import remembered
 from customers.models import CADENCE, Contract, int_range
 from customers.validators import validate_currency
 
@@ -372,6 +373,7 @@ class SubscriptionInterval(models.Model):
                 ),
             ),
             pgtrigger.Protect(name="interval_kept", operation=pgtrigger.Delete),
+            remembered(),
             pgtrigger.Trigger(
                 name="interval_not_of_retired",
                 when=pgtrigger.Before,

@@ -2,13 +2,13 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from itertools import groupby
 
 from billing.catalog.terms.values import NOT_ADDITIVE
 from billing.invoicing.usage import Answer, Question
-from billing.metering.asking import Claim, Quantity, Request
+from billing.metering.asking import Claim, Known, Quantity, Request
 from billing.metering.expressions import divides
 from billing.metering.filters import Filter, read_filters
 from billing.metering.interface import events
@@ -21,24 +21,32 @@ from billing.pricing.usages import Cells, Events, EventUse, Need, Totals, Usage
 
 Values = tuple[str | None, ...]
 Cell = tuple[Values, Decimal]
+ClaimsOf = Mapping[int, tuple[Claim, ...]]
+"""By customer."""
 Asked = tuple[int, str, Need, str]
 """Meter, narrowing, need and window: what one statement answers."""
 NOT_ADDED = NOT_ADDITIVE | {"weighted_sum"}
 """Aggregations whose windows must not be added: an average level of each hour is none of the day (R2.3)."""
 
 
-def answers(questions: Iterable[Question]) -> dict[Question, Answer]:
+def answers(
+    questions: Iterable[Question], *, claims: ClaimsOf | None = None, known: Known | None = None
+) -> dict[Question, Answer]:
     """The store's answer to each question; equal ones are asked once, all about a meter in one statement.
 
     The number of queries grows with meters, and ways to narrow and to price them, and not with the questions.
-    MonthDetached when events are needed of a month that lies in the archive.
+    MonthDetached when events are needed of a month that lies in the archive. `claims` are those in force unless given;
+    with `known` only what was known of usage then is counted, from the events.
     """
     asked = dict.fromkeys(questions)
-    claims = claims_of({question.customer_id for question in asked})
+    if claims is None:
+        claims = claims_of({question.customer_id for question in asked})
     groups: dict[Asked, list[Question]] = defaultdict(list)
     for question in asked:
         groups[question.meter_id, question.narrowed_by, question.need, question.window].append(question)
     meters = Meter.objects.in_bulk({meter_id for meter_id, *_ in groups})
+    if known is not None:
+        meters = {key: meter.as_known(known) for key, meter in meters.items()}
     found: dict[Question, Answer] = {}
     for (meter_id, narrowed_by, need, window), group in groups.items():
         ask = _windows if window else _whole
@@ -46,9 +54,7 @@ def answers(questions: Iterable[Question]) -> dict[Question, Answer]:
     return found
 
 
-def _whole(
-    meter: Meter, narrowed_by: str, need: Need, group: Sequence[Question], claims: dict[int, tuple[Claim, ...]]
-) -> Iterable[Answer]:
+def _whole(meter: Meter, narrowed_by: str, need: Need, group: Sequence[Question], claims: ClaimsOf) -> Iterable[Answer]:
     """Answers to questions about whole periods."""
     requests = [
         Request(place, claims[each.customer_id], each.period, each.full, each.timezone)
@@ -59,7 +65,7 @@ def _whole(
 
 
 def _windows(
-    meter: Meter, narrowed_by: str, need: Need, group: Sequence[Question], claims: dict[int, tuple[Claim, ...]]
+    meter: Meter, narrowed_by: str, need: Need, group: Sequence[Question], claims: ClaimsOf
 ) -> Iterable[Answer]:
     """Answers by hour or day of the question's zone; windows without usage are only counted."""
     cut = [split(each.period, each.window, each.timezone) for each in group if each.window]

@@ -87,16 +87,18 @@ def _slot_ids(slots: QuerySet[Slot]) -> dict[SlotRow, int]:
 
 
 def write_drafts(
-    deltas: Sequence[Delta], *, as_of: dict[int, date], run: BillingRun | None, now: datetime
+    deltas: Sequence[Delta], *, as_of: dict[int, date], run: BillingRun | None, known: int, now: datetime
 ) -> dict[int, Drafted]:
     """Bring each contract's one open draft to its delta; by contract id.
 
-    The caller holds the customers' locks. A draft without lines is deleted; one that is equal already is not touched.
+    The caller holds the customers' locks, and drew the number `known` under them. A draft without lines is deleted; of
+    one that is equal already only what is known of it changes.
     """
     drafts = {draft.contract_id: draft for draft in _open_drafts([delta.contract.id for delta in deltas])}
     lines = _lines_of(deltas)
     result: dict[int, Drafted] = {}
     stale: list[int] = []
+    equal: list[int] = []
     empty: list[int] = []
     fresh: list[tuple[Invoice, list[InvoiceLine]]] = []
     for delta in deltas:
@@ -106,16 +108,19 @@ def write_drafts(
                 empty.append(draft.id)
             result[key] = Drafted(None, changed=draft is not None)
         elif draft and _content(draft.lines.all()) == _content(lines[key]):
+            equal.append(draft.id)
             result[key] = Drafted(draft, changed=False)
         else:
             if draft:
                 stale.append(draft.id)
             invoice = draft or _new_draft(delta.contract, now)
             _total(invoice, lines[key], as_of[key], run, now)
+            invoice.known = known
             fresh.append((invoice, lines[key]))
             result[key] = Drafted(invoice, changed=True)
     InvoiceLine.objects.filter(invoice_id__in=[*stale, *empty]).delete()
     Invoice.objects.filter(id__in=empty).delete()
+    Invoice.objects.filter(id__in=equal).update(known=known)
     _save(fresh)
     return result
 
@@ -142,7 +147,7 @@ def _save(fresh: list[tuple[Invoice, list[InvoiceLine]]]) -> None:
     new = [invoice for invoice, _ in fresh if invoice.pk is None]
     old = [invoice for invoice, _ in fresh if invoice.pk is not None]
     Invoice.objects.bulk_create(new)
-    Invoice.objects.bulk_update(old, ["net", "total", "as_of", "run", "updated_at"])
+    Invoice.objects.bulk_update(old, ["net", "total", "as_of", "run", "known", "updated_at"])
     for invoice, lines in fresh:
         for position, line in enumerate(lines, 1):
             line.invoice, line.position = invoice, position

@@ -17,6 +17,7 @@ from billing.invoicing.results import BulkResult
 from billing.invoicing.snapshots import buyer_snapshot, seller_snapshot, terms_snapshot
 from billing.invoicing.states import InvoiceState, may_move
 from billing.periods import local_date
+from customers.knowledge import draw_number
 from customers.locks import lock_customers
 
 REVENUE_TASK = "revenue.tasks.post_documents"
@@ -59,8 +60,10 @@ def send_back(*, invoice_id: int, user: AbstractBaseUser | None, reason: str, no
             currency=invoice.currency, state=InvoiceState.DRAFT,
         ).delete()  # fmt: skip
         invoice.state, invoice.approved_at, invoice.approved_by = InvoiceState.DRAFT, None, None
-        invoice.returned_reason, invoice.updated_at = reason.strip(), now
-        invoice.save(update_fields=["state", "approved_at", "approved_by", "returned_reason", "updated_at"])
+        invoice.returned_reason, invoice.updated_at, invoice.approved_known = reason.strip(), now, None
+        invoice.save(update_fields=[
+            "state", "approved_at", "approved_by", "returned_reason", "updated_at", "approved_known",
+        ])  # fmt: skip
         InvoiceLine.objects.filter(invoice=invoice, revision__isnull=False).update(revision=None)
         coverage.clear(lines)
     return invoice
@@ -110,7 +113,8 @@ def _approve(invoice: Invoice, user: AbstractBaseUser | None, now: datetime) -> 
     InvoiceLine.objects.bulk_update(amounts, ["revision"])
     coverage.record([line for line in lines if line.slot_id is None])
     invoice.state, invoice.approved_at, invoice.approved_by = InvoiceState.APPROVED, now, user  # type: ignore[assignment]
-    invoice.save(update_fields=["state", "approved_at", "approved_by"])
+    invoice.approved_known = draw_number()
+    invoice.save(update_fields=["state", "approved_at", "approved_by", "approved_known"])
     return invoice
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pgtrigger
 from django.conf import settings
 from django.contrib.postgres.constraints import ExclusionConstraint
-from django.contrib.postgres.fields import RangeOperators
+from django.contrib.postgres.fields import ArrayField, RangeOperators
 from django.db import models
 from django.db.models import F, Func, Q
 
@@ -95,6 +95,15 @@ class Invoice(models.Model):
     net = models.DecimalField(**MONEY, default=0)
     tax = models.DecimalField(**MONEY, default=0)
     total = models.DecimalField(**MONEY, default=0)
+
+    known = models.BigIntegerField(
+        null=True, help_text="The number through which facts were known when it was last computed."
+    )
+    known_position = models.BigIntegerField(null=True, help_text="The position through which usage was known then.")
+    known_pending = ArrayField(
+        models.BigIntegerField(), null=True, help_text="Batches beyond that position that were known then."
+    )
+    approved_known = models.BigIntegerField(null=True, help_text="Drawn at approval: what comes later knows it.")
 
     state = models.CharField(max_length=10, choices=InvoiceState, default=InvoiceState.DRAFT)
     created_at = models.DateTimeField()

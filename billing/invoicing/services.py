@@ -16,6 +16,7 @@ from billing.invoicing.load import as_of_instant
 from billing.invoicing.models import BillingRun, Invoice, RunOutcome
 from billing.invoicing.states import InvoiceState
 from billing.money import plain
+from customers.knowledge import draw_number
 from customers.locks import lock_customers
 from customers.models import Contract
 from customers.states import ContractState
@@ -61,6 +62,7 @@ def bill_contracts(
     """
     customers = Contract.objects.filter(id__in=contract_ids).values_list("customer_id", flat=True)
     lock_customers(customers)
+    known = draw_number()
     contracts = list(Contract.objects.filter(id__in=contract_ids).order_by("customer_id", "id"))
     days = _days(contract_ids, as_of)
     found = deltas(contracts, {each.id: as_of_instant(days[each.id], each) for each in contracts})
@@ -73,7 +75,7 @@ def bill_contracts(
         else:
             outcomes.append(RunOutcome(run=run, contract=delta.contract, result=Result.HELD, reason=str(reason)))
     _drop_drafts([outcome.contract_id for outcome in outcomes])
-    drafted = write_drafts(writable, as_of=days, run=run, now=now)
+    drafted = write_drafts(writable, as_of=days, run=run, known=known, now=now)
     return outcomes + [_outcome(run, delta, drafted[delta.contract.id]) for delta in writable]
 
 

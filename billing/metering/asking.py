@@ -15,6 +15,21 @@ Claim = tuple[str, Period]
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What was known of usage: every batch up to a position, and those that were pending then.
+
+    The order in which usage became known is that of positions, never of times (docs/architecture.md, Usage).
+    """
+
+    position: int
+    pending: frozenset[int] = frozenset()
+
+    def includes(self, batch: int, position: int | None) -> bool:
+        """Whether a batch of this number and position (None: pending to this day) was among it."""
+        return batch in self.pending or (position is not None and position <= self.position)
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """What is asked: the events of these claims within the period. `key` names the answer.
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from billing.metering.asking import Known
 from billing.metering.bound import ask
 from billing.metering.meters.counting import counted
 from billing.metering.meters.fragments import Fragment
@@ -28,8 +29,8 @@ _CLEAN: Final = "NOT EXISTS (SELECT 1 FROM dirty WHERE dirty.subject_id = r.subj
 _SEGMENTS: Final = "unnest(%s::bigint[], %s::int[], %s::timestamptz[], %s::timestamptz[]) AS r(key, subject_id, lo, hi)"
 _IN_INDEX: Final = f" AND d.dims = {NO_DIMENSIONS} AND {PLACES.format('d')} <= 1000"
 _TOO_WIDE: Final = f" AND d.dims = {NO_DIMENSIONS} AND {PLACES.format('d')} > 1000"
-"""Two indexes of days without dimensions have these conditions: the first holds the parts, too, so that a subject's
-month is read from one place; the second has what is too wide for that, which is hardly ever anything."""
+"""Two indexes of days, and of dekads, without dimensions have these conditions: the first holds the parts, too, so that
+a subject's month is read from one place; the second has what is too wide for that, which is hardly ever anything."""
 VALUE_DIGEST: Final = "encode(substr(sha256(convert_to(ev.value::text, 'UTF8')), 1, 16), 'hex')::uuid"
 """128 bits that stand for a distinct value of any length."""
 
@@ -60,15 +61,28 @@ def events(meter: Meter, source: Source, extra: Sequence[Fragment] = ()) -> Frag
     The extra columns are named x0, x1 and so on. Events that a correction took back are left out (R1.4).
     """
     count = counted(meter)
+    where, stands = (source.where, source.stands) if meter.known is None else _as_known(source.where, meter.known)
     more = joined([Fragment(f", {each.sql} AS x{place}", each.values) for place, each in enumerate(extra)], "")
     sql = f"""
         SELECT {source.key} AS key, e.subject_id, e.ts, e.batch, e.n, c.value, c.adds,
                ({count.valid}) AS valid{more.sql}
         FROM {source.table.sql}
         CROSS JOIN LATERAL (SELECT {count.value.sql} AS value, {count.adds.sql} AS adds OFFSET 0) c
-        WHERE {source.where} AND {source.stands} {count.filters.sql}"""
+        WHERE {where} AND {stands} {count.filters.sql}"""
     values = (*more.values, *source.table.values, *count.value.values, *count.adds.values, *count.filters.values)
     return Fragment(sql, values)
+
+
+def _as_known(where: str, known: Known) -> tuple[str, str]:
+    """Conditions of events that were known, and that the last correction that was known let stand."""
+    pending = ",".join(map(str, sorted(known.pending)))
+    batch = f"(k.position <= {int(known.position)} OR k.no = ANY('{{{pending}}}'::bigint[]))"
+    came = f"EXISTS (SELECT 1 FROM metering_batch k WHERE k.no = e.batch AND {batch})"
+    last = f"""coalesce((
+        SELECT c.counts FROM metering_corrected_event c JOIN billing_correction d ON d.id = c.correction_id
+        JOIN metering_batch k ON k.no = d.batch AND {batch}
+        WHERE c.batch = e.batch AND c.n = e.n ORDER BY d.id DESC LIMIT 1), true)"""
+    return f"{where} AND {came}", last
 
 
 def claimed(segments: Columns, type_id: int, where: str) -> Source:
@@ -171,10 +185,17 @@ class Question:
         rollup = self.meter.rollup
         assert rollup is not None  # it is ready
         days, hours, unique = self.segments.days, self.segments.hours, self.meter.aggregation == "unique_count"
+        total = -rollup if self.meter.group_by and not places else rollup  # of all dimensions together
+        parts = {"": ""} if places else {"": _IN_INDEX, "w": _TOO_WIDE}
+        if (dekads := self.segments.dekads).keys:
+            branches |= {
+                f"k{wide}": _stored(total, "metering_dekad", dekads, names, dims, where)
+                for wide, where in parts.items()
+            }
         if days.keys:
-            total = -rollup if self.meter.group_by and not places else rollup  # of all dimensions together
-            parts = {"d": ""} if places else {"d": _IN_INDEX, "w": _TOO_WIDE}
-            branches |= {name: _stored(total, "metering_day", days, names, dims, parts[name]) for name in parts}
+            branches |= {
+                f"d{wide}": _stored(total, "metering_day", days, names, dims, where) for wide, where in parts.items()
+            }
             if unique:
                 branches["dv"] = _stored(total, "metering_day_value", days, values, dims)
         if hours.keys:
@@ -186,7 +207,7 @@ class Question:
     def _parts(self, branches: dict[str, Fragment], groups: str) -> Fragment:
         """The CTEs `p`, of parts, and `u`, of distinct values, over all branches."""
         parts = [f"SELECT ev.key, {', '.join(f'{c.of_event} AS {c.name}' for c in self.columns)}{groups} FROM ev"]
-        parts += [f"SELECT * FROM {name}" for name in branches if name in ("d", "w", "h")]
+        parts += [f"SELECT * FROM {name}" for name in branches if name in ("k", "kw", "d", "dw", "h")]
         sql = f", p AS ({' UNION ALL '.join(parts)})"
         if self.meter.aggregation == "unique_count":
             digests = f"SELECT ev.key, {VALUE_DIGEST}, ev.adds, ev.ts, ev.batch, ev.n{groups} FROM ev WHERE ev.valid"

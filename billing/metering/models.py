@@ -17,6 +17,7 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
 from billing.metering import keys
+from billing.metering.asking import Known
 from billing.metering.definitions import MeterDefinition, parse_meter
 from billing.metering.exact_json import ExactDecoder, ExactEncoder
 from billing.metering.expressions import MAX_LENGTH
@@ -271,11 +272,13 @@ class Meter(models.Model):
         null=True, unique=True, editable=False, help_text="Under which its rollups are kept; null: none are built."
     )
     rollup_ready = models.BooleanField(default=False, editable=False)
+    settled = models.DateTimeField(null=True, editable=False, help_text="Its rollup has dekads up to here.")
     created_at = models.DateTimeField(auto_now_add=True, editable=False)
     superseded_at = models.DateTimeField(null=True, editable=False, help_text="When the next version was made.")
 
     objects = MeterQuerySet.as_manager()
     besides: tuple[Filter, ...] = ()  # filters of a copy, which is never stored
+    known: Known | None = None  # of a copy: what it counts was known then
 
     class Meta:
         ordering = ["code", "-version"]
@@ -345,6 +348,8 @@ class Meter(models.Model):
                     IF {_changes(*METER_DEFINITION)} THEN
                         NEW.rollup := NULL;
                         NEW.rollup_ready := false;
+                    ELSIF NEW.rollup = OLD.rollup AND OLD.settled IS NOT NULL THEN
+                        NEW.settled := greatest(NEW.settled, OLD.settled);  -- answers rely on it
                     END IF;
                     RETURN NEW;
                 """,
@@ -375,4 +380,10 @@ class Meter(models.Model):
         """The meter over only those events that pass these filters too: a copy to ask with, which has no rollup."""
         other = copy(self)
         other.besides, other.rollup_ready = self.besides + filters, False
+        return other
+
+    def as_known(self, known: Known) -> "Meter":
+        """The meter over only what was known of usage: a copy to ask with, which has no rollup."""
+        other = copy(self)
+        other.known, other.rollup_ready = known, False
         return other

@@ -18,6 +18,11 @@ from billing.periods import Period
 ORIGIN: Final = "timestamptz '2000-01-01 00:00:00+00'"
 HOUR: Final = f"date_bin('1 hour', {{}}, {ORIGIN})"
 DAY: Final = f"date_bin('1 day', {{}}, {ORIGIN})"
+DEKAD: Final = (
+    "(date_trunc('month', {0}, 'UTC') + interval '240 hours'"
+    " * least(div(extract(day FROM {0} AT TIME ZONE 'UTC') - 1, 10), 2)::int)"
+)
+"""The start of a third of a month (UTC): its days 1 to 10, 11 to 20, and the rest."""
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 NO_DIMENSIONS: Final = "'00000000-0000-0000-0000-000000000000'::uuid"
 PLACES: Final = "coalesce(scale({0}.total), 0) + coalesce(scale({0}.moment), 0) + coalesce(scale({0}.value), 0)"

@@ -8,8 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db import connection
+
 from billing.metering import store
-from billing.metering.asking import BEGINNING, Claim, Quantity, Request
+from billing.metering.asking import BEGINNING, Claim, Known, Quantity, Request
 from billing.metering.models import Meter
 from billing.metering.windows import Window, split
 from billing.periods import Period
@@ -69,3 +71,14 @@ def claims_of(customer_ids: Iterable[int]) -> dict[int, tuple[Claim, ...]]:
     for customer, subject, start, end in rows.values_list("customer_id", "subject", "valid_from", "valid_to"):
         found[customer].append((subject, Period(start or BEGINNING, end)))
     return {customer: tuple(claims) for customer, claims in found.items()}
+
+
+def known_now() -> Known:
+    """What is known of usage in this statement's snapshot: what was rolled up, and what is pending."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT (SELECT coalesce(max(position), 0) FROM metering_batch),
+                      (SELECT coalesce(array_agg(batch), '{}') FROM metering_pending)"""
+        )
+        position, pending = cursor.fetchone()
+    return Known(position, frozenset(pending))

@@ -95,7 +95,7 @@ class _Asked:
         self.definition = meter.definition()
         self.ratios = self.definition.value is not None and divides(self.definition.value)
         self.dimensions = [dimension(path) for path in dimensions]
-        self.segments = Segments()
+        self.segments = Segments(meter.settled if self._by_rollup and not dimensions else None)
         for place, request in enumerate(requests):
             for subject, period in request.claims:
                 if subject in subjects:
@@ -111,6 +111,11 @@ class _Asked:
             self.segments.add(2 * place, subject, within)
 
     @property
+    def _by_rollup(self) -> bool:
+        """Whether the meter's rollup can answer."""
+        return self.meter.rollup_ready and set(self.names) <= set(self.meter.group_by)
+
+    @property
     def _apart(self) -> bool:
         """Whether what happened before the period weighs in another way than what happens in it."""
         return self.meter.aggregation == "weighted_sum"
@@ -120,8 +125,7 @@ class _Asked:
         if not self.segments.whole.keys:
             return
         group_by = list(self.meter.group_by)
-        usable = self.meter.rollup_ready and set(self.names) <= set(group_by)
-        places = [group_by.index(name) for name in self.names] if usable else None
+        places = [group_by.index(name) for name in self.names] if self._by_rollup else None
         question = Question(self.meter, self.type_id, self.segments, self.dimensions)
         distinct = ["distinct"] if self.meter.aggregation == "unique_count" else []
         titles = [column.name for column in columns(self.meter.aggregation)] + distinct

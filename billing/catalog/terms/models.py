@@ -15,6 +15,7 @@ from billing.catalog.terms.states import FOR_ALL, SPEND, TOGETHER, TermKind
 from billing.catalog.triggers import METER_CLASH
 from billing.metering.exact_json import ExactDecoder, ExactEncoder
 from billing.metering.models import Meter
+from customers.knowledge import remembered
 from customers.models import int_range
 
 # What one statement of a term says; only the stamp that supersedes it may ever change.
@@ -109,6 +110,7 @@ class SubscriptionTerm(models.Model):
                 ),
             ),
             pgtrigger.Protect(name="term_kept", operation=pgtrigger.Delete),
+            remembered(),
             # At the end of a change, when what it supersedes and what takes its place both stand.
             pgtrigger.Trigger(
                 name="term_meters",

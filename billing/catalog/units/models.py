@@ -6,6 +6,7 @@ from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
 
+from customers.knowledge import remembered
 from customers.validators import validate_currency
 
 
@@ -77,6 +78,7 @@ class ConversionRate(models.Model):
         ]
         triggers = [
             pgtrigger.Protect(name="conversionrate_frozen", operation=pgtrigger.Update | pgtrigger.Delete),
+            remembered(),
         ]
 
     def __str__(self) -> str:

@@ -68,6 +68,7 @@ class Command(BaseCommand):
                 bar.update(done)
         scale.make_meters()
         rollups.catch_up()
+        rollups.settle(now=now)
         with connection.cursor() as cursor:
             cursor.execute("VACUUM (ANALYZE) metering_hour, metering_day, metering_activity")
             cursor.execute("ANALYZE metering_event, metering_key, metering_subject, customers_usagesubject")

@@ -34,7 +34,7 @@ def revise_meter(*, meter: Meter, changes: Mapping[str, Any], now: datetime) -> 
     check_meter(current)
     if not makes_version:
         current.save(update_fields=list(changed))
-        current.refresh_from_db(fields=["rollup", "rollup_ready"])
+        current.refresh_from_db(fields=["rollup", "rollup_ready", "settled"])
         return current
     Meter.objects.filter(pk=current.pk).update(superseded_at=now)
     kept = {name: getattr(current, name) for name in ("code", "name", "unit", *METER_DEFINITION)}

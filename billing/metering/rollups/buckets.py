@@ -4,6 +4,7 @@ All of them run under the lock of `services.step`, one after the other, so that 
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from django.db import connection
@@ -12,7 +13,8 @@ from billing.metering.counting import NOT_VOIDED, VALUE_DIGEST, Source, dims_arr
 from billing.metering.meters.counting import dimension
 from billing.metering.meters.fragments import Fragment
 from billing.metering.models import Meter
-from billing.metering.parts import DAY, HOUR, NO_DIMENSIONS, columns
+from billing.metering.parts import DAY, DEKAD, HOUR, NO_DIMENSIONS, columns
+from billing.metering.segments import dekad_of
 
 Hours = tuple[list[int], list[str]]
 """Hours of subjects to count anew, as columns: the subject, and the hour's start."""
@@ -102,13 +104,18 @@ def _counts(meter: Meter) -> list[str]:
     joined = ", ".join(f"{column.name} = {column.joined}" for column in found)
     merged = ", ".join(f"{column.merged} AS {column.name}" for column in found)
     by_day = f"SELECT p.subject_id, {DAY.format('p.bucket')} AS bucket, {{}} AS dims, {merged} FROM hours p"
-    days = [(sign, f"{by_day.format(dims)} GROUP BY 1, 2, 3") for sign, dims in _kinds(meter)]
+    days = [("day", sign, f"{by_day.format(dims)} GROUP BY 1, 2, 3") for sign, dims in _kinds(meter)]
+    if meter.settled:  # few events are so late
+        sign, dims = _kinds(meter)[-1]
+        by_dekad = f"SELECT p.subject_id, {DEKAD.format('p.bucket')} AS bucket, {dims} AS dims, {merged} FROM hours p"
+        late = f"WHERE p.bucket < '{meter.settled.isoformat()}'"
+        days.append(("dekad", sign, f"{by_dekad} {late} GROUP BY 1, 2, 3"))
     return [
         f"""INSERT INTO metering_{table} AS t (rollup, subject_id, bucket, dims, {names}, position)
             SELECT {sign}own.rollup, s.subject_id, s.bucket, s.dims, {taken}, own.position
             FROM ({rows}) s, own ORDER BY s.subject_id, s.bucket, s.dims
             ON CONFLICT (rollup, subject_id, bucket, dims) DO UPDATE SET {joined}, position = excluded.position"""
-        for table, sign, rows in (("hour", "", "SELECT * FROM hours"), *(("day", *each) for each in days))
+        for table, sign, rows in (("hour", "", "SELECT * FROM hours"), *days)
     ]
 
 
@@ -151,6 +158,33 @@ def recount(meter: Meter, rollup: int, hours: Hours, type_id: int, position: int
         _delete(f"metering_day{suffix}", rollup, days)
     for sign, dims in _kinds(meter):
         _days_of_hours(meter, rollup, days, sign, dims)
+    if meter.settled and (dekads := _dekads(hours, meter.settled))[0]:
+        _delete("metering_dekad", rollup, dekads)
+        source = f"""CROSS JOIN unnest(%s::int[], %s::timestamptz[]) AS r(subject_id, dekad)
+            JOIN metering_day p ON p.subject_id = r.subject_id AND {DEKAD.format("p.bucket")} = r.dekad
+                 AND p.bucket >= r.dekad AND p.bucket < r.dekad + interval '264 hours'"""
+        _dekads_of_days(meter, rollup, source, literals(dekads))
+
+
+def settle(meter: Meter, rollup: int, start: datetime | None, end: datetime) -> None:
+    """Make the dekads of [start, end) from their days, with all dimensions together; start None is the beginning."""
+    source = "JOIN metering_day p ON p.bucket >= %s AND p.bucket < %s"
+    _dekads_of_days(meter, rollup, source, (start or "-infinity", end))
+
+
+def _dekads_of_days(meter: Meter, rollup: int, source: str, values: Sequence[Any]) -> None:
+    """Make dekads of the days that stand in them; `source` joins `p`, the days, by whatever says which."""
+    found = columns(meter.aggregation)
+    names = ", ".join(column.name for column in found)
+    merged = ", ".join(column.merged for column in found)
+    total = -rollup if meter.group_by else rollup
+    _run(
+        f"""INSERT INTO metering_dekad (rollup, subject_id, bucket, dims, {names}, position)
+            SELECT p.rollup, p.subject_id, {DEKAD.format("p.bucket")}, p.dims, {merged}, max(p.position)
+            FROM (SELECT %s::bigint AS rollup) own {source} AND p.rollup = own.rollup
+            GROUP BY 1, 2, 3, 4 ORDER BY 2, 3""",
+        (total, *values),
+    )
 
 
 def _days_of_hours(meter: Meter, rollup: int, days: Hours, sign: str, dims: str) -> None:
@@ -188,6 +222,13 @@ def _days(hours: Hours) -> Hours:
     """The days (UTC) that hold the hours, each once."""
     pairs = sorted({(subject, f"{hour[:10]}T00:00:00+00:00") for subject, hour in zip(*hours, strict=True)})
     return [subject for subject, _ in pairs], [day for _, day in pairs]
+
+
+def _dekads(hours: Hours, settled: datetime) -> Hours:
+    """The dekads (UTC) before `settled` that hold the hours, each once."""
+    starts = ((subject, dekad_of(datetime.fromisoformat(hour))) for subject, hour in zip(*hours, strict=True))
+    pairs = sorted({pair for pair in starts if pair[1] < settled})
+    return [subject for subject, _ in pairs], [dekad.isoformat() for _, dekad in pairs]
 
 
 def add_activity(batches: Sequence[int], bounds: tuple[str, str], position: int) -> None:

@@ -105,21 +105,33 @@ class DayCount(_Counts):
         indexes = [  # days with events that a meter cannot read, of which there are few
             models.Index(fields=["rollup", "bucket"], name="metering_day_invalid", condition=models.Q(invalid__gt=0)),
         ]
-        triggers = [  # a process of a release without totals would leave them behind: let its steps fail, and wait
+        triggers = [  # a process of a release without totals or dekads would leave them behind: it fails, and waits
             pgtrigger.Trigger(
                 name="day_totals",
                 level=pgtrigger.Statement,
                 when=pgtrigger.Before,
                 operation=pgtrigger.Insert,
                 func=f"""
-                    IF coalesce(current_setting('{KEEPS}', true), '') <> 'totals' THEN
-                        RAISE EXCEPTION 'days have totals now: restart what runs an earlier release'
+                    IF coalesce(current_setting('{KEEPS}', true), '') <> 'totals, dekads' THEN
+                        RAISE EXCEPTION 'days have totals and dekads now: restart what runs an earlier release'
                             USING ERRCODE = 'check_violation';
                     END IF;
                     RETURN NULL;
                 """,
             ),
         ]
+
+
+class DekadCount(_Counts):
+    """By third of a month (UTC), all dimensions together, of what lies before its meter's `settled`.
+
+    A month is then a few rows, however many of its days had usage. Under the number that days without dimensions have.
+    """
+
+    pk = models.CompositePrimaryKey("rollup", "subject", "bucket", "dims")
+
+    class Meta:
+        db_table = "metering_dekad"
 
 
 class HourValue(_Value):

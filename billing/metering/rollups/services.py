@@ -8,18 +8,25 @@ transaction; a reader sees either the marks or their effect.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import connection, transaction
+from django.db.models import Q
 
 from billing.metering.models import Meter
 from billing.metering.months import queries as months
 from billing.metering.rollups import buckets
 from billing.metering.rollups.models import KEEPS
+from billing.metering.segments import dekad_of
+from billing.periods import as_utc
 
 _LOCK: Final = 7002
 BUILDING: Final = 7003
 """Held, shared, by whoever builds a rollup from all events."""
+
+SETTLES: Final = timedelta(days=1)
+"""After the end of a dekad its days are put together: what comes later is added to them one by one."""
 
 BATCHES: Final = 500
 """Batches that a step takes in at most, so that none is long: of 1,000 events, half a million."""
@@ -86,6 +93,7 @@ def build(*, meter_id: int) -> bool:
 def _build(meter_id: int) -> bool:
     """See build."""
     meter = Meter.objects.get(pk=meter_id)
+    meter.settled = None  # that is of an earlier rollup
     outermost = not connection.in_atomic_block
     with transaction.atomic(), connection.cursor() as cursor:
         if outermost:  # one snapshot for what is pending, and for what stands
@@ -109,7 +117,32 @@ def _build(meter_id: int) -> bool:
         if batches := _after(position):
             taken = _Taken(batches, _FOREVER, position + len(batches))
             _absorb(meter, rollup, taken, _types_of(taken), _corrected(batches))
-        Meter.objects.filter(pk=meter_id).update(rollup=rollup, rollup_ready=True)
+        Meter.objects.filter(pk=meter_id).update(rollup=rollup, rollup_ready=True, settled=None)
+    return True
+
+
+def settle(*, now: datetime) -> int:
+    """Make dekads of the days of each meter's rollup that have been over for a while; of how many meters.
+
+    From then on steps keep them, so that an answer may rely on whatever dekad it once saw. A meter that counts distinct
+    values has none.
+    """
+    end = dekad_of(as_utc(now) - SETTLES)
+    behind = Q(settled=None) | Q(settled__lt=end)
+    ready = Meter.objects.filter(behind, rollup_ready=True).exclude(aggregation="unique_count")
+    return sum(_settle(meter_id, end) for meter_id in list(ready.order_by("id").values_list("id", flat=True)))
+
+
+def _settle(meter_id: int, end: datetime) -> bool:
+    """See settle: one meter, unless another process was faster."""
+    with transaction.atomic(), _rollup_lock(wait=True):
+        meter = Meter.objects.select_for_update().get(pk=meter_id)
+        if not meter.rollup_ready or meter.rollup is None or (meter.settled and meter.settled >= end):
+            return False
+        _begin()
+        buckets.settle(meter, meter.rollup, meter.settled, end)
+        meter.settled = end
+        meter.save(update_fields=["settled"])
     return True
 
 
@@ -168,7 +201,9 @@ def _begin() -> None:
     """Let this transaction write days, sort and group in memory, and not wait for the disk: what is lost with it is
     done again."""
     with connection.cursor() as cursor:
-        cursor.execute(f"SET LOCAL work_mem = '64MB'; SET LOCAL synchronous_commit = off; SET LOCAL {KEEPS} = 'totals'")
+        cursor.execute(
+            f"SET LOCAL work_mem = '64MB'; SET LOCAL synchronous_commit = off; SET LOCAL {KEEPS} = 'totals, dekads'"
+        )
 
 
 def _take(limit: int) -> _Taken:
@@ -265,5 +300,5 @@ def _type_id(name: str) -> int | None:
 def _delete_rollups(rollups: Sequence[int]) -> None:
     literal = buckets.batches_literal([*rollups, *(-rollup for rollup in rollups)])
     with connection.cursor() as cursor:
-        for table in ("hour", "day", "hour_value", "day_value"):
+        for table in ("hour", "day", "dekad", "hour_value", "day_value"):
             cursor.execute(f"DELETE FROM metering_{table} WHERE rollup = ANY(%s::bigint[])", [literal])

@@ -1,11 +1,14 @@
 """What the worker does about rollups."""
 
 from billing.metering.rollups import services
+from config import clock
 
 
 def catch_up() -> int:
-    """Build the rollups of new meters and take in what is pending; how many batches that was."""
-    return services.catch_up()
+    """Build the rollups of new meters, take in what is pending, and settle; how many batches were taken in."""
+    taken = services.catch_up()
+    services.settle(now=clock.now())
+    return taken
 
 
 def clear_unused() -> int:

@@ -66,8 +66,18 @@ class History:
     def happen(self) -> None:
         """One thing."""
         self.dice.choices(
-            [self.send, self.step, self.void, self.replace, self.undo, self.backfill, self.revert, self.build],
-            weights=[10, 8, 3, 3, 2, 1, 1, 1],
+            [
+                self.send,
+                self.step,
+                self.void,
+                self.replace,
+                self.undo,
+                self.backfill,
+                self.revert,
+                self.build,
+                self.settle,
+            ],
+            weights=[10, 8, 3, 3, 2, 1, 1, 1, 2],
         )[0]()
 
     def send(self, **more: Any) -> None:
@@ -95,6 +105,10 @@ class History:
     def build(self) -> None:
         """Meters without a rollup get one."""
         rollups.build_missing()
+
+    def settle(self) -> None:
+        """Days that are over for a while are put together."""
+        rollups.settle(now=START + timedelta(days=self.dice.randint(-5, 45)))
 
     def _criteria(self) -> Criteria:
         if self.sent and self.dice.random() < 0.5:
