@@ -31,7 +31,8 @@ from customers.states import ContractState
 
 STATE_BADGES = {ContractState.DRAFT.label: "warning", ContractState.ACTIVE.label: "success"}
 FROZEN_WHEN_ACTIVE = (
-    "number", "customer", "entity", "start", "currency", "cadence", "anchor_day", "timezone", "proration",
+    "number", "customer", "entity", "start", "currency", "cadence", "anchor_day", "anchor_month", "stub_divisor",
+    "timezone", "proration",
 )  # fmt: skip  # the columns that the trigger contract_frozen keeps
 
 
@@ -215,11 +216,13 @@ class ContractAdmin(OfficeAdmin):
                 "fields": (
                     ("currency", "timezone"),
                     ("cadence", "anchor_day"),
-                    ("proration", "net_days"),
-                    "po_number",
+                    ("anchor_month", "billing_dates"),
+                    ("proration", "stub_divisor"),
+                    ("net_days", "po_number"),
                 )
             },
         ),
+        ("Renewal", {"fields": (("renewal", "renewal_term"), ("notice_days", "notice_on"), "uplift")}),
     )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Contract | None = None) -> tuple[str, ...]:

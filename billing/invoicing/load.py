@@ -9,6 +9,7 @@ from billing.catalog.terms.dates import calendar_of
 from billing.catalog.terms.errors import TermsError
 from billing.catalog.terms.queries import OwnTerms, bound_by, intervals_of, own_terms, versions_of
 from billing.catalog.terms.resolve import Resolved
+from billing.cycles import BillingCalendar
 from billing.invoicing.errors import BadTerms
 from billing.invoicing.terms import ContractTerms
 from billing.periods import Period, local_midnight
@@ -27,19 +28,24 @@ def contract_terms(
 
     BadTerms where a charge has no price in the contract's currency, or a term does not fit what is in force.
     """
-    start = local_midnight(contract.start, contract.timezone)
-    end = local_midnight(contract.end, contract.timezone) if contract.end else None
     try:
         resolved = _resolved(contract, intervals, versions, own)
     except TermsError as error:
         raise BadTerms(str(error)) from error
+    calendar = calendar_of(contract)
     return ContractTerms(
         contract_id=contract.id, customer_id=contract.customer_id, entity_id=contract.entity_id,
-        currency=contract.currency, proration=contract.proration, term=Period(start, end),
-        calendar=calendar_of(contract),
+        currency=contract.currency, proration=contract.proration, calendar=calendar, term=_term(contract, calendar),
         intervals=tuple(interval for each in resolved for interval in each.intervals),
         spend=tuple(spend for each in resolved for spend in each.spend),
     )  # fmt: skip
+
+
+def _term(contract: Contract, calendar: BillingCalendar) -> Period:
+    """From the first day to the last; nothing is billed after the last of listed dates until later ones are listed."""
+    ends = [local_midnight(contract.end, contract.timezone)] if contract.end else []
+    ends += [calendar.last] if calendar.last else []
+    return Period(calendar.start, min(ends) if ends else None)
 
 
 def _resolved(
