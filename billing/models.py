@@ -1,6 +1,8 @@
 """All models of the app, gathered from its packages."""
 
+from billing.catalog.free.models import *  # noqa: F403
 from billing.catalog.models import *  # noqa: F403
+from billing.catalog.renewals.models import *  # noqa: F403
 from billing.catalog.terms.models import *  # noqa: F403
 from billing.catalog.units.models import *  # noqa: F403
 from billing.invoicing.models import *  # noqa: F403

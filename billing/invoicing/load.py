@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from itertools import groupby
 
+from billing.catalog.free.queries import free_times_of
 from billing.catalog.models import PlanVersion, SubscriptionInterval
 from billing.catalog.terms.dates import calendar_of
 from billing.catalog.terms.errors import TermsError
@@ -11,18 +12,22 @@ from billing.catalog.terms.queries import OwnTerms, bound_by, intervals_of, own_
 from billing.catalog.terms.resolve import Resolved
 from billing.cycles import BillingCalendar
 from billing.invoicing.errors import BadTerms
-from billing.invoicing.terms import ContractTerms
+from billing.invoicing.terms import ContractTerms, FreeTime
 from billing.periods import Period, local_midnight
 from customers.models import Contract
 
-__all__ = ["OwnTerms", "Versions", "as_of_instant", "calendar_of", "contract_terms", "intervals_of", "own_terms",
-           "versions_of"]  # fmt: skip
+__all__ = ["OwnTerms", "Versions", "as_of_instant", "calendar_of", "contract_terms", "free_times_of", "intervals_of",
+           "own_terms", "versions_of"]  # fmt: skip
 
 Versions = Mapping[int, PlanVersion]
 
 
 def contract_terms(
-    contract: Contract, intervals: Sequence[SubscriptionInterval], versions: Versions, own: OwnTerms
+    contract: Contract,
+    intervals: Sequence[SubscriptionInterval],
+    versions: Versions,
+    own: OwnTerms,
+    free: Sequence[FreeTime] = (),
 ) -> ContractTerms:
     """A contract as the rules see it, its customer's own terms on top of the plan versions'.
 
@@ -38,6 +43,7 @@ def contract_terms(
         currency=contract.currency, proration=contract.proration, calendar=calendar, term=_term(contract, calendar),
         intervals=tuple(interval for each in resolved for interval in each.intervals),
         spend=tuple(spend for each in resolved for spend in each.spend),
+        free=tuple(free),
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ def calendar_of(contract: Contract) -> BillingCalendar:
     start = local_midnight(contract.start, contract.timezone)
     return make_calendar(
         contract.cadence, start, contract.timezone, anchor_day=contract.anchor_day, anchor_month=contract.anchor_month,
-        stub_divisor=contract.stub_divisor, dates=contract.billing_dates,
+        stub_divisor="from_start" if contract.stub_divisor == "from_start" else "aligned", dates=contract.billing_dates,
     )  # fmt: skip
 
 
