@@ -39,11 +39,11 @@ class RenewalSteps:
 
     def get_actions_detail(self: Any, request: HttpRequest, object_id: Any) -> list[Any]:
         """As before, and ours."""
-        steps = super().get_actions_detail(request, object_id)
+        steps = super().get_actions_detail(request, object_id)  # type: ignore[misc]
         contract = self.get_object(request, unquote(str(object_id)))
         if contract is None or contract.end is None or contract.state != ContractState.ACTIVE:
             return [step for step in steps if step.path not in STEPS]
-        return steps  # type: ignore[no-any-return]
+        return steps
 
     @action(description="Renew", icon="autorenew", permissions=["subscribe"], dialog={
         "title": "Renew this contract",
@@ -75,7 +75,7 @@ class RenewalSteps:
         return self._step(request, contract, done, lambda: services.give_notice(contract=contract, on=on))
 
     def _found(self: Any, request: HttpRequest, object_id: str) -> Contract:
-        return self.get_object(request, unquote(object_id))  # type: ignore[no-any-return]
+        return self.get_object(request, unquote(object_id))
 
     def _step(self: Any, request: HttpRequest, contract: Contract, done: str, verb: Callable[[], Any]) -> HttpResponse:
         """Run one verb in a transaction, record it in the history, and say how it went."""
