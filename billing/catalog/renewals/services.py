@@ -12,10 +12,10 @@ from django.db.models import Q
 from billing.catalog.errors import CatalogError
 from billing.catalog.models import Subscription
 from billing.catalog.renewals.models import Renewal
+from billing.catalog.renewals.rules import after_term, last_day_of_notice
 from billing.catalog.terms.models import SubscriptionTerm
 from billing.catalog.terms.services import end_term, set_term
 from billing.catalog.terms.states import TermKind
-from billing.cycles import Cadence, month_later
 from billing.money import EXACT, plain
 from billing.periods import local_date, local_midnight
 from customers.locks import lock_customers
@@ -68,20 +68,14 @@ def give_notice(*, contract: Contract, on: date | None) -> Contract:
         contract = Contract.objects.select_for_update(of=("self",)).get(pk=contract.pk)
         if contract.end is None:
             raise NotRenewed(f"Contract {contract} has no end: set one instead.")
-        if on is not None and on > last_day_of_notice(contract):
+        last = last_day_of_notice(contract.end, contract.notice_days)
+        if on is not None and on > last:
             raise NotRenewed(
-                f"Notice for the end on {contract.end} could be given until {last_day_of_notice(contract)}:"
-                " it renews; end the new term."
+                f"Notice for the end on {contract.end} could be given until {last}: it renews; end the new term."
             )
         contract.notice_on = on
         contract.save(update_fields=["notice_on"])
     return contract
-
-
-def last_day_of_notice(contract: Contract) -> date:
-    """The last day on which notice keeps a contract with an end from renewing."""
-    assert contract.end is not None
-    return contract.end - timedelta(days=max(contract.notice_days, 1))
 
 
 def due(*, now: datetime) -> list[int]:
@@ -90,8 +84,13 @@ def due(*, now: datetime) -> list[int]:
     rows = Contract.objects.filter(
         Q(end__isnull=False), state=ContractState.ACTIVE, renewal=Contract.Renewal.AUTOMATIC, notice_on=None
     ).only("id", "end", "notice_days", "timezone")
-    near = [row for row in rows if last_day_of_notice(row) < latest]
-    return [row.pk for row in near if last_day_of_notice(row) < local_date(now, row.timezone)]
+    found = []
+    for row in rows:
+        assert row.end is not None  # as was asked for
+        last = last_day_of_notice(row.end, row.notice_days)
+        if last < latest and last < local_date(now, row.timezone):
+            found.append(row.pk)
+    return found
 
 
 def renew_due(*, contract_ids: Sequence[int], now: datetime) -> tuple[int, list[str]]:
@@ -117,17 +116,11 @@ def _renew_if_due(contract_id: int, now: datetime) -> int:
             contract.refresh_from_db()
             today = local_date(now, contract.timezone)
             wanted = contract.renewal == Contract.Renewal.AUTOMATIC and contract.notice_on is None
-            if not wanted or contract.end is None or last_day_of_notice(contract) >= today:
+            if not wanted or contract.end is None or last_day_of_notice(contract.end, contract.notice_days) >= today:
                 return count
             end = after_term(contract.end, contract.renewal_term)
             renew(contract=contract, end=end, uplift=contract.uplift, automatic=True, user=None, now=now)
     return MOST
-
-
-def after_term(start: date, term: str) -> date:
-    """The day after a term that begins on a day: 29 February a year on is 28 February."""
-    every = Cadence.parse(term)
-    return month_later(start, every.months, start.day) if every.months else start + timedelta(days=every.days)
 
 
 def _check_dates(contract: Contract, end: date | None) -> None:

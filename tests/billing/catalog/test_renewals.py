@@ -9,7 +9,8 @@ from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 
 from billing.catalog.renewals.models import Renewal
-from billing.catalog.renewals.services import NotRenewed, after_term, due, give_notice, renew, renew_due
+from billing.catalog.renewals.rules import after_term
+from billing.catalog.renewals.services import NotRenewed, due, give_notice, renew, renew_due
 from billing.catalog.renewals.tasks import renew_due as task
 from billing.catalog.terms.services import set_term
 from customers.models import Contract
