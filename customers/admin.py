@@ -252,6 +252,12 @@ class ContractAdmin(OfficeAdmin):
         only = list(LegalEntity.objects.all()[:2])
         return initial | ({"entity": only[0].pk} if len(only) == 1 else {})
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Dates as one line of text."""
+        if db_field.name == "billing_dates":
+            kwargs["widget"] = UnfoldAdminTextInputWidget()
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
     def has_delete_permission(self, request: HttpRequest, obj: Contract | None = None) -> bool:
         """Only a draft can be thrown away."""
         allowed = request.user.has_perm("customers.delete_contract")

@@ -308,6 +308,11 @@ class Contract(models.Model):
     def clean(self) -> None:
         """Refuse an anchor, dates or a renewal that does not go with the rest (R4.1)."""
         problems = calendar_problems(self)
+        kept = (
+            Contract.objects.filter(pk=self.pk).exclude(state=ContractState.DRAFT).values_list("billing_dates").first()
+        )
+        if kept and (self.billing_dates or [])[: len(kept[0])] != kept[0]:
+            problems["billing_dates"] = "The contract is active: its dates stay. Add later ones after the last."
         if problems:
             raise ValidationError(problems)
 

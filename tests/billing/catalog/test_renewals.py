@@ -148,3 +148,12 @@ def test_a_year_after_29_february_is_28_february() -> None:
 def test_what_does_not_go_together_is_said_on_the_form(fields: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValidationError, match=sentence):
         Contract(number="K-1", currency="USD", **(YEARLY | fields)).clean()
+
+
+def test_dates_of_an_active_contract_are_added_and_never_changed() -> None:
+    made = contract(cadence="dates", billing_dates=[date(2023, 7, 1), date(2024, 1, 1)])
+    made.billing_dates.append(date(2024, 7, 1))
+    made.clean()
+    made.billing_dates[0] = date(2023, 7, 2)
+    with pytest.raises(ValidationError, match="Add later ones after the last"):
+        made.clean()
