@@ -13,6 +13,7 @@ from billing.catalog.renewals.rules import after_term
 from billing.catalog.renewals.services import NotRenewed, due, give_notice, renew, renew_due
 from billing.catalog.renewals.tasks import renew_due as task
 from billing.catalog.terms.services import set_term
+from customers.knowledge import as_known_at, draw_number, in_force
 from customers.models import Contract
 from tests.factories import NOW, bill, fee, make_contract, make_subscription, make_version
 
@@ -157,3 +158,13 @@ def test_dates_of_an_active_contract_are_added_and_never_changed() -> None:
     made.billing_dates[0] = date(2023, 7, 2)
     with pytest.raises(ValidationError, match="Add later ones after the last"):
         made.clean()
+
+
+def test_listed_dates_are_dates_as_they_were_known_too() -> None:
+    made = contract(cadence="dates", billing_dates=[date(2023, 7, 1), date(2024, 1, 1)])
+    number = draw_number()
+    made.billing_dates.append(date(2024, 7, 1))
+    made.save()
+    with as_known_at(number):
+        (known,) = in_force(Contract.objects.filter(pk=made.pk))
+    assert known.billing_dates == [date(2023, 7, 1), date(2024, 1, 1)]

@@ -12,7 +12,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0021_documents'),
+        ('billing', '0024_verification'),
         ('customers', '0007_calendar'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
