@@ -103,7 +103,8 @@ def _moved(move: Move) -> list[dict[str, Any]]:
     return [
         {
             "subscription": f"{row.subscription.contract.number}/{row.subscription.code}", "outcome": row.outcome,
-            "at": service(Period(row.at, None), row.subscription.contract.timezone)[0] if row.at else None, "note": row.note,
+            "at": service(Period(row.at, None), row.subscription.contract.timezone)[0] if row.at else None,
+            "note": row.note,
             "before": _money(row.before), "after": _money(row.after), "change": _money(row.change),
         }
         for row in rows
