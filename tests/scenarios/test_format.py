@@ -39,7 +39,7 @@ def problems_of(value: Any) -> list[str]:
 
 def test_the_schema_is_what_the_reader_takes() -> None:
     Draft202012Validator.check_schema(SCHEMA)
-    assert SCHEMA == json.loads(json.dumps(schema())), "run: manage.py scenario --schema > config/scenario/schema.json"
+    assert json.loads(json.dumps(schema())) == SCHEMA, "run: manage.py scenario --schema > config/scenario/schema.json"
 
 
 @pytest.mark.parametrize("file", sorted(HERE.glob("*.json")), ids=lambda file: file.stem)
