@@ -77,7 +77,8 @@ def _line(line: InvoiceLine, currency: str) -> dict[str, Any]:
     contract = line.stream.contract
     start, end = service(Period(line.service_start, line.service_end), contract.timezone)
     found: dict[str, Any] = {
-        "contract": contract.number, "subscription": line.stream.subscription.code,
+        "contract": contract.number,
+        "subscription": line.stream.subscription.code if line.stream.subscription else None,
         "charge": line.stream.charge_code.code if line.stream.charge_code else None, "kind": str(line.kind),
         "name": line.description, "from": start, "to": end,
         "quantity": None if line.quantity is None else plain(line.quantity), "unit": line.unit or None,
