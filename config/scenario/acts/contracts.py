@@ -49,9 +49,9 @@ def _customer(world: World, given: Args) -> Answer:
 
 def _payer(world: World, given: Args) -> Answer:
     contract = world.contract(given) if "contract" in given else None
-    owner = world.customers[given["customer"]] if "customer" in given else contract and contract.customer
-    if owner is None:
+    if "customer" not in given and contract is None:
         raise Refused("Say for whom: a customer, or one contract.")
+    owner = world.customers[given["customer"]] if contract is None else contract.customer
     fact = set_payer(
         customer=owner, payer=world.customers[given["payer"]], contract=contract, now=world.now,
         start=given.get("from", world.today()), reason=given.get("reason", ""),
