@@ -94,6 +94,7 @@ NAVIGATION: list[dict[str, Any]] = [
         "separator": True,
         "items": [
             entry("Billing runs", "play_circle", "billing_billingrun"),
+            entry("Verifications", "verified", "billing_verification"),
             entry("Invoices", "receipt_long", "billing_invoice") | {"active": at_invoices},
             page("Late usage", "history", "billing_late_usage", "billing.view_invoice"),
             entry("Invoicing policies", "rule_settings", "billing_invoicingpolicy"),

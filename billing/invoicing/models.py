@@ -1,4 +1,4 @@
-"""Runs, invoices and their lines, and what stands recorded: slots with revisions, and coverage."""
+"""Invoices and their lines, and what stands recorded: slots with revisions, and coverage."""
 
 from typing import Any
 
@@ -11,6 +11,8 @@ from django.db.models import F, Func, Q
 
 from billing.catalog.models import Charge, ChargeCode, Subscription
 from billing.invoicing.guards import COVERAGE_TRIGGERS, INVOICE_TRIGGERS, LINE_TRIGGERS
+from billing.invoicing.runs.models import BillingRun as BillingRun
+from billing.invoicing.runs.models import RunOutcome as RunOutcome
 from billing.invoicing.states import InvoiceState
 from customers.models import Contract, Customer, LegalEntity, int_range
 
@@ -18,46 +20,6 @@ MONEY: dict[str, Any] = {"max_digits": 24, "decimal_places": 4}  # enough for ev
 
 
 WRITTEN_AT_ISSUE = ("number", "sequence", "issue_date", "due_date", "issued_at", "seller", "buyer", "terms")
-
-
-class BillingRun(models.Model):
-    """One attempt to bring a set of contracts up to date as of a day: desired − recorded for each."""
-
-    as_of = models.DateField(help_text="The start of this day in each contract's time zone.")
-    known_through = models.BigIntegerField(null=True, help_text="Position of the last fact that it counts.")
-    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
-    started_at = models.DateTimeField()
-    finished_at = models.DateTimeField(null=True)
-
-    class Meta:
-        ordering = ["-id"]
-        permissions = [("start_billingrun", "Can start billing runs")]
-
-    def __str__(self) -> str:
-        return f"run {self.pk} as of {self.as_of}"
-
-
-class RunOutcome(models.Model):
-    """What a run did for one contract."""
-
-    class Result(models.TextChoices):
-        DRAFTED = "drafted", "Drafted"
-        UNCHANGED = "unchanged", "Unchanged"
-        HELD = "held", "Held"
-        FAILED = "failed", "Failed"
-
-    run = models.ForeignKey(BillingRun, models.CASCADE, related_name="outcomes")
-    contract = models.ForeignKey(Contract, models.PROTECT, related_name="+")
-    result = models.CharField(max_length=10, choices=Result)
-    reason = models.TextField(blank=True)
-    invoice = models.ForeignKey("Invoice", models.SET_NULL, null=True, related_name="+")
-
-    class Meta:
-        ordering = ["run", "contract"]
-        constraints = [models.UniqueConstraint(name="outcome_once", fields=["run", "contract"])]
-
-    def __str__(self) -> str:
-        return f"{self.contract}: {self.get_result_display()}"
 
 
 class NumberSeries(models.Model):

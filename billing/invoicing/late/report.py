@@ -15,9 +15,10 @@ from typing import Final, Literal
 from django.db.models import Q
 
 from billing.invoicing.engine import deltas
+from billing.invoicing.holds.models import Hold
 from billing.invoicing.late.arrived import known_to, meters_of
 from billing.invoicing.late.queries import waiting
-from billing.invoicing.models import Invoice, InvoiceLine, RunOutcome
+from billing.invoicing.models import Invoice, InvoiceLine
 from billing.invoicing.states import RECORDED, InvoiceState
 from billing.invoicing.terms import WHOLE
 from billing.metering.arrivals import Arrival, Asked, arrivals, known_at
@@ -272,10 +273,6 @@ def _key(line: InvoiceLine, cycle: Period) -> Key:
 
 
 def _held(contract_ids: Iterable[int]) -> dict[int, str]:
-    """Why the last run held contracts, where it did; one query."""
-    last = (
-        RunOutcome.objects.filter(contract__in=list(contract_ids))
-        .order_by("contract_id", "-run_id")
-        .distinct("contract_id")
-    )
-    return {each.contract_id: each.reason for each in last if each.result == RunOutcome.Result.HELD}
+    """Why contracts are held, where they are; one query."""
+    holds = Hold.objects.filter(contract__in=list(contract_ids), released_at=None, ended_at=None).order_by("-id")
+    return {each.contract_id: each.sentence for each in holds}
