@@ -115,7 +115,8 @@ def late_usage(filters: Filters, now: datetime) -> list[Row]:
     have something no document shows yet; MonthDetached when events of a detached month are needed."""
     cycles = _only(_billed(filters), now)
     meters = _arrived(cycles)
-    rows = [row for key, each in cycles.items() for row in _rows(each, meters.get(key))]
+    known = known_to({line.invoice for each in cycles.values() if each.arrived for line in each.lines})
+    rows = [row for key, each in cycles.items() for row in _rows(each, meters.get(key), known)]
     _settle(rows, cycles, now)
     if filters.meter:
         rows = [row for row in rows if row.meter and row.meter.code == filters.meter]
@@ -172,7 +173,7 @@ def _arrived(cycles: Mapping[Cycle, _Billed]) -> dict[Cycle, Meter]:
     return {keys[place]: meter for place, meter in meters.items()}
 
 
-def _rows(cycle: _Billed, meter: Meter | None) -> list[Row]:
+def _rows(cycle: _Billed, meter: Meter | None, known: Mapping[int, Known]) -> list[Row]:
     """A row for each document that adjusts a cycle or was the first to know something of it, and one for the rest."""
     if not cycle.arrived and not cycle.later:
         return []
@@ -183,7 +184,6 @@ def _rows(cycle: _Billed, meter: Meter | None) -> list[Row]:
             row.add(arrival)
         return [row]
     invoices = {line.invoice_id: line.invoice for line in cycle.lines}
-    known = known_to(invoices.values()) if cycle.arrived else {}
     rows: dict[int | None, Row] = {}
     for arrival in cycle.arrived:
         knew = _first_to_know(arrival, invoices, known)
