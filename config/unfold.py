@@ -68,6 +68,8 @@ NAVIGATION: list[dict[str, Any]] = [
             entry("Customers", "groups", "customers_customer"),
             entry("Contracts", "contract", "customers_contract"),
             entry("Subscriptions", "tune", "billing_subscription"),
+            entry("Agreements", "handshake", "billing_contractterm"),
+            entry("Coupons", "loyalty", "billing_coupon"),
             entry("Plans", "sell", "billing_plan"),
             entry("Products", "inventory_2", "billing_product"),
             entry("Price lab", "science", "billing_pricetrial"),

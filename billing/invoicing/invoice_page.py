@@ -73,9 +73,9 @@ def _line(line: InvoiceLine, invoice: Invoice) -> dict[str, Any]:
         steps.append({"label": "Already billed", "amount": amount_text(-line.billed_before, invoice.currency)})
     return {
         "description": line.description,
-        "subscription": line.stream.subscription.code,
+        "subscription": line.stream.subscription.code if line.stream.subscription else "whole contract",
         "version": str(version) if version else "own terms",
-        "version_url": change_url(version or line.stream.subscription),
+        "version_url": change_url(version or line.stream.subscription or line.stream.contract),
         "usage_url": _usage_url(line, zone),
         "corrects": _corrects(line),
         "late": late_in_words(line.late, line.quantity, line.unit, quantity_text),
