@@ -6,6 +6,7 @@ from billing.catalog.terms.admin import *  # noqa: F403
 from billing.catalog.units.admin import *  # noqa: F403
 from billing.invoicing.admin import *  # noqa: F403
 from billing.invoicing.corrections_admin import *  # noqa: F403
+from billing.invoicing.holds.admin import *  # noqa: F403
 from billing.invoicing.run_admin import *  # noqa: F403
 from billing.lab.admin import *  # noqa: F403
 from billing.metering.access.admin import *  # noqa: F403

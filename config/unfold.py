@@ -88,6 +88,7 @@ NAVIGATION: list[dict[str, Any]] = [
         "separator": True,
         "items": [
             entry("Billing runs", "play_circle", "billing_billingrun"),
+            entry("Holds", "front_hand", "billing_hold"),
             entry("Invoices", "receipt_long", "billing_invoice"),
             entry("Payments", "payments", "billing_payment"),
             entry("Journal", "menu_book", "revenue_journalentry"),
