@@ -62,6 +62,8 @@ NAVIGATION: list[dict[str, Any]] = [
             entry("Customers", "groups", "customers_customer"),
             entry("Contracts", "contract", "customers_contract"),
             entry("Subscriptions", "tune", "billing_subscription"),
+            entry("Agreements", "handshake", "billing_contractterm"),
+            entry("Coupons", "loyalty", "billing_coupon"),
             entry("Plans", "sell", "billing_plan"),
             entry("Products", "inventory_2", "billing_product"),
             entry("Price lab", "science", "billing_pricetrial"),
@@ -89,7 +91,10 @@ NAVIGATION: list[dict[str, Any]] = [
         "items": [
             entry("Billing runs", "play_circle", "billing_billingrun"),
             entry("Holds", "front_hand", "billing_hold"),
+            entry("Verifications", "verified", "billing_verification"),
             entry("Invoices", "receipt_long", "billing_invoice"),
+            page("Late usage", "history", "billing_late_usage", "billing.view_invoice"),
+            entry("Invoicing policies", "rule_settings", "billing_invoicingpolicy"),
             entry("Payments", "payments", "billing_payment"),
             entry("Journal", "menu_book", "revenue_journalentry"),
             entry("Revenue schedules", "event_repeat", "revenue_obligation"),
@@ -184,6 +189,7 @@ UNFOLD: dict[str, Any] = {
                 _view("Open", "?standing=open"),
                 _view("Overdue", "?standing=overdue"),
                 _view("Paid", "?standing=paid"),
+                _view("Open credits", "?standing=credit"),
             ],
         }
     ],
