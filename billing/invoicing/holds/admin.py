@@ -75,20 +75,20 @@ class HoldAdmin(RecordAdmin):
     """What waits for somebody, with the reason and the way out."""
 
     list_display = (
-        "contract_link", "customer_link", "check", "sentence", "held_amount", "first_seen_at", "standing",
+        "contract_link", "customer_link", "check_name", "sentence", "held_amount", "first_seen_at", "standing",
     )  # fmt: skip
     list_filter = (StandingFilter, CheckFilter)
     list_select_related = ("contract__customer",)
     search_fields = ("contract__number", "contract__customer__legal_name", "contract__customer__external_id")
     search_help_text = "Contract number, customer's name or your own id of the customer"
     fieldsets = (
-        (None, {"fields": (("contract_link", "customer_link"), ("check", "standing"), "sentence", "lines")}),
+        (None, {"fields": (("contract_link", "customer_link"), ("check_name", "standing"), "sentence", "lines")}),
         ("In money", {"fields": ("held_amount",)}),
         ("Seen", {"fields": (("first_seen_at", "first_run_link"), ("last_seen_at", "last_run_link"))}),
         ("Release", {"fields": ("covered", ("released_at", "released_by"), "released_why", "ended_at")}),
     )
     readonly_fields = (
-        "contract_link", "customer_link", "check", "standing", "lines", "held_amount", "first_run_link",
+        "contract_link", "customer_link", "check_name", "standing", "lines", "held_amount", "first_run_link",
         "last_run_link", "covered",
     )  # fmt: skip
     actions_detail = ("release",)
@@ -144,7 +144,7 @@ class HoldAdmin(RecordAdmin):
         return link_to(hold.contract.customer)
 
     @display(description="Check", ordering="code")
-    def check(self, hold: Hold) -> str:
+    def check_name(self, hold: Hold) -> str:
         """Which check it failed."""
         return LABELS.get(hold.code, hold.code)
 
