@@ -61,7 +61,8 @@ ADDERS: dict[str, tuple[str, ...]] = {
     "billing.pullsource": ("RevOps", "Engineer"),
     "billing.correction": ("RevOps", "Engineer"),
 }
-NEVER_ADDED = {"billing.planversion", "billing.billingrun", "billing.hold", "billing.invoice", "billing.payment", *BOOKS,
+NEVER_ADDED = {"billing.planversion", "billing.billingrun", "billing.hold",
+               "billing.invoice", "billing.payment", *BOOKS,
                "billing.backfill", "billing.eventconflict", "billing.eventreject", "billing.eventmonth",
                "billing.usagealert", "billing.subscription", "billing.contractterm",
                "django_q.ormq", "django_q.failure", "django_q.success"}  # fmt: skip
