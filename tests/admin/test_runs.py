@@ -139,7 +139,8 @@ def test_the_list_of_holds_shows_those_that_stand_and_what_they_come_to(biller: 
     make_book(good=0, bad=2)
     run_billing(as_of=DECEMBER, now=NOW)
     page = biller.get(list_url(Hold)).content.decode()
-    assert "USD 400.00 (2)" in page
+    assert "<strong>USD 400.00</strong>" in page
+    assert "of 2 contracts" in page
     assert page.count("Unreadable usage") >= 2
     Hold.objects.update(ended_at=NOW)
     assert "Nothing is held" in biller.get(list_url(Hold)).content.decode()

@@ -74,21 +74,23 @@ class CheckFilter(DropdownFilter):
 class HoldAdmin(RecordAdmin):
     """What waits for somebody, with the reason and the way out."""
 
+    list_before_template = "billing/admin/hold_amounts.html"
+    list_display_links = ("check_name",)
     list_display = (
-        "contract_link", "customer_link", "check_name", "sentence", "held_amount", "first_seen_at", "standing",
+        "check_name", "contract_link", "customer_link", "reason", "held_amount", "first_seen_at", "standing",
     )  # fmt: skip
     list_filter = (StandingFilter, CheckFilter)
     list_select_related = ("contract__customer",)
     search_fields = ("contract__number", "contract__customer__legal_name", "contract__customer__external_id")
     search_help_text = "Contract number, customer's name or your own id of the customer"
     fieldsets = (
-        (None, {"fields": (("contract_link", "customer_link"), ("check_name", "standing"), "sentence", "lines")}),
+        (None, {"fields": (("contract_link", "customer_link"), ("check_name", "standing"), "reason", "lines")}),
         ("In money", {"fields": ("held_amount",)}),
         ("Seen", {"fields": (("first_seen_at", "first_run_link"), ("last_seen_at", "last_run_link"))}),
         ("Release", {"fields": ("covered", ("released_at", "released_by"), "released_why", "ended_at")}),
     )
     readonly_fields = (
-        "contract_link", "customer_link", "check_name", "standing", "lines", "held_amount", "first_run_link",
+        "contract_link", "customer_link", "check_name", "standing", "reason", "lines", "held_amount", "first_run_link",
         "last_run_link", "covered",
     )  # fmt: skip
     actions_detail = ("release",)
@@ -97,9 +99,10 @@ class HoldAdmin(RecordAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """With what is held in money, by currency."""
-        amounts = [f"{amount_text(each.amount, each.currency)} ({each.contracts})" for each in held_money()]
-        title = f"Holds: {', '.join(amounts)} held" if amounts else "Holds"
-        return super().changelist_view(request, (extra_context or {}) | {"title": title})
+        amounts = [
+            {"amount": amount_text(each.amount, each.currency), "contracts": each.contracts} for each in held_money()
+        ]
+        return super().changelist_view(request, (extra_context or {}) | {"held_money": amounts})
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         """A release, where it can be."""
@@ -148,6 +151,11 @@ class HoldAdmin(RecordAdmin):
         """Which check it failed."""
         return LABELS.get(hold.code, hold.code)
 
+    @display(description="Reason and way out")
+    def reason(self, hold: Hold) -> str:
+        """As the run said it."""
+        return hold.sentence
+
     @display(description="What it is about")
     def lines(self, hold: Hold) -> SafeString | str:
         """A line each."""
@@ -178,7 +186,8 @@ class HoldAdmin(RecordAdmin):
     def covered(self, hold: Hold) -> str:
         """What a release lets pass."""
         if "events" in hold.covers:
-            return f"{hold.covers['events']:,} events, up to position {hold.covers['position']:,} of what was known"
+            events, position = hold.covers["events"], hold.covers["position"]
+            return f"{events:,} event{'' if events == 1 else 's'}, up to position {position:,} of what was known"
         if "below_zero" in hold.covers:
             return f"{hold.contract.currency} {hold.covers['below_zero']} below zero"
         return "Cannot be released: its reason must be mended." if not hold.releasable else NONE
@@ -229,7 +238,7 @@ class LastOutcome:
             return "No billing run has looked at it yet."
         result = badge(found.get_result_display(), RESULT_BADGES)
         draft = link_to(found.invoice) if found.invoice else ""
-        return format_html("{} in {} {} {}", result, link_to(found.run), draft, found.reason)
+        return format_html("{} in {} {}<div>{}</div>", result, link_to(found.run), draft, found.reason)
 
 
 def _with_outcome() -> None:
