@@ -96,6 +96,8 @@ NAVIGATION: list[dict[str, Any]] = [
         "separator": True,
         "items": [
             entry("Billing runs", "play_circle", "billing_billingrun"),
+            entry("Holds", "front_hand", "billing_hold"),
+            entry("Usage tolerances", "tune", "billing_usagetolerance"),
             entry("Verifications", "verified", "billing_verification"),
             entry("Invoices", "receipt_long", "billing_invoice") | {"active": at_invoices},
             page("Late usage", "history", "billing_late_usage", "billing.view_invoice"),
