@@ -92,6 +92,8 @@ NAVIGATION: list[dict[str, Any]] = [
             entry("Billing runs", "play_circle", "billing_billingrun"),
             entry("Verifications", "verified", "billing_verification"),
             entry("Invoices", "receipt_long", "billing_invoice"),
+            page("Late usage", "history", "billing_late_usage", "billing.view_invoice"),
+            entry("Invoicing policies", "rule_settings", "billing_invoicingpolicy"),
             entry("Payments", "payments", "billing_payment"),
             entry("Journal", "menu_book", "revenue_journalentry"),
             entry("Revenue schedules", "event_repeat", "revenue_obligation"),

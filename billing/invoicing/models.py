@@ -270,6 +270,7 @@ class InvoiceLine(models.Model):
     billed_before = models.DecimalField(**MONEY, null=True)
     desired = models.DecimalField(**MONEY, null=True)
     amount = models.DecimalField(**MONEY)
+    late = models.JSONField(null=True, help_text="Of an adjustment: events that came late, or were taken back.")
 
     class Meta:
         ordering = ["invoice", "position"]

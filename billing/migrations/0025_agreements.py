@@ -15,7 +15,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0024_verification'),
+        ('billing', '0022_late'),
         ('customers', '0004_payers'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

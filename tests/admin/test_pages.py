@@ -38,6 +38,7 @@ VIEWERS: dict[str, tuple[str, ...]] = {
     "billing.pricetrial": ("RevOps", "Finance", "Auditor"),
     "billing.experiment": ("RevOps", "Finance", "Auditor"),
     "billing.invoice": ("RevOps", "Finance", "Auditor"),
+    "billing.invoicingpolicy": ("Finance", "Auditor"),
     "billing.payment": ("Finance", "Auditor"),
     **dict.fromkeys(BOOKS, ("Finance", "Auditor")),
     **dict.fromkeys(QUEUE, ("Engineer",)),
