@@ -5,7 +5,11 @@ from billing.catalog.contract_admin import *  # noqa: F403
 from billing.catalog.terms.admin import *  # noqa: F403
 from billing.catalog.units.admin import *  # noqa: F403
 from billing.invoicing.admin import *  # noqa: F403
+from billing.invoicing.agreed.admin import *  # noqa: F403
+from billing.invoicing.agreed.buttons import *  # noqa: F403
+from billing.invoicing.agreed.coupon_admin import *  # noqa: F403
 from billing.invoicing.corrections_admin import *  # noqa: F403
+from billing.invoicing.late.admin import *  # noqa: F403
 from billing.invoicing.run_admin import *  # noqa: F403
 from billing.lab.admin import *  # noqa: F403
 from billing.metering.access.admin import *  # noqa: F403
@@ -17,3 +21,4 @@ from billing.metering.sources.admin import *  # noqa: F403
 from billing.moves.admin import *  # noqa: F403
 from billing.moves.buttons import *  # noqa: F403
 from billing.payments.admin import *  # noqa: F403
+from billing.verification.admin import *  # noqa: F403

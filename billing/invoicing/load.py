@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from itertools import groupby
 
+from billing.catalog.agreements.queries import agreed_of
 from billing.catalog.models import PlanVersion, SubscriptionInterval
+from billing.catalog.terms import queries
 from billing.catalog.terms.dates import calendar_of
 from billing.catalog.terms.errors import TermsError
-from billing.catalog.terms.queries import OwnTerms, bound_by, intervals_of, own_terms, versions_of
+from billing.catalog.terms.queries import OwnTerms, bound_by, intervals_of, versions_of
 from billing.catalog.terms.resolve import Resolved
 from billing.invoicing.errors import BadTerms
 from billing.invoicing.terms import ContractTerms
@@ -31,6 +33,7 @@ def contract_terms(
     end = local_midnight(contract.end, contract.timezone) if contract.end else None
     try:
         resolved = _resolved(contract, intervals, versions, own)
+        spend, discounts = own.agreed.spend(contract), own.agreed.discounts(contract)
     except TermsError as error:
         raise BadTerms(str(error)) from error
     return ContractTerms(
@@ -38,8 +41,15 @@ def contract_terms(
         currency=contract.currency, proration=contract.proration, term=Period(start, end),
         calendar=calendar_of(contract),
         intervals=tuple(interval for each in resolved for interval in each.intervals),
-        spend=tuple(spend for each in resolved for spend in each.spend),
+        spend=(*(each for one in resolved for each in one.spend), *spend), discounts=discounts,
     )  # fmt: skip
+
+
+def own_terms(contract_ids: Sequence[int]) -> OwnTerms:
+    """The current terms of the contracts' subscriptions, and what the contracts as a whole agreed; constant queries."""
+    own = queries.own_terms(contract_ids)
+    own.agreed = agreed_of(contract_ids)
+    return own
 
 
 def _resolved(

@@ -5,16 +5,17 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import cast
 
-from django.db.models import Prefetch, Sum
+from django.db.models import Prefetch, Q, Sum
 
 from billing.invoicing.fees import BilledFee
 from billing.invoicing.models import Coverage, InvoiceLine
 from billing.invoicing.rated import SlotKey, SlotKind
 from billing.invoicing.slots import Standing
 from billing.invoicing.states import RECORDED
-from billing.invoicing.terms import WHOLE, StreamKey
+from billing.invoicing.terms import StreamKey
 from billing.invoicing.usage import Kept
 from billing.periods import Period
+from customers.knowledge import horizon
 
 Standings = dict[SlotKey, Standing]
 
@@ -22,10 +23,10 @@ Standings = dict[SlotKey, Standing]
 def standing_slots(contract_ids: Sequence[int]) -> dict[int, Standings]:
     """The last revision of every slot of each contract; one query."""
     lines = (
-        InvoiceLine.objects.filter(stream__contract_id__in=contract_ids, slot__isnull=False, revision__isnull=False)
+        InvoiceLine.objects.filter(_recorded(), stream__contract_id__in=contract_ids, revision__isnull=False)
         .order_by("slot_id", "-revision")
         .distinct("slot_id")
-        .select_related("slot", "stream")
+        .select_related("slot", "stream", "invoice")
     )
     found: dict[int, Standings] = defaultdict(dict)
     for line in lines:
@@ -35,13 +36,29 @@ def standing_slots(contract_ids: Sequence[int]) -> dict[int, Standings]:
         assert line.desired is not None
         stands = Standing(
             slot_id=slot.id, kind=cast(SlotKind, slot.kind),
-            stream=(line.stream.subscription_id, line.stream.charge_code_id or WHOLE),
+            stream=line.stream.key,
             cycle=Period(slot.cycle_start, slot.cycle_end), desired=line.desired,
             line_id=line.id, charge_id=line.charge_id, name=line.description, unit=line.unit,
             service=Period(line.service_start, line.service_end), about=slot.about,
+            as_of=line.invoice.as_of,
         )  # fmt: skip
         found[line.stream.contract_id][stands.key] = stands
     return found
+
+
+def _recorded() -> Q:
+    """Lines of approved and issued invoices; where it is asked what was known, of those that were approved by then."""
+    recorded = Q(invoice__state__in=RECORDED)
+    if (number := horizon()) is None:
+        return recorded
+    return recorded & (Q(invoice__approved_known=None) | Q(invoice__approved_known__lt=number))
+
+
+def _live() -> Q:
+    """Coverage that no credit took back, or none that was approved by then."""
+    if (number := horizon()) is None:
+        return Q(credited_by=None)
+    return Q(credited_by=None) | Q(credited_by__invoice__approved_known__gt=number)
 
 
 def billed_cycles(standings: Standings) -> Kept:
@@ -55,10 +72,8 @@ def billed_cycles(standings: Standings) -> Kept:
 
 def billed_fees(contract_ids: Sequence[int]) -> dict[int, list[BilledFee]]:
     """Every recorded charge of a recurring fee with its live coverage and what it still stands for; three queries."""
-    live = Prefetch("coverage", Coverage.objects.filter(credited_by=None).order_by("start"), to_attr="live")
-    recorded = InvoiceLine.objects.filter(
-        stream__contract_id__in=contract_ids, kind="recurring", invoice__state__in=RECORDED
-    )
+    live = Prefetch("coverage", Coverage.objects.filter(_live()).order_by("start"), to_attr="live")
+    recorded = InvoiceLine.objects.filter(_recorded(), stream__contract_id__in=contract_ids, kind="recurring")
     credited = dict(
         recorded.filter(corrects__isnull=False).values_list("corrects").annotate(total=Sum("amount")).order_by()
     )
@@ -74,7 +89,7 @@ def billed_fees(contract_ids: Sequence[int]) -> dict[int, list[BilledFee]]:
             line_id=line.id,
             charge_id=line.charge_id,
             name=line.description,
-            stream=(line.stream.subscription_id, line.stream.charge_code_id),
+            stream=line.stream.key,
             service=Period(line.service_start, line.service_end),
             terms=line.terms,
             amount=line.amount,

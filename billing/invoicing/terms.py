@@ -9,14 +9,16 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from billing.catalog.terms.values import ChargeTerms, Interval, SpendTerms
+from billing.catalog.terms.values import ChargeTerms, DiscountTerms, Interval, SpendTerms, whole_of
 from billing.cycles import BillingCalendar
 from billing.periods import Period
 
-__all__ = ["WHOLE", "ChargeTerms", "ContractTerms", "Interval", "SpendTerms", "StreamKey"]
+__all__ = [
+    "WHOLE", "ChargeTerms", "ContractTerms", "DiscountTerms", "Interval", "SpendTerms", "StreamKey", "whole_of",
+]  # fmt: skip
 
 StreamKey = tuple[int, int]
-"""(subscription, charge code): what slots and coverage hang on."""
+"""(subscription, charge code): what slots and coverage hang on; (`whole_of`(contract), WHOLE) for a whole contract."""
 WHOLE: Final = 0
 """In place of a charge code: what belongs to the subscription as a whole."""
 
@@ -34,6 +36,7 @@ class ContractTerms:
     term: Period
     intervals: tuple[Interval, ...]
     spend: tuple[SpendTerms, ...] = ()
+    discounts: tuple[DiscountTerms, ...] = ()
 
     def due(self, cycle: Period) -> datetime:
         """When what is paid in arrears for a cycle falls due: its end, or the contract's within it (R4.2)."""
