@@ -177,9 +177,11 @@ def test_a_credit_goes_to_whoever_was_billed_and_new_terms_to_whoever_pays_now()
     assert sorted(standing(state="draft")) == [("credit_note", "child", -50), ("invoice", "parent", 150)]
 
 
-def test_what_cannot_be_billed_leaves_the_draft_to_the_others() -> None:
-    customer = make_customer()
-    good, bad = make_contract(customer), make_contract(customer)
+def test_a_child_that_cannot_be_billed_leaves_the_draft_to_the_others() -> None:
+    parent, north, south = make_customer("parent"), make_customer("north"), make_customer("south")
+    good, bad = make_contract(north), make_contract(south)
+    for child in (north, south):
+        set_payer(customer=child, payer=parent, start=date(2023, 11, 1), now=NOW)
     make_subscription(good, make_version(fee(amount="10"), plan="good"))
     strict = {"model": "matrix", "dimensions": ["model"], "default": None, "cells": [
         {"when": {"model": "small"}, "price": {"model": "per_unit", "unit_amount": "1"}}]}  # fmt: skip
@@ -187,8 +189,7 @@ def test_what_cannot_be_billed_leaves_the_draft_to_the_others() -> None:
     make_subscription(bad, make_version(fee("base", "5"), charge, plan="bad"))
     (draft,) = bill("2023-11-01")
     assert draft.total == 15
-    other = customer.subjects.get().subject
-    send_events(subject=other, time="2023-11-10T00:00:00Z", data={"tokens": 1, "model": "unheard-of"})
+    send_events(subject="south", time="2023-11-10T00:00:00Z", data={"tokens": 1, "model": "unheard-of"})
     (draft,) = bill("2023-12-01")
     assert {line.stream.contract for line in draft.lines.all()} == {good}
     assert draft.contract == good
