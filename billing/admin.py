@@ -2,6 +2,7 @@
 
 from billing.catalog.admin import *  # noqa: F403
 from billing.catalog.contract_admin import *  # noqa: F403
+from billing.catalog.renewals.admin import *  # noqa: F403
 from billing.catalog.terms.admin import *  # noqa: F403
 from billing.catalog.units.admin import *  # noqa: F403
 from billing.invoicing.admin import *  # noqa: F403

@@ -52,7 +52,7 @@ def meters_of(lines: Collection[InvoiceLine]) -> dict[int, Meter]:
     found = {}
     for place, line in enumerate(lines):
         meter = charges[line.charge_id].meter if line.charge_id else None
-        for term in own[line.stream.subscription_id, line.stream.charge_code_id or 0]:
+        for term in own[line.stream.key]:
             if meter and term.start < line.service_end and (term.end is None or term.end > line.service_start):
                 meter = term.meter or _narrowed(meter, term.value)
         if meter:

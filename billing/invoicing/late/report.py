@@ -19,7 +19,6 @@ from billing.invoicing.late.arrived import known_to, meters_of
 from billing.invoicing.late.queries import waiting
 from billing.invoicing.models import Invoice, InvoiceLine, RunOutcome
 from billing.invoicing.states import RECORDED, InvoiceState
-from billing.invoicing.terms import WHOLE
 from billing.metering.arrivals import Arrival, Asked, arrivals, known_at
 from billing.metering.asking import Known
 from billing.metering.models import Meter
@@ -268,7 +267,7 @@ def _on_drafts(cycles: Mapping[Cycle, _Billed]) -> dict[Key, Decimal]:
 
 
 def _key(line: InvoiceLine, cycle: Period) -> Key:
-    return line.stream.subscription_id, line.stream.charge_code_id or WHOLE, cycle
+    return *line.stream.key, cycle
 
 
 def _held(contract_ids: Iterable[int]) -> dict[int, str]:
