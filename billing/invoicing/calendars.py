@@ -14,8 +14,9 @@ from billing.periods import Period
 
 
 def calendar_of(contract: ContractTerms, charge: ChargeTerms) -> BillingCalendar:
-    """The cycles of a charge: the contract's, or those of its own cadence from the contract's anchor (R4.1)."""
-    return in_cadence(contract.calendar, charge.cadence) if charge.cadence else contract.calendar
+    """The cycles of a charge: the contract's, or those that a change gave it (R4.4); in its own cadence (R4.1)."""
+    calendar = charge.calendar or contract.calendar
+    return in_cadence(calendar, charge.cadence) if charge.cadence else calendar
 
 
 @lru_cache(maxsize=10_000)

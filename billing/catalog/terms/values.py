@@ -8,6 +8,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
+from billing.catalog.changes.options import DEFAULT, Options
+from billing.cycles import BillingCalendar
 from billing.periods import Period
 from billing.pricing import Price
 
@@ -33,7 +35,8 @@ class ChargeTerms:
 
     `cadence` (ISO 8601) and `proration` are the contract's where empty, `quantity` is the interval's where None.
     `narrowed_by` is canonical JSON of filters (as a meter's) that hold besides the meter's own; with `window` each
-    hour or day is priced alone, and their amounts are added (R3). Two that bill alike are equal.
+    hour or day is priced alone, and their amounts are added (R3). `calendar` has its cycles where a change moved them,
+    and is the contract's where None. Two that bill alike are equal.
     """
 
     charge_id: int
@@ -53,17 +56,23 @@ class ChargeTerms:
     window: Literal["", "hour", "day"] = ""
     group: str = ""
     tax_code: str = ""
+    calendar: BillingCalendar | None = None
     sources: tuple[Source, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """What a subscription binds over `period`: charges, and how many of each recurring fee."""
+    """What a subscription binds over `period`: charges, and how many of each recurring fee.
+
+    `begun` says how the change took effect that began it, `ended` how that did which ended it with nothing after it.
+    """
 
     subscription_id: int
     period: Period
     quantity: Decimal
     charges: tuple[ChargeTerms, ...]
+    begun: Options = DEFAULT
+    ended: Options = DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
