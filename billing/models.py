@@ -1,5 +1,6 @@
 """All models of the app, gathered from its packages."""
 
+from billing.catalog.changes.models import *  # noqa: F403
 from billing.catalog.models import *  # noqa: F403
 from billing.catalog.terms.models import *  # noqa: F403
 from billing.catalog.units.models import *  # noqa: F403

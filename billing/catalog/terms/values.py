@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
+from billing.catalog.changes.fold import Anchor
 from billing.catalog.changes.options import DEFAULT, Options
 from billing.cycles import BillingCalendar
 from billing.periods import Period
@@ -65,6 +66,7 @@ class Interval:
     """What a subscription binds over `period`: charges, and how many of each recurring fee.
 
     `begun` says how the change took effect that began it, `ended` how that did which ended it with nothing after it.
+    `anchor` tells where its cycles were moved to.
     """
 
     subscription_id: int
@@ -73,6 +75,7 @@ class Interval:
     charges: tuple[ChargeTerms, ...]
     begun: Options = DEFAULT
     ended: Options = DEFAULT
+    anchor: Anchor | None = None
 
 
 @dataclass(frozen=True, slots=True)
