@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 
+from billing.catalog.changes.options import DEFAULT, Options
 from billing.cycles import BillingCalendar, Cadence, Cycle
 from billing.invoicing.terms import ChargeTerms, ContractTerms
 from billing.periods import Period
@@ -37,10 +38,11 @@ def proration_of(contract: ContractTerms, charge: ChargeTerms) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A stretch of a stream in which one charge is bound."""
+    """A stretch of a stream in which one charge is bound, and how the change took effect that began it."""
 
     period: Period
     charge: ChargeTerms
+    begun: Options = DEFAULT
 
 
 def stream_cycles(

@@ -46,8 +46,8 @@ def recording(
         Change(
             row, found[row.subscription_id].old, found[row.subscription_id].new,
             fact=SubscriptionChange(
-                subscription_id=row.subscription_id, at=cast(datetime, row.at), version_id=version_id, reason=reason[:300],
-                recorded_at=now, recorded_by_id=user_id,
+                subscription_id=row.subscription_id, at=cast(datetime, row.at), version_id=version_id,
+                reason=reason[:300], recorded_at=now, recorded_by_id=user_id,
             ),
         )
         for row in rows
