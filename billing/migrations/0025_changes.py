@@ -35,7 +35,7 @@ FILL = """
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0018_knowledge'),
+        ('billing', '0024_verification'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
