@@ -4,6 +4,7 @@ from billing.catalog.admin import *  # noqa: F403
 from billing.catalog.contract_admin import *  # noqa: F403
 from billing.catalog.terms.admin import *  # noqa: F403
 from billing.catalog.units.admin import *  # noqa: F403
+from billing.changing.admin import *  # noqa: F403
 from billing.invoicing.admin import *  # noqa: F403
 from billing.invoicing.corrections_admin import *  # noqa: F403
 from billing.invoicing.run_admin import *  # noqa: F403

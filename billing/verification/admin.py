@@ -6,6 +6,7 @@ from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html_join
 from unfold.decorators import action, display
+from unfold.enums import ActionVariant
 
 from billing.invoicing.background import enqueue
 from billing.verification.models import Difference, Verification
@@ -66,7 +67,8 @@ class VerificationAdmin(RecordAdmin):
     has_start_permission = granted("billing.start_verification")
     empty_hint = "Every night all issued invoices are computed once more from what was known when they were made."
 
-    @action(description="Verify all invoices", icon="verified", variant=PRIMARY, permissions=["start"], dialog={
+    @action(description="Verify all invoices", icon="verified", variant=ActionVariant.PRIMARY, permissions=["start"],
+            dialog={
         "title": "Verify all issued invoices?",
         "description": "The worker computes each once more and keeps what differs. Nothing else is written.",
         "form_submit_text": "Verify",

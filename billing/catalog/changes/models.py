@@ -7,7 +7,7 @@ from django.db.models import Q
 
 from billing.catalog.models import PlanVersion, Subscription
 
-SAID = (
+CHANGE_SAID = (
     "subscription_id", "at", "version_id", "quantity", "runs", "options", "reason", "recorded_at", "recorded_by_id",
 )  # fmt: skip
 """What a fact says; only the stamp that undoes it may ever change."""
@@ -54,8 +54,8 @@ class SubscriptionChange(models.Model):
                 name="change_frozen",
                 operation=pgtrigger.Update,
                 condition=pgtrigger.Condition(
-                    f"OLD.undone_at IS NOT NULL OR ({', '.join(f'OLD.{name}' for name in SAID)})"
-                    f" IS DISTINCT FROM ({', '.join(f'NEW.{name}' for name in SAID)})"
+                    f"OLD.undone_at IS NOT NULL OR ({', '.join(f'OLD.{name}' for name in CHANGE_SAID)})"
+                    f" IS DISTINCT FROM ({', '.join(f'NEW.{name}' for name in CHANGE_SAID)})"
                 ),
             ),
             pgtrigger.Protect(name="change_kept", operation=pgtrigger.Delete),
