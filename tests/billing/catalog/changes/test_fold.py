@@ -29,7 +29,12 @@ def told(bound: list[Bound]) -> list[tuple[int, int | None, int, int]]:
 
 
 def test_it_works() -> None:
-    facts = [BEGIN, Change(1, day(20), version=2), Change(2, day(10), quantity=Decimal(5)), Change(3, day(30), runs=False)]
+    facts = [
+        BEGIN,
+        Change(1, day(20), version=2),
+        Change(2, day(10), quantity=Decimal(5)),
+        Change(3, day(30), runs=False),
+    ]
     assert told(fold(facts)) == [(0, 10, 1, 1), (10, 20, 1, 5), (20, 30, 2, 5)]
 
 
