@@ -10,8 +10,8 @@ from billing.invoicing.computations.models import Computation
 from billing.invoicing.engine import ENGINE, Delta
 from billing.invoicing.fees import FeeLine
 from billing.invoicing.models import InvoiceLine, Slot, Stream
-from billing.invoicing.slots import SlotLine
-from billing.invoicing.terms import WHOLE, StreamKey
+from billing.invoicing.slots import OFF, SlotLine
+from billing.invoicing.terms import WHOLE, StreamKey, whole_of
 from billing.periods import Period
 
 SlotRow = tuple[int, str, Period, str]
@@ -39,9 +39,23 @@ def lines_of(deltas: Sequence[Delta], computation: Computation) -> dict[int, lis
 
 
 def _printed_order(line: FeeLine | SlotLine) -> tuple[Any, ...]:
-    """By subscription, then what the period brings, then corrections; by position, then time; minimums after usage."""
+    """By subscription, then what the period brings, then corrections; by position, then time; minimums after usage.
+
+    What is agreed for the contract as a whole comes after its subscriptions, and what comes off after everything.
+    """
     minimum = isinstance(line, SlotLine) and line.kind != "usage"
-    return line.stream[0], line.corrects is not None, line.position, line.service.start, line.stream[1], minimum
+    off = line.about if isinstance(line, SlotLine) and line.kind in OFF else ""
+    return (
+        off != "",
+        off,
+        line.stream[0] < 0,
+        line.stream[0],
+        line.corrects is not None,
+        line.position,
+        line.service.start,
+        line.stream[1],
+        minimum,
+    )
 
 
 def _fee_line(line: FeeLine, streams: dict[StreamKey, int]) -> InvoiceLine:
@@ -71,20 +85,24 @@ def ensure_streams(keys: Iterable[tuple[int, StreamKey]]) -> dict[StreamKey, int
     if not wanted:
         return {}
     rows = Stream.objects.filter(contract_id__in=set(wanted.values())).values_list(
-        "subscription_id", "charge_code_id", "id"
+        "contract_id", "subscription_id", "charge_code_id", "id"
     )
-    there = {(subscription, code or WHOLE): id_ for subscription, code, id_ in rows}
+    there = _stream_ids(rows)
     missing = [(key, contract_id) for key, contract_id in wanted.items() if key not in there]
     if not missing:
         return there
     Stream.objects.bulk_create(
         [
-            Stream(contract_id=contract, subscription_id=key[0], charge_code_id=key[1] or None)
+            Stream(contract_id=contract, subscription_id=key[0] if key[0] > 0 else None, charge_code_id=key[1] or None)
             for key, contract in missing
         ],
         ignore_conflicts=True,  # another writer may have been faster
     )
-    return {(subscription, code or WHOLE): id_ for subscription, code, id_ in rows.all()}
+    return _stream_ids(rows.all())
+
+
+def _stream_ids(rows: Iterable[tuple[int, int | None, int | None, int]]) -> dict[StreamKey, int]:
+    return {(subscription or whole_of(contract), code or WHOLE): id_ for contract, subscription, code, id_ in rows}
 
 
 def ensure_slots(rows: Iterable[SlotRow]) -> dict[SlotRow, int]:
@@ -99,7 +117,7 @@ def ensure_slots(rows: Iterable[SlotRow]) -> dict[SlotRow, int]:
         return there
     Slot.objects.bulk_create(
         [Slot(stream_id=stream, kind=kind, cycle_start=cycle.start, cycle_end=cycle.end,
-              dimensions=Slot.dimensions_about(about))
+              dimensions=Slot.dimensions_about(kind, about))
          for stream, kind, cycle, about in missing],
         ignore_conflicts=True,  # another writer may have been faster
     )  # fmt: skip
@@ -107,7 +125,8 @@ def ensure_slots(rows: Iterable[SlotRow]) -> dict[SlotRow, int]:
 
 
 def _slot_ids(slots: QuerySet[Slot]) -> dict[SlotRow, int]:
-    rows = slots.values_list("stream_id", "kind", "cycle_start", "cycle_end", "dimensions__spend", "id")
+    rows = slots.values_list("stream_id", "kind", "cycle_start", "cycle_end", "dimensions", "id")
     return {
-        (stream, kind, Period(start, end), about or ""): id_ for stream, kind, start, end, about, id_ in rows if start
-    }
+        (stream, kind, Period(start, end), Slot.about_of(dimensions)): id_
+        for stream, kind, start, end, dimensions, id_ in rows if start
+    }  # fmt: skip

@@ -94,7 +94,7 @@ def share_of(contract: ContractTerms, fee: Fee, part: Period, full: Period) -> F
     if IN_FULL not in fee.terms:
         return share
     whole = Period(datetime.fromisoformat(fee.terms[IN_FULL]), full.until)
-    return share / calendar.share(whole, full, proration)
+    return share / (calendar.share(whole, full, proration) or 1)  # hours of a day weigh nothing by day
 
 
 def without_paid(terms: dict[str, Any]) -> dict[str, Any]:

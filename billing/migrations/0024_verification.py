@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0021_documents'),
+        ('billing', '0019_runs'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

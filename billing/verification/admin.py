@@ -22,6 +22,8 @@ from customers.backoffice import (
     quantity_text,
 )
 
+PRIMARY = ActionVariant.PRIMARY
+
 
 class DifferenceInline(RecordInline):
     """The invoices that differ, with what differs."""

@@ -16,8 +16,9 @@ def moved(calendar: BillingCalendar, anchor: Anchor) -> BillingCalendar:
     """The calendar from a change on: counted from its day, or by the calendar (from the first, from Monday)."""
     if anchor.kind == "change":
         return restarted(calendar, anchor.at, str(calendar.cadence))
-    unit = calendar.cadence.unit
-    day = None if unit == "day" else 1
+    if calendar.cadence.unit == "date":  # listed dates are where they are
+        return calendar
+    day = None if calendar.cadence.unit == "day" else 1
     return BillingCalendar(
         calendar.cadence, anchor.at, calendar.timezone, anchor_day=day,
         anchor_month=1 if calendar.cadence.months else None,
@@ -25,8 +26,11 @@ def moved(calendar: BillingCalendar, anchor: Anchor) -> BillingCalendar:
 
 
 def restarted(calendar: BillingCalendar, at: datetime, cadence: str) -> BillingCalendar:
-    """Cycles of a cadence that begin anew at an instant."""
-    return BillingCalendar(Cadence.parse(cadence), at, calendar.timezone)
+    """Cycles of a cadence that begin anew at an instant, the first of them whole; listed dates stay where they are."""
+    every = Cadence.parse(cadence)
+    if every.unit == "date":
+        return calendar
+    return BillingCalendar(every, at, calendar.timezone, stub_divisor="from_start")
 
 
 def with_calendars(bound: Sequence[Interval], calendar: BillingCalendar) -> list[Interval]:
