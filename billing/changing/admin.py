@@ -12,6 +12,7 @@ from django.urls import path, reverse
 from unfold.decorators import action
 
 from billing.catalog.changes.checking import last_day, moment_of
+from billing.catalog.changes.direction import increase_now
 from billing.catalog.changes.models import SubscriptionChange
 from billing.catalog.changes.services import change_subscription, end_subscription, undo_change
 from billing.catalog.contract_admin import ContractAdmin as Contracts
@@ -85,7 +86,7 @@ class SubscriptionAdmin(Terms):
                 options=form.options(), reason=given["reason"], user=user, now=now,
             )  # fmt: skip
         return lambda now, user: change_subscription(
-            subscription=subscription, at=moment_of(contract, given["when"], given["day"], now),
+            subscription=subscription, at=_moment(subscription, given, now),
             version=given["version"], quantity=given["quantity"], options=form.options(), reason=given["reason"],
             user=user, now=now,
         )  # fmt: skip
@@ -95,6 +96,13 @@ class SubscriptionAdmin(Terms):
         return preview(
             contract=subscription.contract, act=act, effect=lambda made: pages.effect_of(made) or now, now=now
         )  # fmt: skip
+
+
+def _moment(subscription: Subscription, given: dict[str, Any], now: datetime) -> datetime:
+    """When a change takes effect, as the form says it."""
+    if given["when"] == "direction":
+        return increase_now(subscription, given["version"], given["quantity"], now)
+    return moment_of(subscription.contract, given["when"], given["day"], now)
 
 
 class ContractAdmin(Contracts):

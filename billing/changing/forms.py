@@ -10,6 +10,7 @@ from billing.catalog.forms import published_versions
 from billing.catalog.models import PlanVersion, Subscription
 
 WHEN = [("date", "On a day"), ("now", "Now"), ("period_end", "When this billing period ends")]
+BY_DIRECTION = ("direction", "An increase now, a decrease when this billing period ends")
 UNUSED = [("credit", "Credited, at the old price and discount"), ("none", "Not credited")]
 FEES = [
     ("prorated", "Charged for the days that are left"), ("full", "Charged in full at once"),
@@ -78,6 +79,7 @@ class ChangeForm(DatedForm):
 
     def __init__(self, *args: Any, subscription: Subscription, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["when"].choices = [*WHEN, BY_DIRECTION]  # type: ignore[attr-defined]
         versions = published_versions().filter(plan__product=subscription.product_id)
         self.fields["version"].queryset = versions  # type: ignore[attr-defined]
 

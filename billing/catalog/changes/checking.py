@@ -1,8 +1,7 @@
 """What a subscription may bind, and when: within its contract, published, priced in its currency."""
 
 from datetime import date, datetime, timedelta
-from decimal import Decimal
-from typing import Final, Literal, get_args
+from typing import Literal
 
 from django.db.models import Q
 
@@ -16,7 +15,6 @@ from customers.models import Contract
 from customers.states import ContractState
 
 When = Literal["now", "date", "period_end"]
-WHENS: Final = get_args(When)
 
 
 def check_term(contract: Contract, start: datetime, end: datetime | None) -> None:
@@ -76,8 +74,3 @@ def last_day(contract: Contract, when: When, day: date | None, now: datetime) ->
 def period_end(calendar: BillingCalendar, now: datetime) -> datetime:
     """The next boundary of a period after now; the start of the first where none has begun."""
     return calendar.start if now < calendar.start else calendar.cycle_at(now).period.until
-
-
-def is_decrease(before: tuple[Decimal, Decimal], after: tuple[Decimal, Decimal]) -> bool:
-    """Whether (recurring fees a year, quantity) become less; fees decide, and the quantity where they are equal."""
-    return after < before

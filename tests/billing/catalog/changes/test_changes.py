@@ -8,6 +8,7 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 
 from billing.catalog.changes.checking import last_day, moment_of
+from billing.catalog.changes.direction import increase_now
 from billing.catalog.changes.models import SubscriptionChange
 from billing.catalog.changes.services import change_subscription, end_subscription, undo_change
 from billing.catalog.errors import CatalogError
@@ -146,3 +147,15 @@ def test_a_change_is_now_on_a_day_or_when_the_period_ends_and_a_termination_ends
     assert last_day(contract, "date", date(2024, 2, 15), now) == datetime(2024, 2, 15, 23, tzinfo=UTC)
     with pytest.raises(CatalogError, match="Say on which day"):
         moment_of(contract, "date", None, now)
+
+
+def test_an_increase_holds_now_and_a_decrease_when_the_period_ends() -> None:
+    seats = fee("seats") | {"price": {"model": "per_unit", "unit_amount": "10"}}
+    first, dearer = make_version(seats), make_version(seats | {"price": {"model": "per_unit", "unit_amount": "12"}})
+    yearly = make_version(seats | {"cadence": "P1Y"})
+    subscription = make_subscription(version=first, quantity=Decimal(5))
+    now = datetime(2024, 2, 10, 12, tzinfo=UTC)
+    later = datetime(2024, 3, 1, tzinfo=UTC)
+    cases = ((None, "6", now), (None, "4", later), (dearer, None, now), (dearer, "3", later), (yearly, None, later))
+    for version, quantity, at in cases:
+        assert increase_now(subscription, version, Decimal(quantity) if quantity else None, now) == at
