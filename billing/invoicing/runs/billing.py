@@ -10,8 +10,8 @@ from billing.invoicing.facts import NOW, Facts
 from billing.invoicing.holds.errors import OnHold
 from billing.invoicing.holds.found import Held
 from billing.invoicing.holds.guards import Checked, check, hold
-from billing.invoicing.holds.queries import known_of, latest_releases
-from billing.invoicing.holds.services import covered, note
+from billing.invoicing.holds.queries import covered, known_of, latest_releases
+from billing.invoicing.holds.services import note
 from billing.invoicing.holds.usage_guards import Watched
 from billing.invoicing.late.queries import apart
 from billing.invoicing.load import as_of_instant
