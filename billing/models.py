@@ -2,7 +2,9 @@
 
 from billing.catalog.agreements.models import *  # noqa: F403
 from billing.catalog.coupons.models import *  # noqa: F403
+from billing.catalog.free.models import *  # noqa: F403
 from billing.catalog.models import *  # noqa: F403
+from billing.catalog.renewals.models import *  # noqa: F403
 from billing.catalog.terms.models import *  # noqa: F403
 from billing.catalog.units.models import *  # noqa: F403
 from billing.invoicing.computations.models import *  # noqa: F403

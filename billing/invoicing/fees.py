@@ -218,4 +218,5 @@ def _share_of_line(contract: ContractTerms, line: BilledFee, gap: Period) -> Fra
         return Fraction(1)
     calendar = in_cadence(contract.calendar, line.terms["cadence"])
     full = calendar.cycle_at(line.service.start).full
-    return calendar.share(gap, full, proration) / calendar.share(line.service, full, proration)
+    whole = calendar.share(line.service, full, proration)
+    return calendar.share(gap, full, proration) / whole if whole else Fraction(0)  # hours of a day weigh nothing by day

@@ -64,7 +64,7 @@ def terms_under(
     stand_ins = {id(version): -place for place, version in enumerate(versions.values(), 1)}
     ids = [contract.id for contract in contracts]
     intervals = load.intervals_of(ids)
-    own = load.own_terms(ids).without(without_own)
+    own, free = load.own_terms(ids).without(without_own), load.free_times_of(ids)
     known = load.versions_of({
         each.version_id for group in intervals.values() for each in group if each.subscription_id not in versions
     })  # fmt: skip
@@ -75,7 +75,7 @@ def terms_under(
     for contract in contracts:
         bound = [_bound(each, versions, stand_ins) for each in intervals[contract.id]]
         try:
-            found[contract.id] = load.contract_terms(contract, bound, known, own)
+            found[contract.id] = load.contract_terms(contract, bound, known, own, free.get(contract.id, ()))
         except InvoicingError as error:
             found[contract.id] = error
     return found

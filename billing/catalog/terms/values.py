@@ -69,6 +69,17 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
+class FreeTime:
+    """A trial or a pause of a subscription (R4.6): no fee is wanted with `fees`, usage costs nothing with `usage`."""
+
+    subscription_id: int
+    period: Period
+    kind: Literal["trial", "pause"]
+    fees: bool = True
+    usage: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SpendTerms:
     """A minimum, a maximum or a commitment on what a subscription or a contract bills, a cycle or over all of `period`.
 
