@@ -8,14 +8,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 
+from billing.catalog.changes.options import DEFAULT, Options
 from billing.cycles import BillingCalendar, Cadence, Cycle, DatesCalendar
 from billing.invoicing.terms import ChargeTerms, ContractTerms
 from billing.periods import Period
 
 
 def calendar_of(contract: ContractTerms, charge: ChargeTerms) -> BillingCalendar:
-    """The cycles of a charge: the contract's, or those of its own cadence from the contract's anchor (R4.1)."""
-    return in_cadence(contract.calendar, charge.cadence) if charge.cadence else contract.calendar
+    """The cycles of a charge: the contract's, or those that a change gave it (R4.4); in its own cadence (R4.1)."""
+    calendar = charge.calendar or contract.calendar
+    return in_cadence(calendar, charge.cadence) if charge.cadence else calendar
 
 
 @lru_cache(maxsize=10_000)
@@ -43,10 +45,11 @@ def proration_of(contract: ContractTerms, charge: ChargeTerms) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A stretch of a stream in which one charge is bound."""
+    """A stretch of a stream in which one charge is bound, and how the change took effect that began it."""
 
     period: Period
     charge: ChargeTerms
+    begun: Options = DEFAULT
 
 
 def stream_cycles(
