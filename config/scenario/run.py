@@ -19,6 +19,7 @@ from billing.invoicing.models import Invoice
 from config import clock
 from config.scenario import showing
 from config.scenario.actions import Action
+from config.scenario.acts.calendar import renew_what_is_due
 from config.scenario.compare import Difference, differences
 from config.scenario.errors import REFUSALS, ScenarioError, sentence
 from config.scenario.format import ACTIONS, ROWS
@@ -109,6 +110,7 @@ class _Run:
         result = StepResult(now, action.name)
         with clock.set_to(now):
             publication.publish_due(now=now)
+            renew_what_is_due(self.world, now)
             result.answer, result.error = self._act(action, step["args"])
             if not action.asks:
                 self._look(result)

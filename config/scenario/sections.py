@@ -31,6 +31,7 @@ from config.scenario.shapes import (
 NAME: Final = Text(200)
 CURRENCY: Final = Text(3, r"^[A-Z]{3}$", "USD")
 CADENCE: Final = Text(10, r"^P[1-9]\d*[DWMY]$", "P1M")
+CADENCE_OR_DATES: Final = Text(10, r"^(P[1-9]\d*[DWMY]|dates)$", "P1M or dates")
 ZONE: Final = Text(64)
 SLUG: Final = Text(60, r"^[A-Za-z0-9_-]+$", "main")
 REASON: Final = may(Text(300), "why; kept with it")
@@ -228,8 +229,16 @@ CONTRACT: Final = Obj("a contract", {
     "customer": of("customer"), "entity": of("entity"),
     "start": needs(Moment(days=True), "first day, in its zone"),
     "end": may(Moment(days=True, null=True), "the day after the last; default open"),
-    "currency": may(CURRENCY, "default the customer's"), "cadence": may(CADENCE, "default P1M"),
+    "currency": may(CURRENCY, "default the customer's"),
+    "cadence": may(CADENCE_OR_DATES, "default P1M"),
     "anchor_day": may(Whole(1, 31), "day on which periods start; default the start's"),
+    "anchor_month": may(Whole(1, 12), "a month in which one starts, where periods have several; default the start's"),
+    "billing_dates": may(ListOf(Moment(days=True)), "where periods end, for the cadence dates"),
+    "stub_divisor": may(Choice(("aligned", "from_start")), "what a first stub is a part of; default aligned"),
+    "renewal": may(Choice(("none", "automatic")), "at its end; default none"),
+    "renewal_term": may(CADENCE, "for how long it renews by itself"),
+    "notice_days": may(Whole(0, 32767), "before the end, until which notice can be given; default 0"),
+    "uplift": may(Number(), "by how many per cent prices rise at each renewal"),
     "timezone": may(ZONE, "default the customer's"),
     "proration": may(Choice(("day", "second", "month30", "none")), "default day"),
     "net_days": may(Whole(0, 32767), "days from issue to due date; default 30"), "po_number": may(Text(60)),
