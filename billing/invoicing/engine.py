@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from billing.invoicing import load, recorded
-from billing.invoicing.asking import answers
+from billing.invoicing import recorded
 from billing.invoicing.errors import CannotRate, InvoicingError
+from billing.invoicing.facts import NOW, Facts
 from billing.invoicing.fees import BilledFee, FeeLine, fee_lines
 from billing.invoicing.rated import Rated, rated
 from billing.invoicing.recorded import Standings
@@ -45,31 +45,17 @@ class Delta:
         return sum((line.amount for line in self.lines), Decimal(0))
 
 
-def terms_of(contracts: Sequence[Contract]) -> dict[int, ContractTerms | InvoicingError]:
-    """Each contract's terms by id, or why they cannot be read."""
-    ids = [contract.id for contract in contracts]
-    intervals, own = load.intervals_of(ids), load.own_terms(ids)
-    versions = load.versions_of({each.version_id for group in intervals.values() for each in group})
-    found: dict[int, ContractTerms | InvoicingError] = {}
-    for contract in contracts:
-        try:
-            found[contract.id] = load.contract_terms(contract, intervals[contract.id], versions, own)
-        except InvoicingError as error:
-            found[contract.id] = error
-    return found
-
-
-def deltas(contracts: Sequence[Contract], as_of: Mapping[int, datetime]) -> list[Delta]:
+def deltas(contracts: Sequence[Contract], as_of: Mapping[int, datetime], facts: Facts = NOW) -> list[Delta]:
     """desired(facts, as_of) − recorded for each contract; `as_of` gives each contract's instant by its id."""
-    terms = terms_of(contracts)
+    terms = facts.terms(contracts)
     ids = [contract.id for contract in contracts]
-    standing, fees = recorded.standing_slots(ids), recorded.billed_fees(ids)
+    standing, fees = facts.standing(ids), facts.fees(ids)
     good = [each for each in terms.values() if isinstance(each, ContractTerms)]
     wanted = [
         (each, wanted_usage(each, as_of[each.contract_id], kept=recorded.billed_cycles(standing[each.contract_id])))
         for each in good
     ]
-    usage = dict(zip([each.contract_id for each in good], rate_usage(wanted), strict=True))
+    usage = dict(zip([each.contract_id for each in good], rate_usage(wanted, facts), strict=True))
     found = []
     for contract in contracts:
         each, instant = terms[contract.id], as_of[contract.id]
@@ -95,13 +81,15 @@ def _delta(
         return Delta(contract, error=CannotRate("A recurring fee", error.message))
 
 
-def rate_usage(wanted: Sequence[tuple[ContractTerms, list[Wanted]]]) -> list[list[Rated] | CannotRate]:
+def rate_usage(
+    wanted: Sequence[tuple[ContractTerms, list[Wanted]]], facts: Facts = NOW
+) -> list[list[Rated] | CannotRate]:
     """Ask the store what every part of every slot used, and rate each; in the order asked.
 
     Where a price cannot rate what it is given, the reason stands in place of the slots.
     """
     asked = [[questions(contract, slot) for slot in slots] for contract, slots in wanted]
-    found = answers(question for slots in asked for parts in slots for question in parts)
+    found = facts.answers(question for slots in asked for parts in slots for question in parts)
     return [
         _rated(contract, zip(slots, parts, strict=True), found)
         for (contract, slots), parts in zip(wanted, asked, strict=True)

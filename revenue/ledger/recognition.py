@@ -15,8 +15,8 @@ from django.db.models import Min
 
 from billing.catalog.models import SubscriptionInterval
 from billing.invoicing.accrual import Accrued, accrued_usage
-from billing.invoicing.engine import terms_of
 from billing.invoicing.errors import InvoicingError
+from billing.invoicing.facts import terms_of
 from billing.periods import Period, local_date
 from customers.models import Contract, LegalEntity
 from revenue.ledger import periods

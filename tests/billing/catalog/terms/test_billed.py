@@ -11,7 +11,7 @@ from billing.catalog.models import Charge
 from billing.catalog.terms.errors import TermsError
 from billing.catalog.terms.services import add_charge, end_term, make_ramp, remove_charge, undo_term
 from billing.catalog.units.models import ConversionRate, CustomUnit
-from billing.invoicing.engine import terms_of
+from billing.invoicing.facts import terms_of
 from billing.invoicing.models import Invoice
 from customers.models import Contract
 from tests.billing.catalog.terms.helpers import WHY, agree, per_unit, subscribed, use

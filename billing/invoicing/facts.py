@@ -1,0 +1,51 @@
+"""What a delta is computed from: terms, what stands recorded, and usage. By default what stands now.
+
+Whoever asks what would be, or what was, gives other facts to the same rules (`engine.deltas`).
+"""
+
+from collections.abc import Iterable, Sequence
+
+from billing.invoicing import asking, load, recorded
+from billing.invoicing.errors import InvoicingError
+from billing.invoicing.fees import BilledFee
+from billing.invoicing.recorded import Standings
+from billing.invoicing.terms import ContractTerms
+from billing.invoicing.usage import Answer, Question
+from customers.models import Contract
+
+
+class Facts:
+    """Facts and records as they stand. The queries of each method are constant, however many contracts."""
+
+    def terms(self, contracts: Sequence[Contract]) -> dict[int, ContractTerms | InvoicingError]:
+        """Each contract's terms by id, or why they cannot be read."""
+        return terms_of(contracts)
+
+    def standing(self, contract_ids: Sequence[int]) -> dict[int, Standings]:
+        """The slots of each contract as they stand recorded."""
+        return recorded.standing_slots(contract_ids)
+
+    def fees(self, contract_ids: Sequence[int]) -> dict[int, list[BilledFee]]:
+        """The recorded fees of each contract."""
+        return recorded.billed_fees(contract_ids)
+
+    def answers(self, questions: Iterable[Question]) -> dict[Question, Answer]:
+        """What was used, for each question."""
+        return asking.answers(questions)
+
+
+NOW = Facts()
+
+
+def terms_of(contracts: Sequence[Contract]) -> dict[int, ContractTerms | InvoicingError]:
+    """Each contract's terms in force by id, or why they cannot be read."""
+    ids = [contract.id for contract in contracts]
+    intervals, own = load.intervals_of(ids), load.own_terms(ids)
+    versions = load.versions_of({each.version_id for group in intervals.values() for each in group})
+    found: dict[int, ContractTerms | InvoicingError] = {}
+    for contract in contracts:
+        try:
+            found[contract.id] = load.contract_terms(contract, intervals[contract.id], versions, own)
+        except InvoicingError as error:
+            found[contract.id] = error
+    return found
