@@ -14,6 +14,12 @@ _TOUCH: Final = """
 """
 
 
+OF_SUBSCRIPTION: Final = "SELECT s.contract_id FROM rows r JOIN billing_subscription s ON s.id = r.subscription_id"
+"""What `touching` takes for facts of a subscription."""
+EVERYBODY: Final = "SELECT NULL::bigint FROM rows"
+"""What `touching` takes for facts that may concern every contract."""
+
+
 class Touch(models.Model):
     """A contract, or where it is NULL every contract, about which a fact was recorded, changed or taken back."""
 

@@ -8,13 +8,14 @@ from django.db import models
 from django.db.models import F, Func, Q, Value
 
 from customers.knowledge import Knowledge, remembered
+from customers.marking import Touch, touching
 from customers.states import CONTRACT_MOVES, ContractState
 from customers.validators import CURRENCY_PATTERN, validate_currency, validate_locale, validate_timezone
 
 CODE = RegexValidator(r"^[A-Za-z0-9][A-Za-z0-9._-]*$", "Use letters, digits, “.”, “_” and “-”, e.g. acme-gmbh.")
 CADENCE = RegexValidator(r"^P[1-9]\d*[DWMY]$", "Use an ISO 8601 cadence, e.g. P1M (monthly), P3M, P1Y, P2W or P10D.")
 
-__all__ = ["Contract", "Customer", "Knowledge", "LegalEntity", "UsageSubject", "int_range"]
+__all__ = ["Contract", "Customer", "Knowledge", "LegalEntity", "Touch", "UsageSubject", "int_range"]
 
 
 def int_range(expression: str | F | Func) -> Func:
@@ -135,7 +136,10 @@ class UsageSubject(models.Model):
                 violation_error_message="A claim ends after it starts.",
             ),
         ]
-        triggers = [remembered()]
+        triggers = [
+            remembered(),
+            *touching("SELECT k.id FROM rows r JOIN customers_contract k ON k.customer_id = r.customer_id"),
+        ]
 
     def __str__(self) -> str:
         return self.subject
@@ -204,6 +208,7 @@ class Contract(models.Model):
                 name="contract_kept", operation=pgtrigger.Delete, condition=pgtrigger.Condition("OLD.state <> 'draft'")
             ),
             remembered(),
+            *touching("SELECT id FROM rows"),
         ]
 
     def __str__(self) -> str:

@@ -5,12 +5,13 @@ It writes nothing. The number of queries does not grow with the number of contra
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 from billing.invoicing import recorded
 from billing.invoicing.errors import CannotRate, InvoicingError
 from billing.invoicing.facts import NOW, Facts
+from billing.invoicing.due import due_on
 from billing.invoicing.fees import BilledFee, FeeLine, fee_lines
 from billing.invoicing.rated import Rated, rated
 from billing.invoicing.recorded import Standings
@@ -33,6 +34,8 @@ class Delta:
     fees: list[FeeLine] = field(default_factory=list)
     slots: list[SlotLine] = field(default_factory=list)
     error: InvoicingError | None = None
+    due_on: date | None = None
+    """As of which day something more falls due, from the same facts; None for never."""
 
     @property
     def lines(self) -> list[FeeLine | SlotLine]:
@@ -76,7 +79,10 @@ def _delta(
         return Delta(contract, error=usage)
     try:
         slots = [*usage, *(each.slot for each in spend_slots(terms, usage, as_of))]
-        return Delta(contract, fees=fee_lines(terms, billed, as_of), slots=slot_lines(slots, standing, as_of))
+        return Delta(
+            contract, fees=fee_lines(terms, billed, as_of), slots=slot_lines(slots, standing, as_of),
+            due_on=due_on(terms, standing.values(), billed, as_of),
+        )  # fmt: skip
     except PriceError as error:
         return Delta(contract, error=CannotRate("A recurring fee", error.message))
 

@@ -13,6 +13,8 @@ from billing.invoicing.engine import Delta, deltas
 from billing.invoicing.errors import InvoicingError, NegativeTotal
 from billing.invoicing.lifecycle import approve, issue, send_back
 from billing.invoicing.load import as_of_instant
+from billing.invoicing.marks.keeping import Computed, seen, settle
+from billing.invoicing.marks.selecting import needed
 from billing.invoicing.models import BillingRun, Invoice, RunOutcome
 from billing.invoicing.states import InvoiceState
 from billing.money import plain
@@ -29,18 +31,17 @@ Result = RunOutcome.Result
 
 
 def run_billing(
-    *, as_of: date, now: datetime, user: AbstractBaseUser | None = None, contract_ids: Sequence[int] | None = None
-) -> BillingRun:
+    *, as_of: date, now: datetime, user: AbstractBaseUser | None = None, contract_ids: Sequence[int] | None = None,
+    full: bool = False,
+) -> BillingRun:  # fmt: skip
     """Bring every active contract's draft up to date as of a day (its start in each contract's zone).
 
     Each chunk commits by itself: a failing one leaves the others done, and a second run over unchanged facts changes
-    nothing. `contract_ids` narrows the run. Opens its own transactions.
+    nothing. `contract_ids` narrows the run to these; else it leaves out, unless `full`, what cannot have changed since
+    it was last computed. Opens its own transactions.
     """
     run = BillingRun.objects.create(as_of=as_of, requested_by=user, started_at=now)  # type: ignore[misc]
-    contracts = Contract.objects.filter(state=ContractState.ACTIVE, start__lte=as_of)
-    if contract_ids is not None:
-        contracts = contracts.filter(id__in=contract_ids)
-    for ids in _chunks(list(contracts.order_by("customer_id", "id").values_list("id", flat=True))):
+    for ids in _chunks(_contracts(as_of, contract_ids, full)):
         try:
             with transaction.atomic():
                 outcomes = bill_contracts(contract_ids=ids, as_of=as_of, run=run, now=now)
@@ -53,6 +54,16 @@ def run_billing(
     return run
 
 
+def _contracts(as_of: date, contract_ids: Sequence[int] | None, full: bool) -> list[int]:
+    """Which contracts a run computes, by customer."""
+    if contract_ids is None and not full:
+        return needed(as_of=as_of)
+    contracts = Contract.objects.filter(state=ContractState.ACTIVE, start__lte=as_of)
+    if contract_ids is not None:
+        contracts = contracts.filter(id__in=contract_ids)
+    return list(contracts.order_by("customer_id", "id").values_list("id", flat=True))
+
+
 def bill_contracts(
     *, contract_ids: Sequence[int], as_of: date, run: BillingRun | None, now: datetime
 ) -> list[RunOutcome]:
@@ -62,10 +73,11 @@ def bill_contracts(
     """
     customers = Contract.objects.filter(id__in=contract_ids).values_list("customer_id", flat=True)
     lock_customers(customers)
-    known = draw_number()
+    known, before = draw_number(), seen(contract_ids)
     contracts = list(Contract.objects.filter(id__in=contract_ids).order_by("customer_id", "id"))
     days = _days(contract_ids, as_of)
-    found = deltas(contracts, {each.id: as_of_instant(days[each.id], each) for each in contracts})
+    until = {each.id: as_of_instant(days[each.id], each) for each in contracts}
+    found = deltas(contracts, until)
     writable = []
     outcomes = []
     for delta in found:
@@ -76,6 +88,7 @@ def bill_contracts(
             outcomes.append(RunOutcome(run=run, contract=delta.contract, result=Result.HELD, reason=str(reason)))
     _drop_drafts([outcome.contract_id for outcome in outcomes])
     drafted = write_drafts(writable, as_of=days, run=run, known=known, now=now)
+    settle(before, contract_ids, {each.contract.id: Computed(until[each.contract.id], each.due_on) for each in writable})
     return outcomes + [_outcome(run, delta, drafted[delta.contract.id]) for delta in writable]
 
 

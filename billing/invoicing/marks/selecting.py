@@ -18,8 +18,8 @@ _LATE = """
 """
 
 
-def needed(*, as_of: date, contract_ids: Sequence[int] | None = None) -> list[int]:
-    """The active contracts, of these or of all, whose drafts may differ from their deltas as of a day; by customer.
+def needed(*, as_of: date) -> list[int]:
+    """The active contracts whose drafts may differ from their deltas as of a day; by customer.
 
     The others' drafts are what they were: computing them anew would change nothing. A constant number of queries,
     which cost what became known since the last time, and a row a contract.
@@ -27,24 +27,24 @@ def needed(*, as_of: date, contract_ids: Sequence[int] | None = None) -> list[in
     late = _late()
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""SELECT k.id FROM customers_contract k LEFT JOIN billing_mark m ON m.contract_id = k.id
-                WHERE k.state = 'active' AND k.start <= %s {"" if contract_ids is None else "AND k.id = ANY(%s)"}
-                  AND (m.contract_id IS NULL OR m.due_on <= %s OR m.engine <> %s
+            """SELECT k.id FROM customers_contract k LEFT JOIN billing_mark m ON m.contract_id = k.id
+                WHERE k.state = 'active' AND k.start <= %s AND (
+                       m.contract_id IS NULL OR m.due_on <= %s OR m.engine <> %s
                        OR m.general <> (SELECT count(*) FROM customers_touch WHERE contract_id IS NULL)
                        OR k.id = ANY(%s)
                        OR k.id IN (SELECT contract_id FROM customers_touch WHERE contract_id IS NOT NULL))
                 ORDER BY k.customer_id, k.id""",
-            [as_of, *([] if contract_ids is None else [list(contract_ids)]), as_of, ENGINE, late],
+            [as_of, as_of, ENGINE, late],
         )
         return [pk for (pk,) in cursor.fetchall()]
 
 
 def _late() -> list[int]:
     """The contracts of whose computed time usage became known since; the marks of all others move on to now."""
-    with suppress(OperationalError), transaction.atomic():  # a chunk that is at work now has its own mark in hand
-        outermost = len(connection.savepoint_ids) == 0
-        with connection.cursor() as cursor:
-            if outermost:
+    inner = connection.in_atomic_block
+    with suppress(OperationalError), transaction.atomic():  # one snapshot; a chunk may have marked some since
+        if not inner:
+            with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         position = known_now().position
         late = _contracts()
