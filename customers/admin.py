@@ -24,8 +24,10 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from customers import services
 from customers.backoffice import OfficeAdmin, badge, change_url, granted, leave_dialog, link_to
 from customers.errors import CustomerError, SubjectTaken
+from customers.forms import LogoInput
 from customers.locks import lock_customers
 from customers.models import Contract, Customer, LegalEntity, UsageSubject
+from customers.payer_admin import PaidByInline, PayerButtons, PaysForInline
 from customers.queries import claims_on
 from customers.states import ContractState
 
@@ -43,9 +45,17 @@ class LegalEntityAdmin(OfficeAdmin):
     search_fields = ("name", "code", "tax_id")
     search_help_text = "Name, code or tax number"
     fieldsets = (
-        (None, {"fields": (("name", "code"), ("country", "tax_id"), "address", "email", "bank_details")}),
-        ("Books", {"fields": (("currency", "timezone"), "invoice_prefix")}),
+        (None, {"fields": (("name", "code"), ("country", "tax_id"), "address", "email", "bank_details", "logo")}),
+        ("Books", {"fields": (("currency", "timezone"),)}),
+        ("Documents", {"fields": (("invoice_prefix", "credit_note_prefix"), "negative")}),
     )
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """The logo as a picture."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "logo" and field:
+            field.widget = LogoInput(attrs={"accept": "image/png,image/jpeg"})
+        return field
 
 
 class SubjectForm(forms.ModelForm):
@@ -83,19 +93,20 @@ class SubjectInline(TabularInline):
 
 
 @admin.register(Customer)
-class CustomerAdmin(OfficeAdmin):
-    """Who buys, with the subjects whose usage is theirs."""
+class CustomerAdmin(PayerButtons):
+    """Who buys, with the subjects whose usage is theirs, and who pays for it."""
 
     list_display = ("legal_name", "external_id", "country", "currency", "active_count", "subject_count", "created_at")
     list_filter = (("contracts__state", ChoicesDropdownFilter), "currency", "country", ("created_at", RangeDateFilter))
     search_fields = ("legal_name", "external_id", "subjects__subject")
     search_help_text = "Name, your own id, or a usage subject"
     ordering = ("legal_name", "id")
-    inlines = (SubjectInline,)
+    inlines = (SubjectInline, PaidByInline, PaysForInline)
     readonly_fields = ("created_at",)
     actions_detail = (
         "open_usage",
         {"title": "Records", "icon": "folder_open", "items": ["open_contracts", "open_invoices"]},
+        {"title": "Payer", "icon": "account_balance_wallet", "items": ["set_payer", "undo_payer"]},
         "add_contract",
     )
     has_usage_permission = granted("billing.view_meter")
@@ -216,7 +227,7 @@ class ContractAdmin(OfficeAdmin):
                     ("currency", "timezone"),
                     ("cadence", "anchor_day"),
                     ("proration", "net_days"),
-                    "po_number",
+                    ("po_number", "invoice_group"),
                 )
             },
         ),

@@ -29,3 +29,10 @@ class SubjectTaken(CustomerError):
             f"{claim.customer} claims the subject “{claim.subject}” {since}{until}: end that claim first, or choose "
             "dates outside it."
         )
+
+
+class OthersContract(CustomerError):
+    """A payer is named for a contract that is another customer's."""
+
+    def __init__(self, contract: object, customer: object) -> None:
+        super().__init__(f"Contract {contract} is not one of {customer}: name a contract of its own, or none for all.")

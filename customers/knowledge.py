@@ -5,6 +5,9 @@ the time that a row carries is not. "As known at a number" is the last content o
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from decimal import Decimal
 from typing import Final, TypeVar
 
@@ -12,6 +15,7 @@ import pgtrigger
 from django.db import connection, models
 from django.db.models import Func
 
+_horizon: ContextVar[int | None] = ContextVar("horizon", default=None)
 Row = TypeVar("Row", bound=models.Model)
 SEQUENCE: Final = "customers_knowledge_id_seq"
 
@@ -60,26 +64,49 @@ def draw_number() -> int:
     return int(number)
 
 
-def as_known(rows: models.QuerySet[Row], number: int | None) -> list[Row]:
-    """The rows as they were known at a number, in order of their keys; as they are, for None. Two queries.
+@contextmanager
+def as_known_at(number: int) -> Iterator[None]:
+    """Let `in_force` tell what was known at a number, in this thread, until the block is left."""
+    token = _horizon.set(number)
+    try:
+        yield
+    finally:
+        _horizon.reset(token)
 
-    `rows` selects by what never changes of a row, such as whose it is, and its related rows are read anew.
+
+def horizon() -> int | None:
+    """The number at which facts are asked for; None for what is known now."""
+    return _horizon.get()
+
+
+def in_force(rows: models.QuerySet[Row], stamp: str = "") -> list[Row]:
+    """The rows whose `stamp` (when they were superseded or undone) is empty; all of them without a stamp.
+
+    Within `as_known_at` as they were known then, and then `rows` may select by what never changes of a row alone, such
+    as whose it is.
     """
+    number = _horizon.get()
     if number is None:
-        return list(rows.order_by("pk"))
-    model = rows.model
-    ids = set(rows.order_by().values_list("pk", flat=True))
+        return list(rows.filter(**{f"{stamp}__isnull": True}) if stamp else rows)
+    return [row for row in as_known(rows, number) if not stamp or getattr(row, stamp) is None]
+
+
+def as_known(rows: models.QuerySet[Row], number: int) -> list[Row]:
+    """The rows as they were known at a number, with their related rows as they are; one query more than `rows` has."""
+    found = {row.pk: row for row in rows}
     last = (
-        Knowledge.objects.filter(fact=model._meta.db_table, row_id__in=ids, id__lte=number)
+        Knowledge.objects.filter(fact=rows.model._meta.db_table, row_id__in=found, id__lte=number)
         .order_by("row_id", "-id").distinct("row_id")
         .annotate(text=Func("content", template="(%(expressions)s)::text", output_field=models.TextField()))
-        .values_list("text", flat=True)
     )  # fmt: skip
-    return [_row(model, text) for text in last if text is not None]
+    texts = dict(last.values_list("row_id", "text"))
+    return [_restored(row, texts[key]) for key, row in found.items() if texts.get(key) is not None]
 
 
-def _row(model: type[Row], text: str) -> Row:
-    """The row that a content tells, every number exact; fields that came later have their defaults."""
+def _restored(row: Row, text: str) -> Row:
+    """The row with what a content tells of it, every number exact; columns that came later stay."""
     content = json.loads(text, parse_float=Decimal)
-    fields = [field for field in model._meta.concrete_fields if field.column in content]
-    return model(**{field.attname: field.to_python(content[field.column]) for field in fields})
+    for field in row._meta.concrete_fields:
+        if field.column in content and field.to_python(content[field.column]) != getattr(row, field.attname):
+            setattr(row, field.attname, field.to_python(content[field.column]))
+    return row

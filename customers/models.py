@@ -1,6 +1,7 @@
 """Who sells to whom, and on what commercial terms."""
 
 import pgtrigger
+from django.conf import settings
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import ArrayField, RangeOperators
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
@@ -10,7 +11,7 @@ from django.db.models import F, Func, Q, Value
 from customers.knowledge import Knowledge, remembered
 from customers.marking import Touch, touching
 from customers.states import CONTRACT_MOVES, ContractState
-from customers.validators import CURRENCY_PATTERN, validate_currency, validate_locale, validate_timezone
+from customers.validators import CURRENCY_PATTERN, validate_currency, validate_locale, validate_logo, validate_timezone
 
 CODE = RegexValidator(r"^[A-Za-z0-9][A-Za-z0-9._-]*$", "Use letters, digits, “.”, “_” and “-”, e.g. acme-gmbh.")
 CADENCE = RegexValidator(r"^P[1-9]\d*[DWMY]$", "Use an ISO 8601 cadence, e.g. P1M (monthly), P3M, P1Y, P2W or P10D.")
@@ -31,6 +32,10 @@ def int_range(expression: str | F | Func) -> Func:
 class LegalEntity(models.Model):
     """A seller: the company whose name, tax number and number series stand on the invoice."""
 
+    class Negative(models.TextChoices):
+        CREDIT_NOTE = "credit_note", "Credit note"
+        NEXT_INVOICE = "next_invoice", "On the next invoice that outweighs them"
+
     code = models.CharField(max_length=40, unique=True, validators=[CODE])
     name = models.CharField(max_length=200)
     address = models.TextField(help_text="As printed on the invoice, one line each.")
@@ -38,6 +43,12 @@ class LegalEntity(models.Model):
     tax_id = models.CharField("tax number", max_length=40, blank=True)
     email = models.EmailField(help_text="Where invoices come from and answers go to.")
     bank_details = models.TextField(blank=True, help_text="Printed at the foot of the invoice.")
+    logo = models.ImageField(
+        upload_to="logos",  # under a name of its own: what was printed once can be printed the same again
+        blank=True,
+        validators=[validate_logo],
+        help_text="PNG or JPEG, printed at the head of the invoice.",
+    )
     currency = models.CharField(
         "functional currency",
         max_length=3,
@@ -52,12 +63,30 @@ class LegalEntity(models.Model):
         help_text="Issue dates and accounting periods are cut here.",
     )
     invoice_prefix = models.CharField(max_length=20, default="INV-", help_text="Stands before the invoice number.")
+    credit_note_prefix = models.CharField(
+        max_length=24,
+        blank=True,
+        help_text="Stands before the number of a credit note. Empty: “CN-” before the prefix of invoices.",
+    )
+    negative = models.CharField(
+        "negative totals",
+        max_length=12,
+        choices=Negative,
+        default=Negative.CREDIT_NOTE,
+        help_text="What becomes of credits that outweigh the charges of an invoice.",
+    )
 
     class Meta:
         ordering = ["code"]
         verbose_name_plural = "legal entities"
         constraints = [
             models.CheckConstraint(name="entity_currency_code", condition=Q(currency__regex=CURRENCY_PATTERN)),
+            models.UniqueConstraint(
+                name="entity_credit_note_prefix",
+                fields=["credit_note_prefix"],
+                condition=~Q(credit_note_prefix=""),
+                violation_error_message="Another legal entity numbers its credit notes so already.",
+            ),
             models.UniqueConstraint(
                 name="entity_invoice_prefix",
                 fields=["invoice_prefix"],
@@ -67,6 +96,11 @@ class LegalEntity(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def credit_prefix(self) -> str:
+        """What stands before the number of a credit note."""
+        return self.credit_note_prefix or f"CN-{self.invoice_prefix}"
 
 
 class Customer(models.Model):
@@ -179,6 +213,11 @@ class Contract(models.Model):
     proration = models.CharField(max_length=10, choices=Proration, default=Proration.DAY)
     net_days = models.PositiveSmallIntegerField("net days", default=30, help_text="Days from issue to due date.")
     po_number = models.CharField("PO number", max_length=60, blank=True)
+    invoice_group = models.CharField(
+        max_length=60,
+        blank=True,
+        help_text="Contracts of one payer that have the same group share an invoice. Empty: with all that have none.",
+    )
     state = models.CharField(max_length=10, choices=ContractState, default=ContractState.DRAFT, editable=False)
     created_at = models.DateTimeField(auto_now_add=True, editable=False)
 
@@ -213,3 +252,57 @@ class Contract(models.Model):
 
     def __str__(self) -> str:
         return self.number
+
+
+class Payer(models.Model):
+    """A dated fact: who pays for a customer's contracts, or for one of them, from a first day of service on.
+
+    In force on a day is the last one of the contract, else the last one of the customer, else the customer itself. A
+    correction of what was billed stays with whoever was billed (R5.3).
+    """
+
+    customer = models.ForeignKey(Customer, models.PROTECT, related_name="payers")
+    contract = models.ForeignKey(
+        Contract,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="payers",
+        help_text="Empty: all contracts of the customer, those to come too.",
+    )
+    payer = models.ForeignKey(Customer, models.PROTECT, related_name="pays_for", verbose_name="paid by")
+    start = models.DateField(
+        "from", help_text="First day of service that it pays for, in the contract's time zone; a line goes by its own."
+    )
+    reason = models.CharField(max_length=500, blank=True)
+    recorded_at = models.DateTimeField(editable=False)
+    recorded_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, editable=False, related_name="+"
+    )
+    undone_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        ordering = ["customer", "start", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                name="payer_of_customer", fields=["customer", "start"], condition=Q(contract=None, undone_at=None)
+            ),
+            models.UniqueConstraint(
+                name="payer_of_contract", fields=["contract", "start"], condition=Q(undone_at=None)
+            ),
+        ]
+        triggers = [
+            remembered(),
+            pgtrigger.Protect(name="payer_kept", operation=pgtrigger.Delete),
+            pgtrigger.Protect(
+                name="payer_frozen",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Condition(
+                    "OLD.undone_at IS NOT NULL OR (OLD.customer_id, OLD.contract_id, OLD.payer_id, OLD.start) IS"
+                    " DISTINCT FROM (NEW.customer_id, NEW.contract_id, NEW.payer_id, NEW.start)"
+                ),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.payer} from {self.start}"

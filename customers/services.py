@@ -1,13 +1,14 @@
 """Verbs of customers and contracts. The caller owns the transaction."""
 
-from datetime import datetime
+from datetime import date, datetime
 
+from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
-from customers.errors import ContractNotReady, SubjectTaken
+from customers.errors import ContractNotReady, OthersContract, SubjectTaken
 from customers.locks import lock_customers
-from customers.models import Contract, Customer, UsageSubject
+from customers.models import Contract, Customer, Payer, UsageSubject
 from customers.queries import claims_on
 from customers.states import ContractState
 
@@ -79,3 +80,40 @@ def _write(claim: UsageSubject) -> UsageSubject:
             raise SubjectTaken(taken) from error
         raise
     return claim
+
+
+@transaction.atomic
+def set_payer(
+    *, customer: Customer, payer: Customer, start: date, now: datetime, contract: Contract | None = None,
+    reason: str = "", user: AbstractBaseUser | None = None,
+) -> Payer:  # fmt: skip
+    """Let `payer` pay for the customer's contracts, or for one of them, where service begins on or after `start`.
+
+    What was billed stays with whoever was billed; lines of drafts move with the next run. A fact of the same day is
+    replaced; `payer` may be the customer itself again. OthersContract when the contract is another customer's.
+    """
+    if contract is not None and contract.customer_id != customer.pk:
+        raise OthersContract(contract, customer)
+    _lock_payers(customer, payer.pk)
+    same = Payer.objects.filter(customer=customer, contract=contract, start=start, undone_at=None)
+    same.update(undone_at=now)
+    return Payer.objects.create(
+        customer=customer, contract=contract, payer=payer, start=start, reason=reason.strip(), recorded_at=now,
+        recorded_by=user,  # type: ignore[misc]
+    )  # fmt: skip
+
+
+@transaction.atomic
+def undo_payer(*, fact: Payer, now: datetime) -> Payer:
+    """Take back who was to pay, as if it had never been said; what was billed stays as it was."""
+    _lock_payers(fact.customer, fact.payer_id)
+    fact = Payer.objects.select_for_update(of=("self",)).get(pk=fact.pk)
+    if fact.undone_at is None:
+        fact.undone_at = now
+        fact.save(update_fields=["undone_at"])
+    return fact
+
+
+def _lock_payers(customer: Customer, payer_id: int) -> None:
+    """The locks of the customer, of whoever paid for it so far, and of the one that will."""
+    lock_customers({customer.pk, payer_id, *customer.payers.values_list("payer_id", flat=True)})

@@ -1,12 +1,15 @@
 """Checks of single fields, with a sentence that names the value and the way out."""
 
+from typing import Any
 from zoneinfo import available_timezones
 
 from babel import Locale, UnknownLocaleError
 from django.core.exceptions import ValidationError
+from PIL import Image
 
 from customers.currencies import is_currency
 
+LOGO_BYTES = 500_000  # it stands in every document
 CURRENCY_PATTERN = r"^[A-Z]{3}$"
 
 
@@ -28,3 +31,18 @@ def validate_locale(name: str) -> None:
         Locale.parse(name.replace("-", "_"))
     except (UnknownLocaleError, ValueError) as error:
         raise ValidationError(f"“{name}” is no known locale: use a name such as en-US, de-DE or ja-JP.") from error
+
+
+def validate_logo(file: Any) -> None:
+    """Accept a PNG or JPEG picture, by its content, of at most 500 kB."""
+    if file.size > LOGO_BYTES:
+        raise ValidationError(f"The logo has {file.size / 1000:,.0f} kB: use a picture of at most 500 kB.")
+    file.seek(0)
+    try:
+        kind = Image.open(file).format
+    except (OSError, Image.DecompressionBombError) as error:
+        raise ValidationError("The logo cannot be read as a picture: use a PNG or JPEG file.") from error
+    finally:
+        file.seek(0)
+    if kind not in ("PNG", "JPEG"):
+        raise ValidationError(f"The logo is a {kind} picture: use a PNG or JPEG file.")

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from billing.invoicing.drafts import ensure_slots, ensure_streams
 from billing.invoicing.engine import rate_usage
 from billing.invoicing.errors import CannotRate
 from billing.invoicing.facts import terms_of
+from billing.invoicing.lines import ensure_slots, ensure_streams
 from billing.invoicing.rated import Rated
 from billing.invoicing.recorded import Standings, billed_cycles, standing_slots
 from billing.invoicing.spend import spend_slots

@@ -118,8 +118,8 @@ class InvoiceAdmin(RecordAdmin):
 
     @display(description="Contract", ordering="contract__number")
     def contract_link(self, invoice: Invoice) -> str:
-        """Under which terms."""
-        return link_to(invoice.contract)
+        """Under which terms, where they are those of one contract."""
+        return link_to(invoice.contract) if invoice.contract else "Several"
 
     @display(description="Total", ordering="total")
     def total_money(self, invoice: Invoice) -> str:

@@ -96,7 +96,7 @@ def message_of(delivery: Delivery, content: bytes) -> EmailMultiAlternatives:
     seller = delivery.invoice.seller or {}
     context = {"invoice": invoice, "seller_name": seller["name"]}
     message = EmailMultiAlternatives(
-        subject=f"Invoice {invoice.number} from {seller['name']}",
+        subject=f"{invoice.title} {invoice.number} from {seller['name']}",
         body=render_to_string("billing/mail/invoice.txt", context),
         from_email=formataddr((seller["name"], _sender_address())),
         to=delivery.recipients,

@@ -10,17 +10,20 @@ from babel import Locale
 
 from billing.invoicing.formatting import Format, breakable, share_in_days
 from billing.invoicing.models import Invoice, InvoiceLine
+from billing.invoicing.sections import Heading, sections
 from billing.invoicing.shown import shown_steps
 from billing.invoicing.snapshots import (
     Buyer,
     Seller,
     Terms,
     buyer_snapshot,
+    contracts_on,
     seller_snapshot,
     terms_snapshot,
 )
 from billing.invoicing.states import InvoiceState
 from billing.pricing.words import plural
+from customers.logos import Logo, logo_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,15 @@ class PrintedLine:
 
 
 @dataclass(frozen=True, slots=True)
+class PrintedSection:
+    """The lines of a contract, under a title where there are several, and label and amount of what they add up to."""
+
+    title: str
+    lines: list[PrintedLine]
+    sums: list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
 class Party:
     """Seller or buyer as a block of lines."""
 
@@ -55,10 +67,15 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class PrintedInvoice:
-    """Everything that the template prints. `mark` is empty for an issued invoice, else says that this is none."""
+    """Everything that the template prints. `mark` is empty for an issued invoice, else says that this is none.
 
+    `credit` is what a credit note gives, empty for an invoice.
+    """
+
+    title: str
     number: str
     mark: str
+    logo: Logo | None
     seller: Party
     buyer: Party
     email: str
@@ -66,11 +83,12 @@ class PrintedInvoice:
     period: str
     facts: list[tuple[str, str]]
     currency: str
-    lines: list[PrintedLine]
+    sections: list[PrintedSection]
     net: str
     tax: str
     total: str
     nothing_due: bool
+    credit: str
     due_date: str
     net_days: int
 
@@ -80,13 +98,15 @@ def printed_invoice(invoice: Invoice) -> PrintedInvoice:
     issued = invoice.state == InvoiceState.ISSUED
     seller = cast(Seller, invoice.seller) if issued else seller_snapshot(invoice.entity)
     buyer = cast(Buyer, invoice.buyer) if issued else buyer_snapshot(invoice.customer)
-    terms = cast(Terms, invoice.terms) if issued else terms_snapshot(invoice.contract)
+    terms = cast(Terms, invoice.terms) if issued else terms_snapshot(contracts_on(invoice))
     write = Format(locale=buyer["locale"], currency=invoice.currency)
-    lines = list(invoice.lines.select_related("corrects__invoice").order_by("position"))
+    lines = list(invoice.lines.select_related("corrects__invoice", "stream").order_by("position"))
     period = service_period(lines, write, terms["timezone"])
     return PrintedInvoice(
+        title=invoice.get_kind_display(),
         number=invoice.number or "",
         mark="" if issued else "DRAFT",
+        logo=logo_of(seller.get("logo", "")),
         seller=_party(seller["name"], _address(seller["address"], seller["country"]), seller["tax_id"]),
         buyer=_party(buyer["legal_name"], _address(buyer["address"], buyer["country"]), buyer["tax_id"]),
         email=breakable(seller["email"]),
@@ -94,11 +114,12 @@ def printed_invoice(invoice: Invoice) -> PrintedInvoice:
         period=period,
         facts=_facts(invoice, buyer, terms, period, write),
         currency=invoice.currency,
-        lines=[_line(line, write, terms["timezone"]) for line in lines],
+        sections=_sections(lines, terms, write),
         net=write.amount(invoice.net),
         tax=write.amount(invoice.tax),
         total=write.money(invoice.total),
         nothing_due=invoice.total <= 0,
+        credit=write.money(-invoice.total) if invoice.kind == Invoice.Kind.CREDIT_NOTE else "",
         due_date=write.day(invoice.due_date) if invoice.due_date else "",
         net_days=terms["net_days"],
     )
@@ -117,15 +138,39 @@ def service_period(lines: Iterable[InvoiceLine], write: Format, timezone: str) -
 def _facts(invoice: Invoice, buyer: Buyer, terms: Terms, period: str, write: Format) -> list[tuple[str, str]]:
     """Label and value of each row of the box beside the buyer; what is not known has no row."""
     rows = [
-        ("Invoice number", invoice.number or ""),
+        ("Invoice number" if invoice.kind == Invoice.Kind.INVOICE else "Number", invoice.number or ""),
         ("Issue date", write.day(invoice.issue_date) if invoice.issue_date else ""),
-        ("Due date", write.day(invoice.due_date) if invoice.due_date else ""),
+        ("Due date", write.day(invoice.due_date) if invoice.due_date and invoice.total > 0 else ""),
         ("Service period", period),
         ("PO number", terms["po_number"]),
         ("Contract", terms["contract"]),
         ("Customer number", buyer["external_id"]),
     ]
     return [(label, breakable(value, 20)) for label, value in rows if value]
+
+
+def _sections(lines: Iterable[InvoiceLine], terms: Terms, write: Format) -> list[PrintedSection]:
+    """The lines by contract; each contract's days are cut in its own zone."""
+    contracts = {each["id"]: each for each in terms.get("contracts", ())}
+
+    def heading(line: InvoiceLine) -> Heading:
+        known = contracts.get(line.stream.contract_id)
+        if known is None:  # issued before invoices could hold several: all is of one contract
+            return Heading(0, "", terms["contract"])
+        return Heading(known["id"], known["customer"], known["contract"], known["po_number"])
+
+    def zone(line: InvoiceLine) -> str:
+        known = contracts.get(line.stream.contract_id)
+        return known["timezone"] if known else terms["timezone"]
+
+    return [
+        PrintedSection(
+            title=breakable(each.title, 60),
+            lines=[_line(line, write, zone(line)) for line in each.lines],
+            sums=[(breakable(label, 60), write.amount(amount)) for label, amount in each.sums],
+        )
+        for each in sections((heading(line), line.amount, line) for line in lines)
+    ]
 
 
 def _line(line: InvoiceLine, write: Format, timezone: str) -> PrintedLine:

@@ -1,27 +1,28 @@
-"""Drafts are the current delta, recomputed in place: a chunk of contracts in a constant number of queries."""
+"""Drafts are the current delta, recomputed in place: one for each payer, group, seller and currency.
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+A draft holds lines of several contracts. Those of the contracts given are brought to their deltas; what others have on
+the same draft stays. Constant queries for a chunk of contracts.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
-from decimal import Context, Decimal
-from typing import Any
+from decimal import Decimal
+from typing import Any, NamedTuple
 
-from django.db.models import QuerySet
+from django.db.models import Prefetch, Q
 
-from billing.invoicing.engine import ENGINE, Delta
-from billing.invoicing.fees import FeeLine
-from billing.invoicing.models import BillingRun, Invoice, InvoiceLine, Slot, Stream
-from billing.invoicing.slots import SlotLine
+from billing.invoicing.computations.models import Computation
+from billing.invoicing.engine import Delta
+from billing.invoicing.errors import InvoicingError, NegativeTotal
+from billing.invoicing.lines import lines_of
+from billing.invoicing.models import BillingRun, Invoice, InvoiceLine
 from billing.invoicing.states import InvoiceState
-from billing.invoicing.terms import WHOLE, StreamKey
-from billing.periods import Period
-from customers.models import Contract
-
-SlotRow = tuple[int, str, Period, str]
-"""Stream id, kind, cycle and what agreement on spending it is about."""
-
-PRINTED = Decimal("1e-12")  # what the column keeps: a finer quantity would never equal what was read back
-EXACT_ENOUGH = Context(prec=60)
+from billing.money import plain
+from billing.periods import local_date
+from customers.models import Contract, LegalEntity
+from customers.queries import Payers, payers_of
 
 # Two drafts are equal when these are: everything of a line but its identity, its place and who computed it.
 COMPARED = [
@@ -30,171 +31,237 @@ COMPARED = [
 ]  # fmt: skip
 
 
+class Place(NamedTuple):
+    """Which document a line belongs on: there is one open draft of each."""
+
+    customer_id: int
+    entity_id: int
+    currency: str
+    group: str
+    apart: bool = False
+
+
+Section = tuple[int, int, int]
+"""Whose lines they are: not the payer's own, customer id and contract id, in the order in which they are printed."""
+
+
+Apart = Callable[[Contract, InvoiceLine], bool]
+
+
+def _never(contract: Contract, line: InvoiceLine) -> bool:
+    """Everything on the regular document."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Drafted:
-    """What became of a contract's draft; `changed` is False when it stood so already."""
+    """What became of a contract's drafts: `changed` is False when they stood so already; `error` why one is held."""
 
     invoice: Invoice | None
     changed: bool
+    error: InvoicingError | None = None
 
 
-def ensure_streams(keys: Iterable[tuple[int, StreamKey]]) -> dict[StreamKey, int]:
-    """The stream row of each (contract, (subscription, charge code)), made where absent; three queries at most."""
-    wanted = {key: contract_id for contract_id, key in sorted(keys)}  # in order: two writers then do not deadlock
-    if not wanted:
-        return {}
-    rows = Stream.objects.filter(contract_id__in=set(wanted.values())).values_list(
-        "subscription_id", "charge_code_id", "id"
-    )
-    there = {(subscription, code or WHOLE): id_ for subscription, code, id_ in rows}
-    missing = [(key, contract_id) for key, contract_id in wanted.items() if key not in there]
-    if not missing:
-        return there
-    Stream.objects.bulk_create(
-        [
-            Stream(contract_id=contract, subscription_id=key[0], charge_code_id=key[1] or None)
-            for key, contract in missing
-        ],
-        ignore_conflicts=True,  # another writer may have been faster
-    )
-    return {(subscription, code or WHOLE): id_ for subscription, code, id_ in rows.all()}
+@dataclass(slots=True)
+class _Document:
+    """A draft as it is and as it shall be, by section."""
+
+    place: Place
+    invoice: Invoice | None = None
+    old: dict[Section, list[InvoiceLine]] = field(default_factory=lambda: defaultdict(list))
+    new: dict[Section, list[InvoiceLine]] = field(default_factory=lambda: defaultdict(list))
+
+    @property
+    def net(self) -> Decimal:
+        """Σ of the lines as they shall be."""
+        return sum((line.amount for lines in self.new.values() for line in lines), Decimal(0))
+
+    def moved(self) -> set[int]:
+        """The contracts whose lines change."""
+        sections = self.old.keys() | self.new.keys()
+        return {each[2] for each in sections if _content(self.old.get(each, [])) != _content(self.new.get(each, []))}
 
 
-def ensure_slots(rows: Iterable[SlotRow]) -> dict[SlotRow, int]:
-    """The slot of each (stream id, kind, cycle, agreement), made where absent; three queries at most."""
-    wanted = dict.fromkeys(sorted(rows, key=lambda each: (each[0], each[1], each[2].start, each[2].until, each[3])))
-    if not wanted:
-        return {}
-    known = Slot.objects.filter(stream_id__in={stream for stream, *_ in wanted}, cycle_start__isnull=False)
-    there = _slot_ids(known)
-    missing = [row for row in wanted if row not in there]
-    if not missing:
-        return there
-    Slot.objects.bulk_create(
-        [Slot(stream_id=stream, kind=kind, cycle_start=cycle.start, cycle_end=cycle.end,
-              dimensions=Slot.dimensions_about(about))
-         for stream, kind, cycle, about in missing],
-        ignore_conflicts=True,  # another writer may have been faster
-    )  # fmt: skip
-    return _slot_ids(known.all())
-
-
-def _slot_ids(slots: QuerySet[Slot]) -> dict[SlotRow, int]:
-    rows = slots.values_list("stream_id", "kind", "cycle_start", "cycle_end", "dimensions__spend", "id")
-    return {
-        (stream, kind, Period(start, end), about or ""): id_ for stream, kind, start, end, about, id_ in rows if start
-    }
+def place_of(invoice: Invoice) -> Place:
+    """Where an invoice stands."""
+    return Place(invoice.customer_id, invoice.entity_id, invoice.currency, invoice.group, invoice.apart)
 
 
 def write_drafts(
-    deltas: Sequence[Delta], *, as_of: dict[int, date], run: BillingRun | None, known: int, now: datetime
+    deltas: Sequence[Delta],
+    *,
+    as_of: Mapping[int, date],
+    run: BillingRun | None,
+    now: datetime,
+    computation: Computation,
+    apart: Apart = _never,
 ) -> dict[int, Drafted]:
-    """Bring each contract's one open draft to its delta; by contract id.
+    """Bring the open drafts to the deltas of these contracts; by contract id. One with an error has no lines.
 
-    The caller holds the customers' locks, and drew the number `known` under them. A draft without lines is deleted; of
-    one that is equal already only what is known of it changes.
+    `apart` tells the lines that go on a document of corrections, beside the regular one.
+
+    The caller holds the locks of everyone concerned, and began the `computation` under them. A draft without lines is
+    deleted; one that is equal already is not touched. A negative one is a credit note, or, where the seller has it so,
+    held: it is deleted until charges outweigh it (R5.4).
     """
-    drafts = {draft.contract_id: draft for draft in _open_drafts([delta.contract.id for delta in deltas])}
-    lines = _lines_of(deltas)
-    result: dict[int, Drafted] = {}
-    stale: list[int] = []
-    equal: list[int] = []
-    empty: list[int] = []
-    fresh: list[tuple[Invoice, list[InvoiceLine]]] = []
-    for delta in deltas:
-        key, draft = delta.contract.id, drafts.get(delta.contract.id)
-        if not lines[key]:
-            if draft:
-                empty.append(draft.id)
-            result[key] = Drafted(None, changed=draft is not None)
-        elif draft and _content(draft.lines.all()) == _content(lines[key]):
-            equal.append(draft.id)
-            result[key] = Drafted(draft, changed=False)
-        else:
-            if draft:
-                stale.append(draft.id)
-            invoice = draft or _new_draft(delta.contract, now)
-            _total(invoice, lines[key], as_of[key], run, now)
-            invoice.known = known
-            fresh.append((invoice, lines[key]))
-            result[key] = Drafted(invoice, changed=True)
-    InvoiceLine.objects.filter(invoice_id__in=[*stale, *empty]).delete()
-    Invoice.objects.filter(id__in=empty).delete()
-    Invoice.objects.filter(id__in=equal).update(known=known)
-    _save(fresh)
-    return result
+    contracts = [delta.contract for delta in deltas]
+    fresh = lines_of([delta for delta in deltas if delta.error is None], computation)
+    documents = _documents(contracts, fresh, apart)
+    errors = _hold(documents)
+    moved = {place: document.moved() for place, document in documents.items()}
+    _store([document for place, document in documents.items() if moved[place]], as_of, run, now)
+    _tell_known(documents.values(), {each.pk for each in contracts}, computation)
+    invoices = {section[2]: each.invoice for each in reversed(documents.values()) for section in each.new}
+    changed = {contract for contracts in moved.values() for contract in contracts}
+    return {each.pk: Drafted(invoices.get(each.pk), each.pk in changed, errors.get(each.pk)) for each in contracts}
 
 
-def _open_drafts(contract_ids: Sequence[int]) -> Iterable[Invoice]:
-    drafts = Invoice.objects.filter(contract_id__in=contract_ids, state=InvoiceState.DRAFT)
-    return drafts.prefetch_related("lines")
+def days_of(contracts: Sequence[Contract], as_of: date) -> dict[int, date]:
+    """As of which day to bill each contract, by its id: not before that of a draft that it may stand on.
+
+    An earlier run does not take back what fell due since. Two queries.
+    """
+    payers = payers_of(contracts)
+    latest: dict[Place, date] = {}
+    customers = {customer for each in payers.values() for customer in each.everyone}
+    for draft in Invoice.objects.filter(state=InvoiceState.DRAFT, customer__in=customers):
+        place = place_of(draft)._replace(apart=False)
+        latest[place] = max(draft.as_of, latest.get(place, as_of))
+    found = {}
+    for each in contracts:
+        places = [_place(each, customer) for customer in payers[each.pk].everyone]
+        found[each.pk] = max([as_of, *(latest.get(place, as_of) for place in places)])
+    return found
 
 
-def _new_draft(contract: Contract, now: datetime) -> Invoice:
-    return Invoice(
-        customer_id=contract.customer_id, contract=contract, entity_id=contract.entity_id,
-        currency=contract.currency, created_at=now,
-    )  # fmt: skip
+def payers_moved(invoice: Invoice, lines: Iterable[InvoiceLine]) -> bool:
+    """Whether somebody else has come to pay for lines of a draft since it was written; one query."""
+    mine = [line for line in lines if line.corrects_id is None]
+    payers = payers_of({line.stream.contract for line in mine})
+    return any(
+        _payer_of(line, payers[line.stream.contract_id], {}, line.stream.contract.timezone) != invoice.customer_id
+        for line in mine
+    )
 
 
-def _total(invoice: Invoice, lines: list[InvoiceLine], as_of: date, run: BillingRun | None, now: datetime) -> None:
-    invoice.net = sum((line.amount for line in lines), Decimal(0))
-    invoice.total = invoice.net + invoice.tax
-    invoice.as_of, invoice.run, invoice.updated_at = as_of, run, now
+def _place(contract: Contract, payer_id: int) -> Place:
+    return Place(payer_id, contract.entity_id, contract.currency, contract.invoice_group)
 
 
-def _save(fresh: list[tuple[Invoice, list[InvoiceLine]]]) -> None:
-    new = [invoice for invoice, _ in fresh if invoice.pk is None]
-    old = [invoice for invoice, _ in fresh if invoice.pk is not None]
+def _section(place: Place, contract: Contract) -> Section:
+    return int(contract.customer_id != place.customer_id), contract.customer_id, contract.pk
+
+
+def _documents(
+    contracts: Sequence[Contract], fresh: Mapping[int, list[InvoiceLine]], apart: Apart
+) -> dict[Place, _Document]:
+    """Every draft that the contracts have or shall have lines on, in order; lines of other contracts as they are."""
+    documents: dict[Place, _Document] = {}
+    payers, billed = payers_of(contracts), _billed_to(fresh)
+    for contract in contracts:
+        for line in fresh.get(contract.pk, []):
+            place = _place(contract, _payer_of(line, payers[contract.pk], billed, contract.timezone))
+            place = place._replace(apart=apart(contract, line))
+            document = documents.setdefault(place, _Document(place))
+            document.new[_section(place, contract)].append(line)
+    ids = {each.pk for each in contracts}
+    for draft in _open_drafts(ids, documents):
+        document = documents.setdefault(place_of(draft), _Document(place_of(draft)))
+        document.invoice = draft
+        for line in draft.lines.all():
+            section = _section(document.place, line.stream.contract)
+            document.old[section].append(line)
+            if line.stream.contract_id not in ids:
+                document.new[section].append(line)
+    return dict(sorted(documents.items()))
+
+
+def _billed_to(fresh: Mapping[int, list[InvoiceLine]]) -> dict[int, int]:
+    """Who was billed the lines that are corrected, by line id."""
+    corrected = {line.corrects_id for lines in fresh.values() for line in lines if line.corrects_id}
+    if not corrected:
+        return {}
+    return dict(InvoiceLine.objects.filter(pk__in=corrected).order_by().values_list("pk", "invoice__customer"))
+
+
+def _payer_of(line: InvoiceLine, payers: Payers, billed: Mapping[int, int], timezone: str) -> int:
+    """Who pays a line: for a correction whoever was billed (R5.3), else who pays on its first day of service."""
+    if line.corrects_id:
+        return billed[line.corrects_id]
+    return payers.on(local_date(line.service_start, timezone))
+
+
+def _open_drafts(contract_ids: Iterable[int], places: Iterable[Place]) -> Iterable[Invoice]:
+    """The drafts that have lines of the contracts, and those at the places, with their lines; three queries."""
+    held = InvoiceLine.objects.filter(stream__contract__in=contract_ids, invoice__state=InvoiceState.DRAFT)
+    here = Q(customer__in={each.customer_id for each in places}, group__in={each.group for each in places})
+    drafts = Invoice.objects.filter(Q(pk__in=held.order_by().values("invoice")) | here, state=InvoiceState.DRAFT)
+    return drafts.prefetch_related(Prefetch("lines", InvoiceLine.objects.select_related("stream__contract")))
+
+
+def _hold(documents: Mapping[Place, _Document]) -> dict[int, InvoicingError]:
+    """Take the lines off drafts that may not be negative; the reason, by contract that has some there."""
+    sellers = LegalEntity.objects.in_bulk({place.entity_id for place in documents})
+    errors: dict[int, InvoicingError] = {}
+    for place, document in documents.items():
+        if document.net < 0 and sellers[place.entity_id].negative == LegalEntity.Negative.NEXT_INVOICE:
+            reason = NegativeTotal(f"{place.currency} {plain(-document.net)}")
+            errors |= {section[2]: reason for section in document.new}
+            document.new.clear()
+    return errors
+
+
+def _store(documents: Sequence[_Document], as_of: Mapping[int, date], run: BillingRun | None, now: datetime) -> None:
+    """Write what changed: lines are made anew, invoices kept, and deleted where no line is left."""
+    stale = [each.invoice.pk for each in documents if each.invoice]
+    empty = [each.invoice.pk for each in documents if each.invoice and not each.new]
+    InvoiceLine.objects.filter(invoice__in=stale).delete()
+    Invoice.objects.filter(pk__in=empty).delete()
+    full = [each for each in documents if each.new]
+    new = [_begin(each, now) for each in full if each.invoice is None]
+    old = [each.invoice for each in full if each.invoice and each.invoice.pk]
+    for document in full:
+        _sum_up(document, as_of, run, now)
     Invoice.objects.bulk_create(new)
-    Invoice.objects.bulk_update(old, ["net", "total", "as_of", "run", "known", "updated_at"])
-    for invoice, lines in fresh:
-        for position, line in enumerate(lines, 1):
-            line.invoice, line.position = invoice, position
-    InvoiceLine.objects.bulk_create([line for _, lines in fresh for line in lines])
+    Invoice.objects.bulk_update(old, ["kind", "contract", "net", "total", "as_of", "run", "updated_at"])
+    InvoiceLine.objects.bulk_create([line for document in full for line in _numbered(document)])
+
+
+def _tell_known(documents: Iterable[_Document], ids: Collection[int], computation: Computation) -> None:
+    """Let drafts whose lines were all computed now know what of usage was known, whether or not they changed.
+
+    One that keeps lines of other contracts stays at what was known to these.
+    """
+    whole = [each.invoice.pk for each in documents if each.invoice and {section[2] for section in each.new} <= set(ids)]
+    Invoice.objects.filter(pk__in=whole).update(known_position=computation.position, known_pending=computation.pending)
+
+
+def _begin(document: _Document, now: datetime) -> Invoice:
+    """A new draft at its place."""
+    document.invoice = Invoice(**document.place._asdict(), created_at=now)
+    return document.invoice
+
+
+def _sum_up(document: _Document, as_of: Mapping[int, date], run: BillingRun | None, now: datetime) -> None:
+    """Its kind, its amounts, and as of when: the latest day of the contracts on it."""
+    invoice, contracts = document.invoice, [section[2] for section in document.new]
+    assert invoice is not None  # begun before
+    days = [as_of[each] for each in contracts if each in as_of] + ([invoice.as_of] if invoice.pk else [])
+    invoice.net = document.net
+    invoice.total = invoice.net + invoice.tax
+    invoice.kind = Invoice.Kind.CREDIT_NOTE if invoice.total < 0 else Invoice.Kind.INVOICE
+    invoice.contract_id = contracts[0] if len(contracts) == 1 else None
+    invoice.as_of, invoice.run, invoice.updated_at = max(days), run, now
+
+
+def _numbered(document: _Document) -> list[InvoiceLine]:
+    """The lines in the order in which they are printed, as rows to insert."""
+    assert document.invoice is not None  # begun before
+    lines = [line for section in sorted(document.new) for line in document.new[section]]
+    for position, line in enumerate(lines, 1):
+        line.pk, line.invoice, line.position = None, document.invoice, position
+    return lines
 
 
 def _content(lines: Iterable[InvoiceLine]) -> list[tuple[Any, ...]]:
     return [tuple(getattr(line, name) for name in COMPARED) for line in lines]
-
-
-def _lines_of(deltas: Sequence[Delta]) -> dict[int, list[InvoiceLine]]:
-    """The unsaved lines of each contract, in the order in which they are printed."""
-    streams = ensure_streams((delta.contract.id, line.stream) for delta in deltas for line in delta.lines)
-    slots = ensure_slots(
-        (streams[line.stream], line.kind, line.cycle, line.about) for delta in deltas for line in delta.slots
-    )
-    found = {}
-    for delta in deltas:
-        found[delta.contract.id] = [
-            _fee_line(line, streams) if isinstance(line, FeeLine) else _slot_line(line, streams, slots)
-            for line in sorted(delta.lines, key=_printed_order)
-        ]
-    return found
-
-
-def _printed_order(line: FeeLine | SlotLine) -> tuple[Any, ...]:
-    """By subscription, then what the period brings, then corrections; by position, then time; minimums after usage."""
-    minimum = isinstance(line, SlotLine) and line.kind != "usage"
-    return line.stream[0], line.corrects is not None, line.position, line.service.start, line.stream[1], minimum
-
-
-def _fee_line(line: FeeLine, streams: dict[StreamKey, int]) -> InvoiceLine:
-    return InvoiceLine(
-        stream_id=streams[line.stream], kind=InvoiceLine.Kind.RECURRING, charge_id=line.charge_id,
-        corrects_id=line.corrects, description=line.name, service_start=line.service.start,
-        service_end=line.service.until, terms=line.terms, fraction=str(line.fraction), quantity=line.quantity,
-        unit=line.unit, steps=line.steps, engine=ENGINE, amount=line.amount,
-    )  # fmt: skip
-
-
-def _slot_line(line: SlotLine, streams: dict[StreamKey, int], slots: dict[SlotRow, int]) -> InvoiceLine:
-    stream = streams[line.stream]
-    quantity = None if line.quantity is None else line.quantity.quantize(PRINTED, context=EXACT_ENOUGH)
-    return InvoiceLine(
-        stream_id=stream, kind=line.kind, charge_id=line.charge_id, corrects_id=line.corrects,
-        description=line.name, service_start=line.service.start, service_end=line.service.until,
-        quantity=quantity, unit=line.unit, steps=line.steps, engine=ENGINE,
-        slot_id=slots[stream, line.kind, line.cycle, line.about], billed_before=line.billed_before,
-        desired=line.desired, amount=line.amount,
-    )  # fmt: skip

@@ -26,8 +26,9 @@ INVOICE_TRIGGERS = [
         operation=pgtrigger.Update,
         condition=pgtrigger.Condition(
             "OLD.state = 'approved' AND NEW.state <> 'draft' AND (OLD.customer_id, OLD.contract_id, OLD.entity_id,"
-            " OLD.currency, OLD.as_of, OLD.net, OLD.tax, OLD.total) IS DISTINCT FROM (NEW.customer_id,"
-            " NEW.contract_id, NEW.entity_id, NEW.currency, NEW.as_of, NEW.net, NEW.tax, NEW.total)"
+            ' OLD.kind, OLD."group", OLD.apart, OLD.currency, OLD.as_of, OLD.net, OLD.tax, OLD.total) IS DISTINCT'
+            ' FROM (NEW.customer_id, NEW.contract_id, NEW.entity_id, NEW.kind, NEW."group", NEW.apart, NEW.currency,'
+            " NEW.as_of, NEW.net, NEW.tax, NEW.total)"
         ),
     ),
     # An approved invoice is whole: every amount line has its revision, every fee its coverage, and the total adds up.

@@ -8,6 +8,7 @@ from typing import Any
 from django.urls import reverse
 
 from billing.invoicing.models import Invoice, InvoiceLine
+from billing.invoicing.sections import Heading, Section, sections
 from billing.invoicing.shown import shown_steps
 from billing.metering.explorer.explorer_page import address
 from billing.periods import Period, local_date
@@ -17,17 +18,23 @@ from customers.backoffice import amount_text, change_url, quantity_text
 
 def page_of(invoice: Invoice) -> dict[str, Any]:
     """Everything that `templates/billing/admin/invoice.html` prints; a fixed number of queries."""
-    zone = invoice.contract.timezone
     lines = (
         invoice.lines.select_related(
-            "charge__version__plan", "charge__meter", "corrects__invoice", "stream__subscription", "slot"
+            "charge__version__plan",
+            "charge__meter",
+            "corrects__invoice",
+            "stream__subscription",
+            "stream__contract__customer",
+            "slot",
         )
         .order_by("position")
         .all()
     )
     return {
         "invoice": invoice,
-        "lines": [_line(line, invoice, zone) for line in lines],
+        "sections": [
+            _section(each, invoice) for each in sections((_heading(line), line.amount, line) for line in lines)
+        ],
         "net": amount_text(invoice.net, invoice.currency),
         "tax": amount_text(invoice.tax, invoice.currency),
         "total": amount_text(invoice.total, invoice.currency),
@@ -37,8 +44,26 @@ def page_of(invoice: Invoice) -> dict[str, Any]:
     }
 
 
-def _line(line: InvoiceLine, invoice: Invoice, zone: str) -> dict[str, Any]:
+def _heading(line: InvoiceLine) -> Heading:
+    """Whose line it is."""
+    contract = line.stream.contract
+    return Heading(contract.pk, contract.customer.legal_name, contract.number, contract.po_number)
+
+
+def _section(section: Section[InvoiceLine], invoice: Invoice) -> dict[str, Any]:
+    """The lines of a contract with their title and sums, where there are several."""
+    contract = section.lines[0].stream.contract
+    return {
+        "title": section.title,
+        "contract_url": change_url(contract),
+        "lines": [_line(line, invoice) for line in section.lines],
+        "sums": [(label, amount_text(amount, invoice.currency)) for label, amount in section.sums],
+    }
+
+
+def _line(line: InvoiceLine, invoice: Invoice) -> dict[str, Any]:
     """One line as texts, with links to where its numbers come from."""
+    zone = line.stream.contract.timezone
     version = line.charge.version if line.charge else None
     steps = [_step(step, invoice.currency) for step in shown_steps(line.steps)]
     if line.billed_before:
@@ -48,7 +73,7 @@ def _line(line: InvoiceLine, invoice: Invoice, zone: str) -> dict[str, Any]:
         "subscription": line.stream.subscription.code,
         "version": str(version) if version else "own terms",
         "version_url": change_url(version or line.stream.subscription),
-        "usage_url": _usage_url(line, invoice, zone),
+        "usage_url": _usage_url(line, zone),
         "corrects": _corrects(line),
         "period": _days(line, zone),
         "fraction": line.fraction if line.fraction not in ("", "1", "1/1") else "",
@@ -93,9 +118,11 @@ def _days(line: InvoiceLine, zone: str) -> str:
     return f"{first} – {last}" if first != last else f"{first}"
 
 
-def _usage_url(line: InvoiceLine, invoice: Invoice, zone: str) -> str:
+def _usage_url(line: InvoiceLine, zone: str) -> str:
     """The explorer at the usage behind a line that was metered: its meter, its customer, its days of service."""
     meter = line.charge.meter if line.charge else None
     if meter is None:
         return ""
-    return address(meter, invoice.customer_id, period=Period(line.service_start, line.service_end), timezone=zone)
+    return address(
+        meter, line.stream.contract.customer_id, period=Period(line.service_start, line.service_end), timezone=zone
+    )

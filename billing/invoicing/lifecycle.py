@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
@@ -10,15 +10,17 @@ from django.db.models import Max
 
 from billing.invoicing import coverage
 from billing.invoicing.background import enqueue
+from billing.invoicing.drafts import payers_moved, place_of
 from billing.invoicing.errors import InvoicingError, LaterInvoice, StaleDraft, Unprintable, WrongState
 from billing.invoicing.fonts import unprintable
 from billing.invoicing.models import Invoice, InvoiceLine, NumberSeries, Outbox
 from billing.invoicing.results import BulkResult
-from billing.invoicing.snapshots import buyer_snapshot, seller_snapshot, terms_snapshot
+from billing.invoicing.snapshots import buyer_snapshot, contracts_on, seller_snapshot, terms_snapshot
 from billing.invoicing.states import InvoiceState, may_move
 from billing.periods import local_date
 from customers.knowledge import draw_number
 from customers.locks import lock_customers
+from customers.models import Contract
 
 REVENUE_TASK = "revenue.tasks.post_documents"
 
@@ -55,10 +57,7 @@ def send_back(*, invoice_id: int, user: AbstractBaseUser | None, reason: str, no
         lines = list(invoice.lines.all())
         if _built_upon(lines):
             raise LaterInvoice(invoice)
-        Invoice.objects.filter(
-            customer=invoice.customer_id, contract=invoice.contract_id, entity=invoice.entity_id,
-            currency=invoice.currency, state=InvoiceState.DRAFT,
-        ).delete()  # fmt: skip
+        Invoice.objects.filter(**place_of(invoice)._asdict(), state=InvoiceState.DRAFT).delete()
         invoice.state, invoice.approved_at, invoice.approved_by = InvoiceState.DRAFT, None, None
         invoice.returned_reason, invoice.updated_at, invoice.approved_known = reason.strip(), now, None
         invoice.save(update_fields=[
@@ -86,13 +85,11 @@ def _each(invoice_ids: Sequence[int], act: Callable[[Invoice], Invoice]) -> Bulk
 
 
 def _locked(invoice_id: int) -> Invoice:
-    """The invoice as it stands once its customer's lock is held."""
-    lock_customers([Invoice.objects.values_list("customer_id", flat=True).get(id=invoice_id)])
-    return (
-        Invoice.objects.select_for_update(of=("self",))
-        .select_related("contract", "entity", "customer")
-        .get(id=invoice_id)
-    )
+    """The invoice as it stands once its payer's lock is held, and those of the customers on it."""
+    contracts = Contract.objects.filter(streams__lines__invoice=invoice_id)
+    payer = Invoice.objects.values_list("customer_id", flat=True).get(id=invoice_id)
+    lock_customers({payer, *contracts.values_list("customer_id", flat=True)})
+    return Invoice.objects.select_for_update(of=("self",)).select_related("entity", "customer").get(id=invoice_id)
 
 
 def _require(invoice: Invoice, wanted: InvoiceState, verb: str) -> None:
@@ -102,7 +99,9 @@ def _require(invoice: Invoice, wanted: InvoiceState, verb: str) -> None:
 
 def _approve(invoice: Invoice, user: AbstractBaseUser | None, now: datetime) -> Invoice:
     _require(invoice, InvoiceState.APPROVED, "approved")
-    lines = list(invoice.lines.all())
+    lines = list(invoice.lines.select_related("stream__contract"))
+    if payers_moved(invoice, lines):
+        raise StaleDraft(invoice)
     last = dict(
         InvoiceLine.objects.filter(slot__in=[line.slot_id for line in lines if line.slot_id], revision__isnull=False)
         .values_list("slot").annotate(last=Max("revision")).order_by()
@@ -126,25 +125,33 @@ def _built_upon(lines: list[InvoiceLine]) -> bool:
 
 def _issue(invoice: Invoice, user: AbstractBaseUser | None, now: datetime) -> Invoice:
     _require(invoice, InvoiceState.ISSUED, "issued")
-    copies = seller_snapshot(invoice.entity), buyer_snapshot(invoice.customer), terms_snapshot(invoice.contract)
+    contracts = contracts_on(invoice)
+    copies = seller_snapshot(invoice.entity), buyer_snapshot(invoice.customer), terms_snapshot(contracts)
     lines = list(invoice.lines.values_list("description", flat=True))
     if missing := unprintable(json.dumps([*copies, lines], ensure_ascii=False)):
         raise Unprintable(invoice, missing)
-    NumberSeries.objects.get_or_create(entity=invoice.entity, name="invoice")
-    # The row's lock holds until the commit: whoever rolls back gives its number back, so that none is missing.
-    series = NumberSeries.objects.select_for_update().get(entity=invoice.entity, name="invoice")
-    today = local_date(now, invoice.entity.timezone)
-    if series.last_date and today < series.last_date:
-        raise InvoicingError(
-            f"The last invoice of {invoice.entity} is dated {series.last_date}: one dated {today} cannot follow it."
-        )
-    series.last_number, series.last_date = series.last_number + 1, today
-    series.save(update_fields=["last_number", "last_date"])
-    invoice.sequence = series.last_number
-    invoice.number = f"{invoice.entity.invoice_prefix}{series.last_number:06d}"
-    invoice.issue_date, invoice.due_date = today, today + timedelta(days=invoice.contract.net_days)
+    today = _number(invoice, now)
+    invoice.issue_date, invoice.due_date = today, today + timedelta(days=copies[2]["net_days"])
     invoice.seller, invoice.buyer, invoice.terms = copies
     invoice.state, invoice.issued_at, invoice.issued_by = InvoiceState.ISSUED, now, user  # type: ignore[assignment]
     invoice.save()
     Outbox.objects.create(kind=Outbox.Kind.INVOICE_ISSUED, object_id=invoice.id, created_at=now)
     return invoice
+
+
+def _number(invoice: Invoice, now: datetime) -> date:
+    """Give it the next number of its series (R5.2), one for each seller and kind of document; the day of issue."""
+    NumberSeries.objects.get_or_create(entity=invoice.entity, name=invoice.kind)
+    # The row's lock holds until the commit: whoever rolls back gives its number back, so that none is missing.
+    series = NumberSeries.objects.select_for_update().get(entity=invoice.entity, name=invoice.kind)
+    today, kind = local_date(now, invoice.entity.timezone), invoice.get_kind_display().lower()
+    if series.last_date and today < series.last_date:
+        raise InvoicingError(
+            f"The last {kind} of {invoice.entity} is dated {series.last_date}: one dated {today} cannot follow it."
+        )
+    series.last_number, series.last_date = series.last_number + 1, today
+    series.save(update_fields=["last_number", "last_date"])
+    is_credit = invoice.kind == Invoice.Kind.CREDIT_NOTE
+    prefix = invoice.entity.credit_prefix if is_credit else invoice.entity.invoice_prefix
+    invoice.sequence, invoice.number = series.last_number, f"{prefix}{series.last_number:06d}"
+    return today

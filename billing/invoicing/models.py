@@ -74,13 +74,22 @@ class NumberSeries(models.Model):
 
 
 class Invoice(models.Model):
-    """A document that asks a customer for money: draft (the current delta) → approved (frozen) → issued (a record)."""
+    """What a customer is asked for, or credited: draft (the current delta) → approved (frozen) → issued (a record)."""
 
+    class Kind(models.TextChoices):
+        INVOICE = "invoice", "Invoice"
+        CREDIT_NOTE = "credit_note", "Credit note"
+
+    kind = models.CharField(max_length=12, choices=Kind, default=Kind.INVOICE, help_text="A negative one is a credit.")
     number = models.CharField(max_length=40, null=True, unique=True)  # noqa: DJ001  unique once it is there
     sequence = models.PositiveIntegerField(null=True)
 
-    customer = models.ForeignKey(Customer, models.PROTECT, related_name="invoices")
-    contract = models.ForeignKey(Contract, models.PROTECT, related_name="invoices")
+    customer = models.ForeignKey(Customer, models.PROTECT, related_name="invoices", help_text="Who pays.")
+    contract = models.ForeignKey(
+        Contract, models.PROTECT, null=True, related_name="invoices", help_text="Where all lines are of one."
+    )
+    group = models.CharField(max_length=60, blank=True, help_text="That of the contracts on it.")
+    apart = models.BooleanField(default=False, help_text="Corrections alone, beside the regular invoice.")
     entity = models.ForeignKey(LegalEntity, models.PROTECT, related_name="invoices", verbose_name="legal entity")
     run = models.ForeignKey(BillingRun, models.SET_NULL, null=True, related_name="invoices")
 
@@ -96,9 +105,6 @@ class Invoice(models.Model):
     tax = models.DecimalField(**MONEY, default=0)
     total = models.DecimalField(**MONEY, default=0)
 
-    known = models.BigIntegerField(
-        null=True, help_text="The number through which facts were known when it was last computed."
-    )
     known_position = models.BigIntegerField(null=True, help_text="The position through which usage was known then.")
     known_pending = ArrayField(
         models.BigIntegerField(), null=True, help_text="Batches beyond that position that were known then."
@@ -127,12 +133,15 @@ class Invoice(models.Model):
         constraints = [
             models.UniqueConstraint(
                 name="invoice_one_draft",
-                fields=["customer", "contract", "entity", "currency"],
+                fields=["customer", "group", "entity", "currency", "apart"],
                 condition=Q(state="draft"),
             ),
-            models.UniqueConstraint(name="invoice_sequence", fields=["entity", "sequence"]),
+            models.UniqueConstraint(name="invoice_sequence", fields=["entity", "kind", "sequence"]),
             models.CheckConstraint(name="invoice_adds_up", condition=Q(total=F("net") + F("tax"))),
-            models.CheckConstraint(name="invoice_not_negative", condition=Q(state="draft") | Q(total__gte=0)),
+            models.CheckConstraint(
+                name="invoice_sign",
+                condition=Q(kind="invoice", total__gte=0) | Q(kind="credit_note", total__lt=0) | Q(state="draft"),
+            ),
             models.CheckConstraint(
                 name="invoice_numbered_when_issued",
                 condition=Q(
@@ -268,6 +277,7 @@ class InvoiceLine(models.Model):
     unit = models.CharField(max_length=40, blank=True)
     steps = models.JSONField(default=list, help_text="How the amount came about, in order.")
     engine = models.CharField(max_length=20, help_text="Version of the rules that computed it.")
+    known = models.BigIntegerField(null=True, help_text="The number of the computation that made it.")
 
     slot = models.ForeignKey(Slot, models.PROTECT, null=True, related_name="lines")
     revision = models.PositiveIntegerField(null=True, help_text="Written at approval.")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import cast
 
-from django.db.models import Prefetch, Sum
+from django.db.models import Prefetch, Q, Sum
 
 from billing.invoicing.fees import BilledFee
 from billing.invoicing.models import Coverage, InvoiceLine
@@ -15,6 +15,7 @@ from billing.invoicing.states import RECORDED
 from billing.invoicing.terms import WHOLE, StreamKey
 from billing.invoicing.usage import Kept
 from billing.periods import Period
+from customers.knowledge import horizon
 
 Standings = dict[SlotKey, Standing]
 
@@ -22,7 +23,7 @@ Standings = dict[SlotKey, Standing]
 def standing_slots(contract_ids: Sequence[int]) -> dict[int, Standings]:
     """The last revision of every slot of each contract; one query."""
     lines = (
-        InvoiceLine.objects.filter(stream__contract_id__in=contract_ids, slot__isnull=False, revision__isnull=False)
+        InvoiceLine.objects.filter(_recorded(), stream__contract_id__in=contract_ids, revision__isnull=False)
         .order_by("slot_id", "-revision")
         .distinct("slot_id")
         .select_related("slot", "stream")
@@ -44,6 +45,21 @@ def standing_slots(contract_ids: Sequence[int]) -> dict[int, Standings]:
     return found
 
 
+def _recorded() -> Q:
+    """Lines of approved and issued invoices; where facts are asked for as they were known, of those approved by then."""
+    recorded = Q(invoice__state__in=RECORDED)
+    if (number := horizon()) is None:
+        return recorded
+    return recorded & (Q(invoice__approved_known=None) | Q(invoice__approved_known__lt=number))
+
+
+def _live() -> Q:
+    """Coverage that no credit took back, or none that was approved by then."""
+    if (number := horizon()) is None:
+        return Q(credited_by=None)
+    return Q(credited_by=None) | Q(credited_by__invoice__approved_known__gt=number)
+
+
 def billed_cycles(standings: Standings) -> Kept:
     """The cycles in which usage of each stream was billed: they are never cut again."""
     found: dict[StreamKey, list[Period]] = defaultdict(list)
@@ -55,10 +71,8 @@ def billed_cycles(standings: Standings) -> Kept:
 
 def billed_fees(contract_ids: Sequence[int]) -> dict[int, list[BilledFee]]:
     """Every recorded charge of a recurring fee with its live coverage and what it still stands for; three queries."""
-    live = Prefetch("coverage", Coverage.objects.filter(credited_by=None).order_by("start"), to_attr="live")
-    recorded = InvoiceLine.objects.filter(
-        stream__contract_id__in=contract_ids, kind="recurring", invoice__state__in=RECORDED
-    )
+    live = Prefetch("coverage", Coverage.objects.filter(_live()).order_by("start"), to_attr="live")
+    recorded = InvoiceLine.objects.filter(_recorded(), stream__contract_id__in=contract_ids, kind="recurring")
     credited = dict(
         recorded.filter(corrects__isnull=False).values_list("corrects").annotate(total=Sum("amount")).order_by()
     )

@@ -6,21 +6,19 @@ from datetime import date, datetime
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
-from django.db.models import Max
 
-from billing.invoicing.drafts import Drafted, write_drafts
+from billing.invoicing.computations import services as computations
+from billing.invoicing.drafts import Drafted, days_of, write_drafts
 from billing.invoicing.engine import Delta, deltas
-from billing.invoicing.errors import InvoicingError, NegativeTotal
+from billing.invoicing.facts import NOW, Facts
 from billing.invoicing.lifecycle import approve, issue, send_back
 from billing.invoicing.load import as_of_instant
 from billing.invoicing.marks.keeping import Computed, seen, settle
 from billing.invoicing.marks.selecting import needed
-from billing.invoicing.models import BillingRun, Invoice, RunOutcome
-from billing.invoicing.states import InvoiceState
-from billing.money import plain
-from customers.knowledge import draw_number
+from billing.invoicing.models import BillingRun, RunOutcome
 from customers.locks import lock_customers
 from customers.models import Contract
+from customers.queries import everyone_concerned
 from customers.states import ContractState
 
 __all__ = ["approve", "bill_contracts", "issue", "run_billing", "send_back"]
@@ -65,56 +63,30 @@ def _contracts(as_of: date, contract_ids: Sequence[int] | None, full: bool) -> l
 
 
 def bill_contracts(
-    *, contract_ids: Sequence[int], as_of: date, run: BillingRun | None, now: datetime
+    *, contract_ids: Sequence[int], as_of: date, run: BillingRun | None, now: datetime, facts: Facts = NOW
 ) -> list[RunOutcome]:
-    """One chunk: lock the customers, compute the deltas, write the drafts. Unsaved outcomes; the caller's transaction.
-
-    A draft that stands as of a later day keeps that day: an earlier run does not take back what fell due since.
-    """
-    customers = Contract.objects.filter(id__in=contract_ids).values_list("customer_id", flat=True)
-    lock_customers(customers)
-    known, before = draw_number(), seen(contract_ids)
+    """One chunk: lock everyone concerned, compute the deltas, write the drafts. Unsaved; the caller's transaction."""
+    lock_customers(everyone_concerned(contract_ids))
+    before = seen(contract_ids)
     contracts = list(Contract.objects.filter(id__in=contract_ids).order_by("customer_id", "id"))
-    days = _days(contract_ids, as_of)
+    days = days_of(contracts, as_of)
+    computation = computations.begin(now=now)
     until = {each.id: as_of_instant(days[each.id], each) for each in contracts}
-    found = deltas(contracts, until)
-    writable = []
-    outcomes = []
-    for delta in found:
-        reason = _held(delta)
-        if reason is None:
-            writable.append(delta)
-        else:
-            outcomes.append(RunOutcome(run=run, contract=delta.contract, result=Result.HELD, reason=str(reason)))
-    _drop_drafts([outcome.contract_id for outcome in outcomes])
-    drafted = write_drafts(writable, as_of=days, run=run, known=known, now=now)
-    settle(before, contract_ids, {each.contract.id: Computed(until[each.contract.id], each.due_on) for each in writable})
-    return outcomes + [_outcome(run, delta, drafted[delta.contract.id]) for delta in writable]
-
-
-def _held(delta: Delta) -> InvoicingError | None:
-    """Why this contract gets no draft now, if so."""
-    if delta.error:
-        return delta.error
-    if delta.total < 0:
-        return NegativeTotal(f"{delta.contract.currency} {plain(-delta.total)}")
-    return None
+    found = deltas(contracts, until, facts)
+    drafted = write_drafts(found, as_of=days, run=run, now=now, computation=computation)
+    good = [each for each in found if not (each.error or drafted[each.contract.id].error)]
+    settle(before, contract_ids, {each.contract.id: Computed(until[each.contract.id], each.due_on) for each in good})
+    return [_outcome(run, delta, drafted[delta.contract.id]) for delta in found]
 
 
 def _outcome(run: BillingRun | None, delta: Delta, drafted: Drafted) -> RunOutcome:
+    """What the run did for a contract; one that is held says why."""
+    if error := delta.error or drafted.error:
+        return RunOutcome(
+            run=run, contract=delta.contract, result=Result.HELD, reason=str(error), invoice=drafted.invoice
+        )
     result = Result.DRAFTED if drafted.changed and drafted.invoice else Result.UNCHANGED
     return RunOutcome(run=run, contract=delta.contract, result=result, invoice=drafted.invoice)
-
-
-def _days(contract_ids: Sequence[int], as_of: date) -> dict[int, date]:
-    drafts = Invoice.objects.filter(contract_id__in=contract_ids, state=InvoiceState.DRAFT)
-    latest = dict(drafts.values_list("contract_id").annotate(latest=Max("as_of")).order_by())
-    return {key: max(as_of, latest.get(key, as_of)) for key in contract_ids}
-
-
-def _drop_drafts(contract_ids: Sequence[int]) -> None:
-    """A held contract has no draft: what stood there no longer is its delta."""
-    Invoice.objects.filter(contract_id__in=contract_ids, state=InvoiceState.DRAFT).delete()
 
 
 def _chunks(ids: list[int]) -> Iterator[list[int]]:

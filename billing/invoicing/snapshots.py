@@ -5,13 +5,17 @@ and the delivery read them from there. Values are JSON: texts, whole numbers and
 that nothing is known, and prints nothing.
 """
 
-from typing import TypedDict
+from collections.abc import Iterable, Sequence
+from typing import NotRequired, TypedDict
 
+from django.db.models import Min
+
+from billing.invoicing.models import Invoice
 from customers.models import Contract, Customer, LegalEntity
 
 
 class Seller(TypedDict):
-    """The legal entity that sells; `address` and `bank_details` are lines as printed."""
+    """The legal entity that sells; `address` and `bank_details` are lines as printed, `logo` a stored file's name."""
 
     name: str
     address: list[str]
@@ -19,6 +23,7 @@ class Seller(TypedDict):
     tax_id: str
     email: str
     bank_details: list[str]
+    logo: NotRequired[str]
 
 
 class Buyer(TypedDict):
@@ -33,14 +38,31 @@ class Buyer(TypedDict):
     locale: str
 
 
+class ContractOn(TypedDict):
+    """A contract with lines on the invoice; service prints as days in `timezone` (IANA), `cadence` is ISO 8601."""
+
+    id: int
+    contract: str
+    customer: str
+    external_id: str
+    po_number: str
+    timezone: str
+    cadence: str
+
+
 class Terms(TypedDict):
-    """The contract's terms; service periods print as days in `timezone` (IANA), `cadence` is an ISO 8601 duration."""
+    """The terms of the contracts on the invoice: the shortest time to pay, and what they have in common.
+
+    `contract`, `po_number` and `cadence` are empty where they differ; `timezone` is that of the first. `contracts` is
+    missing from what was issued before invoices could hold several.
+    """
 
     contract: str
     net_days: int
     po_number: str
     timezone: str
     cadence: str
+    contracts: NotRequired[list[ContractOn]]
 
 
 def seller_snapshot(entity: LegalEntity) -> Seller:
@@ -52,6 +74,7 @@ def seller_snapshot(entity: LegalEntity) -> Seller:
         "tax_id": entity.tax_id,
         "email": entity.email,
         "bank_details": _lines(entity.bank_details),
+        "logo": entity.logo.name or "",
     }
 
 
@@ -69,11 +92,35 @@ def buyer_snapshot(customer: Customer) -> Buyer:
     }
 
 
-def terms_snapshot(contract: Contract) -> Terms:
-    """The contract's terms as an invoice keeps them."""
+def contracts_on(invoice: Invoice) -> list[Contract]:
+    """The contracts with lines on an invoice, with their customers, in the order in which they are printed."""
+    found = Contract.objects.filter(streams__lines__invoice=invoice).annotate(first=Min("streams__lines__position"))
+    return list(found.select_related("customer").order_by("first"))
+
+
+def terms_snapshot(contracts: Sequence[Contract]) -> Terms:
+    """The terms of the contracts on an invoice as it keeps them."""
+
+    def common(values: Iterable[str]) -> str:
+        different = set(values)
+        return different.pop() if len(different) == 1 else ""
+
     return {
+        "contract": common(each.number for each in contracts),
+        "net_days": min(each.net_days for each in contracts),
+        "po_number": common(each.po_number for each in contracts),
+        "timezone": contracts[0].timezone,
+        "cadence": common(each.cadence for each in contracts),
+        "contracts": [_contract_on(each) for each in contracts],
+    }
+
+
+def _contract_on(contract: Contract) -> ContractOn:
+    return {
+        "id": contract.pk,
         "contract": contract.number,
-        "net_days": contract.net_days,
+        "customer": contract.customer.legal_name,
+        "external_id": contract.customer.external_id,
         "po_number": contract.po_number,
         "timezone": contract.timezone,
         "cadence": contract.cadence,

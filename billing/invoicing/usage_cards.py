@@ -57,7 +57,7 @@ def _lines(streams: list[tuple[int, int]], event: Stored) -> list[InvoiceLine]:
         chosen |= Q(slot__stream__subscription=subscription, slot__stream__charge_code=code)
     lines = InvoiceLine.objects.filter(
         chosen, slot__cycle_start__lte=event.ts, slot__cycle_end__gt=event.ts
-    ).select_related("invoice__contract", "invoice__run", "charge")
+    ).select_related("invoice", "stream__contract", "invoice__run", "charge")
     return sorted(lines, key=lambda line: (line.slot_id, line.revision is None, line.revision or 0, line.pk))
 
 
@@ -76,7 +76,7 @@ def _knew(line: InvoiceLine, event: Stored, position: int | None) -> bool:
 
 def _row(line: InvoiceLine, billed: bool, known: bool) -> dict[str, Any]:
     """One line as texts."""
-    invoice, zone = line.invoice, line.invoice.contract.timezone
+    invoice, zone = line.invoice, line.stream.contract.timezone
     return {
         "invoice": invoice.number or str(invoice).capitalize(),
         "url": change_url(invoice),

@@ -59,7 +59,7 @@ def _sizes(trial: PriceTrial, cohort: Cohort, customer_ids: Iterable[int]) -> di
         lines = InvoiceLine.objects.filter(
             invoice__state__in=told, service_start__gte=months.start, service_start__lt=months.until
         )
-        return dict(lines.values_list("invoice__customer").annotate(all=Sum("amount")).order_by())
+        return dict(lines.values_list("stream__contract__customer").annotate(all=Sum("amount")).order_by())
     assert cohort.meter is not None  # of a size by usage
     meter = Meter.objects.get(pk=cohort.meter)
     rows = [

@@ -4,18 +4,22 @@ Periods bound every question, because the event table has no end. MonthDetached 
 needed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from django.db import connection
 
-from billing.metering import store
+from billing.metering import names, store
 from billing.metering.asking import BEGINNING, Claim, Known, Quantity, Request
 from billing.metering.models import Meter
 from billing.metering.windows import Window, split
-from billing.periods import Period
+from billing.periods import Period, local_date
+from customers.knowledge import in_force
 from customers.models import UsageSubject
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +72,8 @@ def claims_of(customer_ids: Iterable[int]) -> dict[int, tuple[Claim, ...]]:
     ids = list(customer_ids)
     found: dict[int, list[Claim]] = {customer: [] for customer in ids}
     rows = UsageSubject.objects.filter(customer__in=ids).order_by("subject", "valid_from")
-    for customer, subject, start, end in rows.values_list("customer_id", "subject", "valid_from", "valid_to"):
-        found[customer].append((subject, Period(start or BEGINNING, end)))
+    for row in in_force(rows):
+        found[row.customer_id].append((row.subject, Period(row.valid_from or BEGINNING, row.valid_to)))
     return {customer: tuple(claims) for customer, claims in found.items()}
 
 
@@ -82,3 +86,26 @@ def known_now() -> Known:
         )
         position, pending = cursor.fetchone()
     return Known(position, frozenset(pending))
+
+
+def told_after(known: Known, asked: Sequence[tuple[Key, tuple[Claim, ...], Period]]) -> set[Key]:
+    """The keys of those stretches of which anything became known later: events, or corrections. One query.
+
+    Days are looked at as a whole, and what is pending counts as later, so that it may name more than it must.
+    """
+    subjects = names.subjects.known({subject for _, claims, _ in asked for subject, _ in claims})
+    rows = [
+        (place, subjects[subject], local_date(within.start, "UTC"), within.end and local_date(within.end, "UTC"))
+        for place, (_, claims, period) in enumerate(asked)
+        for subject, claim in claims
+        if subject in subjects and (within := claim.intersect(period))
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT DISTINCT r.place FROM unnest(%s::int[], %s::int[], %s::date[], %s::date[]) r(place, subject, lo, hi)
+               WHERE EXISTS (SELECT 1 FROM metering_pending)
+                  OR EXISTS (SELECT 1 FROM metering_activity a WHERE a.subject_id = r.subject AND a.position > %s
+                             AND a.day >= r.lo AND (r.hi IS NULL OR a.day <= r.hi))""",
+            [*(list(column) for column in zip(*rows, strict=True)), known.position] if rows else [[]] * 4 + [0],
+        )
+        return {asked[place][0] for (place,) in cursor.fetchall()}

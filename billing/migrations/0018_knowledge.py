@@ -30,11 +30,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='invoice',
-            name='known',
-            field=models.BigIntegerField(help_text='The number through which facts were known when it was last computed.', null=True),
-        ),
-        migrations.AddField(
-            model_name='invoice',
             name='known_pending',
             field=django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), help_text='Batches beyond that position that were known then.', null=True, size=None),
         ),
@@ -54,6 +49,24 @@ class Migration(migrations.Migration):
         pgtrigger.migrations.AddTrigger(
             model_name='subscriptionterm',
             trigger=pgtrigger.compiler.Trigger(name='remembered', sql=pgtrigger.compiler.UpsertTriggerSql(func="\n    INSERT INTO customers_knowledge (fact, row_id, content)\n    VALUES (TG_TABLE_NAME, coalesce(NEW.id, OLD.id), CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END);\n    RETURN NULL;\n", hash='a4be9c7cedd99d78e56ada392b8db7e06e5417d9', operation='INSERT OR UPDATE OR DELETE', pgid='pgtrigger_remembered_8e5a2', table='billing_subscriptionterm', when='AFTER')),
+        ),
+        migrations.CreateModel(
+            name='Computation',
+            fields=[
+                ('number', models.BigIntegerField(primary_key=True, serialize=False)),
+                ('position', models.BigIntegerField(help_text='Usage was known up to here.')),
+                ('pending', django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), help_text='Batches beyond the position that were known too.', size=None)),
+                ('made_at', models.DateTimeField()),
+            ],
+        ),
+        migrations.AddField(
+            model_name='invoiceline',
+            name='known',
+            field=models.BigIntegerField(help_text='The number of the computation that made it.', null=True),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name='computation',
+            trigger=pgtrigger.compiler.Trigger(name='computation_kept', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='cba83e169803fe8c5f4cca75103772fa920b52f7', operation='UPDATE OR DELETE', pgid='pgtrigger_computation_kept_8a12d', table='billing_computation', when='BEFORE')),
         ),
         migrations.RunSQL(FILL, migrations.RunSQL.noop),
     ]

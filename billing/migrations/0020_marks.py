@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0018_knowledge'),
+        ('billing', '0021_documents'),
         ('customers', '0010_touches'),
     ]
 

@@ -36,6 +36,7 @@ STANDING_BADGES = {
     Standing.PARTIALLY_PAID.label: "info",
     Standing.OVERDUE.label: "danger",
     Standing.PAID.label: "success",
+    Standing.CREDIT.label: "warning",
 }
 
 
@@ -46,7 +47,7 @@ class StandingFilter(DropdownFilter):
     parameter_name = "standing"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
-        """Open, partly paid, overdue, paid."""
+        """Open, partly paid, overdue, paid, open credit."""
         return list(Standing.choices)
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
@@ -71,9 +72,13 @@ class InvoiceAdmin(DocumentAdmin):
         return with_standing(super().get_queryset(request), clock.now().date())
 
     def buttons_of(self, invoice: Any) -> tuple[str, ...]:
-        """A paid invoice takes no payment."""
+        """A paid invoice takes no payment, and a credit note none at all."""
         buttons = super().buttons_of(invoice)
-        return buttons if invoice.open else tuple(name for name in buttons if name != "record_payment")
+        return (
+            buttons
+            if invoice.open and invoice.open > 0
+            else tuple(name for name in buttons if name != "record_payment")
+        )
 
     def page_context(self, request: HttpRequest, invoice: Any) -> dict[str, Any]:
         """With standing and payments."""

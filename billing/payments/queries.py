@@ -39,6 +39,7 @@ class Standing(TextChoices):
     PARTIALLY_PAID = "partially_paid", "Partially paid"
     PAID = "paid", "Paid"
     OVERDUE = "overdue", "Overdue"
+    CREDIT = "credit", "Open credit"
 
 
 class Amounts(TypedDict):
@@ -55,7 +56,8 @@ def with_standing(
     """The invoices with `paid`, `open` and `standing`, in one query, ready to filter and order by.
 
     `paid` is the sum of allocations in the invoice's currency, 0 where there is none; `open` is total − paid; an
-    invoice that is not issued has neither `open` nor `standing` (None). It is overdue from the day after its due date;
+    invoice that is not issued has neither `open` nor `standing` (None). A credit note is an open credit of its
+    customer: its `open` is negative. An invoice is overdue from the day after its due date;
     `today` is a day in the seller's zone.
     """
     allocated = (
@@ -67,6 +69,7 @@ def with_standing(
         open=Case(When(issued, then=F("total") - F("paid")), output_field=_MONEY),
         standing=Case(
             When(~issued, then=Value(None)),
+            When(kind=Invoice.Kind.CREDIT_NOTE, then=Value(Standing.CREDIT)),
             When(open__lte=0, then=Value(Standing.PAID)),
             When(due_date__lt=today, then=Value(Standing.OVERDUE)),
             When(paid__gt=0, then=Value(Standing.PARTIALLY_PAID)),

@@ -6,7 +6,6 @@ from decimal import Decimal
 
 from billing.invoicing.models import Invoice, InvoiceLine, Outbox
 from billing.payments.models import Allocation, Payment
-from customers.models import Contract
 from revenue.ledger import chart
 from revenue.ledger.journal import NewEntry, NewLine
 from revenue.ledger.models import JournalEntry
@@ -31,37 +30,40 @@ def entries_of(documents: Sequence[Outbox]) -> dict[int, NewEntry]:
 
 def _invoices(ids: Sequence[int]) -> dict[int, NewEntry | None]:
     """Receivable against deferred revenue (fees), unbilled receivable (usage) and tax, dated on the issue date."""
-    invoices = Invoice.objects.filter(pk__in=ids).select_related("contract").in_bulk()
+    invoices = Invoice.objects.in_bulk(ids)
     lines: dict[int, list[InvoiceLine]] = defaultdict(list)
-    amounts = InvoiceLine.objects.filter(invoice__in=ids).exclude(amount=0).select_related("slot")
+    amounts = InvoiceLine.objects.filter(invoice__in=ids).exclude(amount=0).select_related("slot", "stream__contract")
     for line in amounts.order_by("invoice", "position"):
         lines[line.invoice_id].append(line)
-    obligations = _obligations([line for each in lines.values() for line in each], invoices)
+    obligations = _obligations([line for each in lines.values() for line in each])
     return {key: _invoice(invoice, lines[key], obligations) for key, invoice in invoices.items()}
 
 
-def _obligations(lines: Sequence[InvoiceLine], invoices: dict[int, Invoice]) -> dict[int, int]:
+def _obligations(lines: Sequence[InvoiceLine]) -> dict[int, int]:
     """The obligation behind each line, by line id; made where it is missing."""
-    contracts = {key: invoice.contract for key, invoice in invoices.items()}
-    slots = of_slots(_slot_of(line, contracts[line.invoice_id]) for line in lines if line.slot_id is not None)
-    fees = of_fees([line for line in lines if line.slot_id is None], contracts)
+    slots = of_slots(_slot_of(line) for line in lines if line.slot_id is not None)
+    fees = of_fees([line for line in lines if line.slot_id is None])
     return fees | {line.pk: slots[line.slot_id] for line in lines if line.slot_id is not None}
 
 
-def _slot_of(line: InvoiceLine, contract: Contract) -> UsageSlot:
+def _slot_of(line: InvoiceLine) -> UsageSlot:
     """The slot of an amount line: its cycle, or the line's own service period where it has none."""
     slot = line.slot
     assert slot is not None
     start, end = slot.cycle_start, slot.cycle_end
-    return UsageSlot(slot.pk, contract, start or line.service_start, end or line.service_end)
+    return UsageSlot(slot.pk, line.stream.contract, start or line.service_start, end or line.service_end)
 
 
 def _invoice(invoice: Invoice, lines: Iterable[InvoiceLine], obligations: dict[int, int]) -> NewEntry | None:
-    """One entry for an invoice; negative lines land on the other side, amounts of zero nowhere."""
+    """One entry for an invoice or a credit note; negative lines land on the other side, amounts of zero nowhere.
+
+    The payer owes it; what it is for is of the customer whose contract each line is of.
+    """
     sides = [NewLine(chart.RECEIVABLE, invoice.total, invoice.customer_id, invoice.contract_id)]
     for line in lines:
         account = chart.DEFERRED if line.slot_id is None else chart.UNBILLED
-        sides.append(NewLine(account, -line.amount, invoice.customer_id, invoice.contract_id, obligations[line.pk]))
+        contract = line.stream.contract
+        sides.append(NewLine(account, -line.amount, contract.customer_id, contract.pk, obligations[line.pk]))
     sides.append(NewLine(chart.TAX, -invoice.tax, invoice.customer_id, invoice.contract_id))
     assert invoice.issue_date is not None  # the outbox is written at issue
     return _entry(
@@ -69,7 +71,7 @@ def _invoice(invoice: Invoice, lines: Iterable[InvoiceLine], obligations: dict[i
             entity_id=invoice.entity_id,
             event=JournalEntry.Event.INVOICE_ISSUED,
             source=f"invoice/{invoice.pk}",
-            memo=f"Invoice {invoice.number}",
+            memo=f"{invoice.get_kind_display()} {invoice.number}",
             day=invoice.issue_date,
             currency=invoice.currency,
             lines=tuple(side for side in sides if side.amount),

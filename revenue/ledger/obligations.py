@@ -32,14 +32,14 @@ def service_dates(start: datetime, end: datetime, timezone: str) -> tuple[date, 
     return local_date(start, timezone), local_date(end - TICK, timezone) + date.resolution
 
 
-def of_fees(lines: Sequence[InvoiceLine], contracts: dict[int, Contract]) -> dict[int, int]:
+def of_fees(lines: Sequence[InvoiceLine]) -> dict[int, int]:
     """An obligation for each line of a recurring fee, credits included, with its schedule by day (R7.1).
 
-    `contracts` are by invoice id; the result is obligation id by line id. Σ of a schedule is the line's amount.
+    The lines come with their contracts; the result is obligation id by line id. Σ of a schedule is the line's amount.
     """
     rows = []
     for line in lines:
-        contract = contracts[line.invoice_id]
+        contract = line.stream.contract
         start, end = service_dates(line.service_start, line.service_end, contract.timezone)
         rows.append(
             Obligation(

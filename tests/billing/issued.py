@@ -82,7 +82,7 @@ def make_invoice(contract: Contract, lines: list[Line], *, tax: str = "0", state
     invoice.due_date = NOW.date() + timedelta(days=contract.net_days)
     invoice.seller = seller_snapshot(contract.entity)
     invoice.buyer = buyer_snapshot(contract.customer)
-    invoice.terms = terms_snapshot(contract)
+    invoice.terms = terms_snapshot([contract])
     invoice.save()
     return invoice
 

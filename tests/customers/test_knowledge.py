@@ -9,7 +9,7 @@ from django.db.models import Model
 
 from billing.catalog.models import SubscriptionInterval
 from billing.catalog.services import change_subscription
-from customers.knowledge import Knowledge, as_known, draw_number
+from customers.knowledge import Knowledge, as_known, as_known_at, draw_number, in_force
 from customers.models import Contract, UsageSubject
 from customers.services import date_claim
 from tests.factories import NOW, fee, make_contract, make_subscription, make_version
@@ -32,7 +32,9 @@ def test_it_works() -> None:
     assert then == [(Decimal(1), None)]
     now = [(row.quantity, row.superseded_at is None) for row in as_known(rows, after)]
     assert sorted(now) == [(Decimal(1), False), (Decimal(1), True), (Decimal("2.5"), True)]
-    assert [row.pk for row in as_known(rows, None)] == [row.pk for row in as_known(rows, after)]
+    with as_known_at(before):
+        assert [row.quantity for row in in_force(rows, "superseded_at")] == [Decimal(1)]
+    assert sorted(row.quantity for row in in_force(rows, "superseded_at")) == [Decimal(1), Decimal("2.5")]
 
 
 def test_a_row_is_told_exactly() -> None:

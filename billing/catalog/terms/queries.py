@@ -17,6 +17,7 @@ from billing.catalog.units.queries import DatedRate, rates_of
 from billing.metering.models import Meter
 from billing.periods import Period, local_midnight
 from billing.pricing import PriceError, parse_price
+from customers.knowledge import in_force
 from customers.models import Contract
 
 Versions = Mapping[int, PlanVersion]
@@ -31,10 +32,8 @@ def charges_with_prices() -> QuerySet[Charge]:
 def intervals_of(contract_ids: Sequence[int]) -> dict[int, list[SubscriptionInterval]]:
     """The current intervals of each contract's subscriptions; one query."""
     found: dict[int, list[SubscriptionInterval]] = defaultdict(list)
-    current = SubscriptionInterval.objects.filter(
-        subscription__contract_id__in=contract_ids, superseded_at=None
-    ).select_related("subscription")
-    for interval in current:
+    rows = SubscriptionInterval.objects.filter(subscription__contract_id__in=contract_ids)
+    for interval in in_force(rows.select_related("subscription"), "superseded_at"):
         found[interval.subscription.contract_id].append(interval)
     return found
 
@@ -86,11 +85,11 @@ class OwnTerms:
 def own_terms(contract_ids: Sequence[int]) -> OwnTerms:
     """The current terms of each subscription of these contracts; one query where there are none."""
     rows = (
-        SubscriptionTerm.objects.filter(subscription__contract_id__in=contract_ids, superseded_at=None)
+        SubscriptionTerm.objects.filter(subscription__contract_id__in=contract_ids)
         .select_related("meter").prefetch_related(Prefetch("charge", charges_with_prices()))
         .order_by("subscription_id", "start", "id")
     )  # fmt: skip
-    return OwnTerms(_with_agreed_ends(list(rows)))
+    return OwnTerms(_with_agreed_ends(in_force(rows, "superseded_at")))
 
 
 def _with_agreed_ends(rows: list[SubscriptionTerm]) -> list[SubscriptionTerm]:

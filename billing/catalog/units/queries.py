@@ -6,6 +6,7 @@ from datetime import date
 from decimal import Decimal
 
 from billing.catalog.units.models import ConversionRate
+from customers.knowledge import in_force
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +25,9 @@ def rates_of(units: Iterable[str], currencies: Iterable[str]) -> dict[tuple[str,
     wanted, into = set(units), set(currencies)
     if not wanted or not into:
         return {}
-    rows = ConversionRate.objects.filter(unit__code__in=wanted, currency__in=into)
+    rows = ConversionRate.objects.filter(unit__code__in=wanted, currency__in=into).select_related("unit")
     found: dict[tuple[str, str], tuple[DatedRate, ...]] = {}
-    for code, currency, day, rate in rows.order_by("valid_from").values_list(
-        "unit__code", "currency", "valid_from", "rate"
-    ):
-        found[code, currency] = (*found.get((code, currency), ()), DatedRate(day, rate))
+    for row in in_force(rows.order_by("valid_from")):
+        key = row.unit.code, row.currency
+        found[key] = (*found.get(key, ()), DatedRate(row.valid_from, row.rate))
     return found

@@ -20,6 +20,7 @@ from tests.factories import (
     fee,
     make_contract,
     make_customer,
+    make_entity,
     make_meter,
     make_subscription,
     make_version,
@@ -146,7 +147,7 @@ def test_more_seats_in_mid_cycle_are_credited_and_charged_by_the_day() -> None:
 
 
 def test_credits_that_outweigh_charges_hold_the_contract_with_the_reason() -> None:
-    contract = make_contract()
+    contract = make_contract(entity=make_entity(negative="next_invoice"))
     subscription = make_subscription(contract)
     bill_and_issue("2023-11-01")
     end_subscription(subscription=subscription, at=date(2023, 11, 16), now=NOW)
@@ -158,6 +159,7 @@ def test_credits_that_outweigh_charges_hold_the_contract_with_the_reason() -> No
 
 
 def test_one_contract_that_cannot_be_billed_does_not_stop_the_others() -> None:
+    make_entity(negative="next_invoice")
     bad, good = make_contract(start=date(2023, 11, 1)), make_contract()
     subscription = make_subscription(bad)
     make_subscription(good, make_version(plan="other"))
@@ -231,9 +233,9 @@ def test_numbers_follow_one_another_and_dates_never_go_back() -> None:
     assert reason == "The last invoice of Acme AI GmbH is dated 2023-12-02: one dated 2023-12-01 cannot follow it."
 
 
-def test_two_contracts_of_a_customer_get_an_invoice_each() -> None:
+def test_two_contracts_of_a_customer_in_groups_of_their_own_get_an_invoice_each() -> None:
     customer = make_customer()
-    one, two = make_contract(customer), make_contract(customer)
+    one, two = (make_contract(customer, invoice_group=group) for group in ("one", "two"))
     make_subscription(one, make_version(fee(), usage()))
     make_subscription(two, make_version(fee(amount="7"), plan="other"))
     assert [draft.total for draft in bill("2023-11-01")] == [Decimal("100.00"), Decimal("7.00")]
