@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('customers', '0002_knowledge'),
+        ('customers', '0004_payers'),
     ]
 
     operations = [
