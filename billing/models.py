@@ -4,8 +4,10 @@ from billing.catalog.models import *  # noqa: F403
 from billing.catalog.terms.models import *  # noqa: F403
 from billing.catalog.units.models import *  # noqa: F403
 from billing.invoicing.computations.models import *  # noqa: F403
+from billing.invoicing.holds.models import *  # noqa: F403
 from billing.invoicing.marks.models import *  # noqa: F403
 from billing.invoicing.models import *  # noqa: F403
+from billing.invoicing.runs.models import *  # noqa: F403
 from billing.lab.models import *  # noqa: F403
 from billing.metering.access.models import *  # noqa: F403
 from billing.metering.alerts.models import *  # noqa: F403
@@ -17,3 +19,4 @@ from billing.metering.rollups.models import *  # noqa: F403
 from billing.metering.sources.models import *  # noqa: F403
 from billing.moves.models import *  # noqa: F403
 from billing.payments.models import *  # noqa: F403
+from billing.verification.models import *  # noqa: F403

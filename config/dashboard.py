@@ -24,6 +24,7 @@ from billing.metering.models import Meter
 from billing.metering.sources import queries as sources
 from billing.metering.sources.models import PullSource
 from billing.payments.queries import with_standing
+from billing.verification.models import Verification
 from config import clock
 from customers.backoffice import amount_text, change_url, list_url, quantity_text
 from customers.models import Contract, Customer, LegalEntity
@@ -43,6 +44,8 @@ def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         context["charts"] += _invoiced_by_month(now.date())
     if may("billing.view_billingrun"):
         context["queues"] += _troubles()
+    if may("billing.view_verification"):
+        context["queues"] += _differences()
     if may("billing.view_usagealert"):
         context["queues"] += _alerts()
     if may("billing.view_pullsource"):
@@ -80,6 +83,14 @@ def _invoice_queues(today: date) -> list[dict[str, Any]]:
         _queue(name, sum(n for n, _ in found[key]), list_url(Invoice, query), [text for _, text in found[key]], kind)
         for name, key, query, kind in cards
     ]
+
+
+def _differences() -> list[dict[str, Any]]:
+    """Invoices that the last verification found to differ."""
+    run = Verification.objects.order_by("-pk").first()
+    if run is None or not run.different:
+        return []
+    return [_queue("Invoices that differ", run.different, change_url(run), ["from what their facts come to"], "urgent")]
 
 
 def _troubles() -> list[dict[str, Any]]:

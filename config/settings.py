@@ -152,6 +152,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 10_000_000
 
 # Who is told by mail when usage stops or jumps, or a source falls silent.
 USAGE_ALERT_EMAILS = env.list("USAGE_ALERT_EMAILS", default=[])
+VERIFICATION_EMAILS = env.list("VERIFICATION_EMAILS", default=[])
 # Usage (R1.5): an event further in the future than this is refused.
 USAGE_FUTURE_LIMIT_SECONDS = env.int("USAGE_FUTURE_LIMIT_SECONDS", default=300)
 # One request to the ingest endpoint: bytes of its body (after unpacking), and events.

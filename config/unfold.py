@@ -88,6 +88,7 @@ NAVIGATION: list[dict[str, Any]] = [
         "separator": True,
         "items": [
             entry("Billing runs", "play_circle", "billing_billingrun"),
+            entry("Verifications", "verified", "billing_verification"),
             entry("Invoices", "receipt_long", "billing_invoice"),
             entry("Payments", "payments", "billing_payment"),
             entry("Journal", "menu_book", "revenue_journalentry"),
@@ -183,6 +184,7 @@ UNFOLD: dict[str, Any] = {
                 _view("Open", "?standing=open"),
                 _view("Overdue", "?standing=overdue"),
                 _view("Paid", "?standing=paid"),
+                _view("Open credits", "?standing=credit"),
             ],
         }
     ],

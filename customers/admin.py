@@ -5,6 +5,7 @@ customers know nothing.
 """
 
 from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
 
 from django import forms
 from django.contrib import admin, messages
@@ -21,14 +22,15 @@ from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
+from config import clock
 from customers import services
-from customers.backoffice import OfficeAdmin, badge, change_url, granted, leave_dialog, link_to
+from customers.backoffice import NONE, OfficeAdmin, badge, change_url, granted, leave_dialog, link_to
 from customers.errors import CustomerError, SubjectTaken
 from customers.forms import LogoInput
 from customers.locks import lock_customers
 from customers.models import Contract, Customer, LegalEntity, UsageSubject
 from customers.payer_admin import PaidByInline, PayerButtons, PaysForInline
-from customers.queries import claims_on
+from customers.queries import claims_on, payers_of
 from customers.states import ContractState
 
 STATE_BADGES = {ContractState.DRAFT.label: "warning", ContractState.ACTIVE.label: "success"}
@@ -214,7 +216,7 @@ class ContractAdmin(OfficeAdmin):
     search_fields = ("number", "customer__legal_name", "customer__external_id")
     search_help_text = "Contract number, customer's name or your own id of the customer"
     autocomplete_fields = ("customer", "entity")
-    readonly_fields = ("state_badge", "created_at")
+    readonly_fields = ("state_badge", "paid_by", "created_at")
     actions_detail = ("activate",)
     needs = (LegalEntity, Customer)
     has_activate_permission = granted("customers.change_contract")
@@ -228,6 +230,7 @@ class ContractAdmin(OfficeAdmin):
                     ("cadence", "anchor_day"),
                     ("proration", "net_days"),
                     ("po_number", "invoice_group"),
+                    "paid_by",
                 )
             },
         ),
@@ -275,6 +278,16 @@ class ContractAdmin(OfficeAdmin):
     def customer_link(self, contract: Contract) -> str:
         """The customer, one click away."""
         return link_to(contract.customer)
+
+    @display(description="Paid by")
+    def paid_by(self, contract: Contract) -> str:
+        """Who pays for service that begins today; it is set on the customer's page."""
+        if contract._state.adding:
+            return NONE
+        if "payer_today" not in contract.__dict__:  # the page asks several times
+            today = clock.now().astimezone(ZoneInfo(contract.timezone)).date()
+            contract.__dict__["payer_today"] = Customer.objects.get(pk=payers_of([contract])[contract.pk].on(today))
+        return link_to(contract.__dict__["payer_today"])
 
     @display(description="State", ordering="state")
     def state_badge(self, contract: Contract) -> str:

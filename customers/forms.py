@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.template.loader import render_to_string
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
@@ -65,6 +66,9 @@ class LogoInput(forms.ClearableFileInput):
         context = super().get_context(name, value, attrs)
         context["logo"] = logo_of(str(value.name)) if self.is_initial(value) else None
         return context
+
+    def _render(self, template_name: str, context: dict[str, Any], renderer: Any = None) -> str:
+        return render_to_string(template_name, context)  # the project's templates; forms look in the packages' alone
 
     def is_initial(self, value: Any) -> bool:
         """Whether a picture is stored."""

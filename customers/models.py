@@ -79,6 +79,10 @@ class LegalEntity(models.Model):
     class Meta:
         ordering = ["code"]
         verbose_name_plural = "legal entities"
+        triggers = touching(
+            "SELECT k.id FROM rows r JOIN customers_contract k ON k.entity_id = r.id",
+            columns="id, negative", operations=("update",),
+        )  # fmt: skip
         constraints = [
             models.CheckConstraint(name="entity_currency_code", condition=Q(currency__regex=CURRENCY_PATTERN)),
             models.UniqueConstraint(
@@ -293,6 +297,10 @@ class Payer(models.Model):
         ]
         triggers = [
             remembered(),
+            *touching(
+                "SELECT k.id FROM rows r JOIN customers_contract k ON k.customer_id = r.customer_id"
+                " AND (r.contract_id IS NULL OR r.contract_id = k.id)"
+            ),
             pgtrigger.Protect(name="payer_kept", operation=pgtrigger.Delete),
             pgtrigger.Protect(
                 name="payer_frozen",

@@ -69,6 +69,15 @@ class PayerButtons(OfficeAdmin):
 
     has_payer_permission = granted("customers.change_customer")
 
+    def get_inlines(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        """The tables of payers that have rows."""
+        empty = [
+            each
+            for each in (PaidByInline, PaysForInline)
+            if obj is None or not Payer.objects.filter(**{each.fk_name: obj}, undone_at=None).exists()
+        ]
+        return [each for each in super().get_inlines(request, obj) if each not in empty]
+
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[UnfoldAction]:
         """Only what there is can be taken back."""
         steps = super().get_actions_detail(request, object_id)

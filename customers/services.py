@@ -72,7 +72,6 @@ def _write(claim: UsageSubject) -> UsageSubject:
     claim.clean_fields()
     try:
         with transaction.atomic():
-            lock_customers([claim.customer_id])  # a run knows it, or does not
             claim.save()
     except IntegrityError as error:
         taken = others.exclude(pk=claim.pk).first()

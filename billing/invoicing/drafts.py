@@ -11,9 +11,10 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from django.db.models import Prefetch, Q
+from django.db.models import Prefetch
 
 from billing.invoicing.computations.models import Computation
+from billing.invoicing.copying import copy_rows
 from billing.invoicing.engine import Delta
 from billing.invoicing.errors import InvoicingError, NegativeTotal
 from billing.invoicing.lines import lines_of
@@ -192,10 +193,14 @@ def _payer_of(line: InvoiceLine, payers: Payers, billed: Mapping[int, int], time
 
 
 def _open_drafts(contract_ids: Iterable[int], places: Iterable[Place]) -> Iterable[Invoice]:
-    """The drafts that have lines of the contracts, and those at the places, with their lines; three queries."""
+    """The drafts that have lines of the contracts, and those at the places, with their lines; four queries."""
     held = InvoiceLine.objects.filter(stream__contract__in=contract_ids, invoice__state=InvoiceState.DRAFT)
-    here = Q(customer__in={each.customer_id for each in places}, group__in={each.group for each in places})
-    drafts = Invoice.objects.filter(Q(pk__in=held.order_by().values("invoice")) | here, state=InvoiceState.DRAFT)
+    here = Invoice.objects.filter(
+        customer__in={each.customer_id for each in places}, group__in={each.group for each in places},
+        state=InvoiceState.DRAFT,
+    )  # fmt: skip
+    ids = {*held.order_by().values_list("invoice", flat=True), *here.order_by().values_list("pk", flat=True)}
+    drafts = Invoice.objects.filter(pk__in=ids)
     return drafts.prefetch_related(Prefetch("lines", InvoiceLine.objects.select_related("stream__contract")))
 
 
@@ -224,7 +229,7 @@ def _store(documents: Sequence[_Document], as_of: Mapping[int, date], run: Billi
         _sum_up(document, as_of, run, now)
     Invoice.objects.bulk_create(new)
     Invoice.objects.bulk_update(old, ["kind", "contract", "net", "total", "as_of", "run", "updated_at"])
-    InvoiceLine.objects.bulk_create([line for document in full for line in _numbered(document)])
+    copy_rows(InvoiceLine, [line for document in full for line in _numbered(document)])
 
 
 def _tell_known(documents: Iterable[_Document], ids: Collection[int], computation: Computation) -> None:

@@ -2,15 +2,21 @@
 
 
 class InvoicingError(ValueError):
-    """Base of this package's failures."""
+    """Base of this package's failures; `code` says what kind, where it holds a contract."""
+
+    code = ""
 
 
 class BadTerms(InvoicingError):
     """What a contract binds cannot be read: a price is missing, or a customer's own term does not fit."""
 
+    code = "terms"
+
 
 class CannotRate(InvoicingError):
     """A price cannot rate what it is given."""
+
+    code = "cannot_rate"
 
     def __init__(self, charge: str, problem: str) -> None:
         super().__init__(f"{charge} cannot be priced: {problem}")
@@ -18,6 +24,8 @@ class CannotRate(InvoicingError):
 
 class NegativeTotal(InvoicingError):
     """The delta of a contract is negative: it waits for charges that outweigh it."""
+
+    code = "credits_wait"
 
     def __init__(self, total: str) -> None:
         super().__init__(

@@ -1,4 +1,4 @@
-"""Runs, invoices and their lines, and what stands recorded: slots with revisions, and coverage."""
+"""Invoices and their lines, and what stands recorded: slots with revisions, and coverage."""
 
 from typing import Any
 
@@ -11,50 +11,15 @@ from django.db.models import F, Func, Q
 
 from billing.catalog.models import Charge, ChargeCode, Subscription
 from billing.invoicing.guards import COVERAGE_TRIGGERS, INVOICE_TRIGGERS, LINE_TRIGGERS
+from billing.invoicing.runs.models import BillingRun as BillingRun
+from billing.invoicing.runs.models import RunOutcome as RunOutcome
 from billing.invoicing.states import InvoiceState
 from customers.models import Contract, Customer, LegalEntity, int_range
 
 MONEY: dict[str, Any] = {"max_digits": 24, "decimal_places": 4}  # enough for every currency's minor unit (CLF has 4)
 
 
-class BillingRun(models.Model):
-    """One attempt to bring a set of contracts up to date as of a day: desired − recorded for each."""
-
-    as_of = models.DateField(help_text="The start of this day in each contract's time zone.")
-    known_through = models.BigIntegerField(null=True, help_text="Position of the last fact that it counts.")
-    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
-    started_at = models.DateTimeField()
-    finished_at = models.DateTimeField(null=True)
-
-    class Meta:
-        ordering = ["-id"]
-        permissions = [("start_billingrun", "Can start billing runs")]
-
-    def __str__(self) -> str:
-        return f"run {self.pk} as of {self.as_of}"
-
-
-class RunOutcome(models.Model):
-    """What a run did for one contract."""
-
-    class Result(models.TextChoices):
-        DRAFTED = "drafted", "Drafted"
-        UNCHANGED = "unchanged", "Unchanged"
-        HELD = "held", "Held"
-        FAILED = "failed", "Failed"
-
-    run = models.ForeignKey(BillingRun, models.CASCADE, related_name="outcomes")
-    contract = models.ForeignKey(Contract, models.PROTECT, related_name="+")
-    result = models.CharField(max_length=10, choices=Result)
-    reason = models.TextField(blank=True)
-    invoice = models.ForeignKey("Invoice", models.SET_NULL, null=True, related_name="+")
-
-    class Meta:
-        ordering = ["run", "contract"]
-        constraints = [models.UniqueConstraint(name="outcome_once", fields=["run", "contract"])]
-
-    def __str__(self) -> str:
-        return f"{self.contract}: {self.get_result_display()}"
+WRITTEN_AT_ISSUE = ("number", "sequence", "issue_date", "due_date", "issued_at", "seller", "buyer", "terms")
 
 
 class NumberSeries(models.Model):
@@ -144,17 +109,7 @@ class Invoice(models.Model):
             ),
             models.CheckConstraint(
                 name="invoice_numbered_when_issued",
-                condition=Q(
-                    state="issued",
-                    number__isnull=False,
-                    sequence__isnull=False,
-                    issue_date__isnull=False,
-                    due_date__isnull=False,
-                    issued_at__isnull=False,
-                    seller__isnull=False,
-                    buyer__isnull=False,
-                    terms__isnull=False,
-                )
+                condition=Q(state="issued", **{f"{name}__isnull": False for name in WRITTEN_AT_ISSUE})
                 | ~Q(state="issued") & Q(number__isnull=True, sequence__isnull=True, issue_date__isnull=True),
             ),
             models.CheckConstraint(
@@ -164,7 +119,8 @@ class Invoice(models.Model):
         triggers = INVOICE_TRIGGERS
 
     def __str__(self) -> str:
-        return self.number or f"{self.get_state_display().lower()} {self.pk}"
+        kind = "" if self.kind == self.Kind.INVOICE else f" {self.get_kind_display().lower()}"
+        return self.number or f"{self.get_state_display().lower()}{kind} {self.pk}"
 
 
 class Stream(models.Model):

@@ -46,7 +46,7 @@ def standing_slots(contract_ids: Sequence[int]) -> dict[int, Standings]:
 
 
 def _recorded() -> Q:
-    """Lines of approved and issued invoices; where facts are asked for as they were known, of those approved by then."""
+    """Lines of approved and issued invoices; where it is asked what was known, of those that were approved by then."""
     recorded = Q(invoice__state__in=RECORDED)
     if (number := horizon()) is None:
         return recorded

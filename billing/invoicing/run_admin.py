@@ -13,6 +13,7 @@ from billing.invoicing import services
 from billing.invoicing.background import enqueue
 from billing.invoicing.forms import RunForm
 from billing.invoicing.models import BillingRun, RunOutcome
+from billing.invoicing.runs.planning import CHUNK
 from config import clock
 from customers.backoffice import RecordAdmin, RecordInline, badge, change_url, granted, leave_dialog, link_to, list_url
 from customers.models import Contract
@@ -25,7 +26,7 @@ RESULT_BADGES = {
     Result.HELD.label: "warning",
     Result.FAILED.label: "danger",
 }
-AT_ONCE = services.CHUNK
+AT_ONCE = CHUNK
 """With more active contracts than this, a run is queued for the worker instead of done while the page waits."""
 
 

@@ -102,7 +102,8 @@ def told_after(known: Known, asked: Sequence[tuple[Key, tuple[Claim, ...], Perio
     ]
     with connection.cursor() as cursor:
         cursor.execute(
-            """SELECT DISTINCT r.place FROM unnest(%s::int[], %s::int[], %s::date[], %s::date[]) r(place, subject, lo, hi)
+            """SELECT DISTINCT r.place
+               FROM unnest(%s::int[], %s::int[], %s::date[], %s::date[]) r(place, subject, lo, hi)
                WHERE EXISTS (SELECT 1 FROM metering_pending)
                   OR EXISTS (SELECT 1 FROM metering_activity a WHERE a.subject_id = r.subject AND a.position > %s
                              AND a.day >= r.lo AND (r.hi IS NULL OR a.day <= r.hi))""",

@@ -7,7 +7,7 @@ from functools import partial
 from django.db.models import Prefetch, QuerySet
 
 from billing.catalog.models import Charge, ChargePrice, PlanVersion, SubscriptionInterval
-from billing.catalog.terms.errors import TermsError
+from billing.catalog.terms.errors import NoPrice, TermsError
 from billing.catalog.terms.kinds import ReplacePrice, read_value
 from billing.catalog.terms.models import SubscriptionTerm
 from billing.catalog.terms.resolve import Rates, Resolved, Term, resolve
@@ -130,7 +130,7 @@ def charge_terms(charge: Charge, *, owner: str, currency: str, source: Source) -
     """A charge with its price in a currency; TermsError names the `owner` that should have one."""
     price = next((each for each in charge.all_prices if each.currency == currency), None)  # type: ignore[attr-defined]
     if price is None:
-        raise TermsError(
+        raise NoPrice(
             f"“{charge.name}” of {owner} has no price in {currency}: publish a version with one and move the"
             " subscription."
         )

@@ -217,7 +217,7 @@ def test_a_claim_an_own_term_and_a_draft_taken_away_are_computed_again() -> None
     run_at("2023-12-01")
     set_term(
         subscription=subscription, kind="discount", value={"percent": "10"}, start=START, reason="Agreed", user=None,
-        now=NOW,
+        now=NOW, code="tokens",
     )  # fmt: skip
     assert needed(as_of=date(2023, 12, 1)) == [contract.pk]
     run_at("2023-12-01")

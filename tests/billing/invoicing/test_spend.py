@@ -319,7 +319,8 @@ def test_the_pages_and_the_document_show_what_belongs_to_no_single_charge(client
     promises = client.get(reverse("admin:revenue_obligation_changelist")).content.decode()
     assert "Agreed spending: minimum" in promises
     assert "Agreed spending: maximum" in promises
-    (line,) = (line for line in printed_invoice(first).lines if line.description == "Floor")
+    (section,) = printed_invoice(first).sections
+    (line,) = (line for line in section.lines if line.description == "Floor")
     assert [step.amount for step in line.steps] == ["500.00", "-100.00"]
     assert preview_pdf(first).startswith(b"%PDF")
 
