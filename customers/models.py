@@ -8,6 +8,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django.db.models import F, Func, Q, Value
 
+from customers import lookups  # noqa: F401  registers `among`
 from customers.knowledge import Knowledge, remembered
 from customers.marking import Touch, touching
 from customers.states import CONTRACT_MOVES, ContractState

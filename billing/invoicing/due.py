@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
 
-from billing.invoicing.calendars import calendar_of
+from billing.invoicing.calendars import calendar_of, next_boundary
 from billing.invoicing.fees import BilledFee
 from billing.invoicing.slots import Standing
 from billing.invoicing.terms import ContractTerms
@@ -39,7 +39,7 @@ def _bounds(
     over = contract.term.end is not None and contract.term.end <= as_of
     for calendar in calendars:
         if not over:
-            yield calendar.cycle_at(max(as_of, calendar.start)).period.until
+            yield next_boundary(calendar, as_of)
 
 
 def _periods(

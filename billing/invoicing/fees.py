@@ -10,15 +10,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
-from billing.invoicing.calendars import calendar_of, cycles_between, in_cadence, proration_of
+from billing.invoicing.calendars import calendar_of, cycles_between, in_cadence, proration_of, share_of
 from billing.invoicing.terms import ChargeTerms, ContractTerms, StreamKey
 from billing.money import plain, round_money
 from billing.periods import Period
-from billing.pricing import price_to_json, rate
+from billing.pricing import Price, price_to_json, rate
 from billing.pricing.prices import Flat
-from billing.pricing.ratings import made_of
+from billing.pricing.ratings import Rating, made_of
 
 TICK = timedelta(microseconds=1)
 
@@ -88,7 +89,7 @@ def fee_terms(contract: ContractTerms, charge: ChargeTerms, quantity: Decimal) -
 
     Its proration too, where it is not the contract's.
     """
-    rating = rate(charge.price, quantity)
+    rating = _rating(charge.price, quantity, "unit", str(quantity))
     terms = {
         "amount": str(Fraction(rating.unrounded)),
         "cadence": str(calendar_of(contract, charge).cadence),
@@ -97,6 +98,12 @@ def fee_terms(contract: ContractTerms, charge: ChargeTerms, quantity: Decimal) -
     }
     own = proration_of(contract, charge)
     return terms if own == contract.proration else terms | {"proration": own}
+
+
+@lru_cache(maxsize=10_000)
+def _rating(price: Price, quantity: Decimal, unit: str, written: str) -> Rating:
+    """What a full period costs, once for all contracts that pay the same; `written` tells 1 from 1.0."""
+    return rate(price, quantity, unit)
 
 
 def period_fees(contract: ContractTerms, period: Period) -> list[tuple[ChargeTerms, Period, FeeLine]]:
@@ -144,12 +151,12 @@ def _charges(
 
 def _fraction(contract: ContractTerms, fee: Fee, part: Period, full: Period) -> Fraction:
     """The share of a full period that a part of it costs."""
-    return calendar_of(contract, fee.charge).share(part, full, proration_of(contract, fee.charge))
+    return share_of(calendar_of(contract, fee.charge), part, full, proration_of(contract, fee.charge))
 
 
 def charge_line(contract: ContractTerms, fee: Fee, part: Period, fraction: Fraction) -> FeeLine:
     """What a stretch of a fee costs: this fraction of what a full period does, rounded once (R4.3)."""
-    rating = rate(fee.charge.price, fee.quantity, fee.charge.unit)
+    rating = _rating(fee.charge.price, fee.quantity, fee.charge.unit, str(fee.quantity))
     whole, steps = Fraction(rating.unrounded), list(rating.steps)
     if fraction != 1:
         steps.append(made_of(f"Prorated: {fraction} of the period", whole * (fraction - 1)))

@@ -72,7 +72,7 @@ def ensure_streams(keys: Iterable[tuple[int, StreamKey]]) -> dict[StreamKey, int
     wanted = {key: contract_id for contract_id, key in sorted(keys)}  # in order: two writers then do not deadlock
     if not wanted:
         return {}
-    rows = Stream.objects.filter(contract_id__in=set(wanted.values())).values_list(
+    rows = Stream.objects.filter(contract_id__among=set(wanted.values())).values_list(
         "subscription_id", "charge_code_id", "id"
     )
     there = {(subscription, code or WHOLE): id_ for subscription, code, id_ in rows}
@@ -103,7 +103,7 @@ def ensure_slots(rows: Iterable[SlotRow]) -> dict[SlotRow, int]:
         return {}
     starts = [cycle.start for _, _, cycle, _ in wanted]
     known = Slot.objects.filter(
-        stream_id__in={stream for stream, *_ in wanted}, cycle_start__gte=min(starts), cycle_start__lte=max(starts)
+        stream_id__among={stream for stream, *_ in wanted}, cycle_start__gte=min(starts), cycle_start__lte=max(starts)
     )
     there = _slot_ids(known)
     missing = [row for row in wanted if row not in there]

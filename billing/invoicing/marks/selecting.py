@@ -21,20 +21,22 @@ _LATE = """
 def needed(*, as_of: date) -> list[int]:
     """The active contracts whose drafts may differ from their deltas as of a day; by customer.
 
-    The others' drafts are what they were: computing them anew would change nothing. A constant number of queries,
+    All contracts of a customer come together: one that is held holds the others. The rest's drafts are what they were: computing them anew would change nothing. A constant number of queries,
     which cost what became known since the last time, and a row a contract.
     """
     late = _late()
     with connection.cursor() as cursor:
         cursor.execute(
-            """SELECT k.id FROM customers_contract k LEFT JOIN billing_mark m ON m.contract_id = k.id
-                WHERE k.state = 'active' AND k.start <= %s AND (
-                       m.contract_id IS NULL OR m.due_on <= %s OR m.engine <> %s
-                       OR m.general <> (SELECT count(*) FROM customers_touch WHERE contract_id IS NULL)
-                       OR k.id = ANY(%s)
-                       OR k.id IN (SELECT contract_id FROM customers_touch WHERE contract_id IS NOT NULL))
-                ORDER BY k.customer_id, k.id""",
-            [as_of, as_of, ENGINE, late],
+            """SELECT k.id FROM customers_contract k
+               WHERE k.state = 'active' AND k.start <= %s AND k.customer_id IN (
+                   SELECT n.customer_id FROM customers_contract n LEFT JOIN billing_mark m ON m.contract_id = n.id
+                   WHERE n.state = 'active' AND n.start <= %s
+                     AND (m.contract_id IS NULL OR m.due_on <= %s OR m.engine <> %s
+                          OR m.general <> (SELECT count(*) FROM customers_touch WHERE contract_id IS NULL)
+                          OR n.id = ANY(%s)
+                          OR n.id IN (SELECT contract_id FROM customers_touch WHERE contract_id IS NOT NULL)))
+               ORDER BY k.customer_id, k.id""",
+            [as_of, as_of, as_of, ENGINE, late],
         )
         return [pk for (pk,) in cursor.fetchall()]
 

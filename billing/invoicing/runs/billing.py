@@ -31,7 +31,7 @@ def bill_contracts(
     The caller holds the locks of everyone concerned, and the transaction.
     """
     before = seen(contract_ids)
-    contracts = list(Contract.objects.filter(id__in=contract_ids).order_by("customer_id", "id"))
+    contracts = list(Contract.objects.filter(id__among=contract_ids).order_by("customer_id", "id"))
     days = days_of(contracts, as_of)
     computation = computations.begin(now=now)
     watched = Watched(facts)
