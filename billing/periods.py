@@ -4,7 +4,7 @@ Instants are aware and kept in UTC; a time zone is named only where days are cou
 not its end. Pure: no Django, no clock.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
@@ -115,15 +115,21 @@ def local_midnight(day: date, timezone: str) -> datetime:
 
 
 def share(
-    part: Period, full: Period, proration: str, timezone: str, *, anchor_day: int | None = None, by_months: bool = True
+    part: Period,
+    full: Period,
+    proration: str,
+    timezone: str,
+    *,
+    anchors: Mapping[date, int] | None = None,
+    by_months: bool = True,
 ) -> Fraction:
     """The exact share of `full` that `part` makes (R4.3): 0 to 1, adding up to 1 over parts that tile `full`.
 
     `day` counts days of the calendar in `timezone`, so that the day of a change belongs to what follows it; `second`
     counts true seconds, whatever clocks do; `month30` counts months of 30 days (30E/360) when `full` is whole months,
-    its bounds as their anchor day (by default the later of their two days), and days otherwise or when `by_months` is
-    False (weeks, days); `none` is always 1. ValueError for another method, an open period, a `full` without length in
-    what is counted, or a part that reaches beyond it.
+    and days otherwise or when `by_months` is False (weeks, days). `anchors` gives the anchor day of days that are
+    boundaries; other bounds of `full` count as the later of its two days. `none` is always 1. ValueError for another
+    method, an open period, a `full` without length in what is counted, or a part that reaches beyond it.
     """
     if full.end is None or part.end is None:
         raise ValueError("An open period has no shares; give it an end first.")
@@ -138,8 +144,8 @@ def share(
         raise ValueError(f"{proration!r} is no proration; use 'day', 'second', 'month30' or 'none'.")
     first, last, start, end = (local_date(at, timezone) for at in (full.start, full.end, part.start, part.end))
     if proration == "month30" and by_months and _whole_months(first, last):
-        anchor = anchor_day or max(first.day, last.day)
-        days30 = [_day30(day, anchor if day in (first, last) else day.day) for day in (first, last, start, end)]
+        known = dict.fromkeys((first, last), max(first.day, last.day)) | dict(anchors or {})
+        days30 = [_day30(day, known.get(day, day.day)) for day in (first, last, start, end)]
         return _ratio(days30[3] - days30[2], days30[1] - days30[0], proration)
     return _ratio((end - start).days, (last - first).days, proration)
 

@@ -35,7 +35,8 @@ from customers.states import ContractState
 
 STATE_BADGES = {ContractState.DRAFT.label: "warning", ContractState.ACTIVE.label: "success"}
 FROZEN_WHEN_ACTIVE = (
-    "number", "customer", "entity", "start", "currency", "cadence", "anchor_day", "timezone", "proration",
+    "number", "customer", "entity", "start", "currency", "cadence", "anchor_day", "anchor_month", "stub_divisor",
+    "timezone", "proration",
 )  # fmt: skip  # the columns that the trigger contract_frozen keeps
 
 
@@ -228,12 +229,14 @@ class ContractAdmin(OfficeAdmin):
                 "fields": (
                     ("currency", "timezone"),
                     ("cadence", "anchor_day"),
-                    ("proration", "net_days"),
-                    ("po_number", "invoice_group"),
-                    "paid_by",
+                    ("anchor_month", "billing_dates"),
+                    ("proration", "stub_divisor"),
+                    ("net_days", "po_number"),
+                    ("invoice_group", "paid_by"),
                 )
             },
         ),
+        ("Renewal", {"fields": (("renewal", "renewal_term"), ("notice_days", "notice_on"), "uplift")}),
     )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Contract | None = None) -> tuple[str, ...]:
@@ -250,6 +253,12 @@ class ContractAdmin(OfficeAdmin):
             initial |= {"currency": customer.currency, "timezone": customer.timezone}
         only = list(LegalEntity.objects.all()[:2])
         return initial | ({"entity": only[0].pk} if len(only) == 1 else {})
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Dates as one line of text."""
+        if db_field.name == "billing_dates":
+            kwargs["widget"] = UnfoldAdminTextInputWidget()
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def has_delete_permission(self, request: HttpRequest, obj: Contract | None = None) -> bool:
         """Only a draft can be thrown away."""

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from decimal import Decimal
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import pgtrigger
+from django.contrib.postgres.fields import ArrayField
 from django.db import connection, models
 from django.db.models import Func
 
@@ -107,6 +108,15 @@ def _restored(row: Row, text: str) -> Row:
     """The row with what a content tells of it, every number exact; columns that came later stay."""
     content = json.loads(text, parse_float=Decimal)
     for field in row._meta.concrete_fields:
-        if field.column in content and field.to_python(content[field.column]) != getattr(row, field.attname):
-            setattr(row, field.attname, field.to_python(content[field.column]))
+        if field.column in content:
+            value = _value(field, content[field.column])
+            if value != getattr(row, field.attname):
+                setattr(row, field.attname, value)
     return row
+
+
+def _value(field: "models.Field[Any, Any]", content: object) -> object:
+    """What a field holds; the items of an array one by one."""
+    if isinstance(field, ArrayField) and isinstance(content, list):
+        return [field.base_field.to_python(item) for item in content]
+    return field.to_python(content)

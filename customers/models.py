@@ -4,18 +4,24 @@ import pgtrigger
 from django.conf import settings
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import ArrayField, RangeOperators
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import F, Func, Q, Value
 
 from customers import lookups  # noqa: F401  registers `among`
+from customers.checking import calendar_problems
 from customers.knowledge import Knowledge, remembered
 from customers.marking import Touch, touching
 from customers.states import CONTRACT_MOVES, ContractState
 from customers.validators import CURRENCY_PATTERN, validate_currency, validate_locale, validate_logo, validate_timezone
 
 CODE = RegexValidator(r"^[A-Za-z0-9][A-Za-z0-9._-]*$", "Use letters, digits, “.”, “_” and “-”, e.g. acme-gmbh.")
-CADENCE = RegexValidator(r"^P[1-9]\d*[DWMY]$", "Use an ISO 8601 cadence, e.g. P1M (monthly), P3M, P1Y, P2W or P10D.")
+CADENCE = RegexValidator(
+    r"^(P[1-9]\d*[DWMY]|dates)$",
+    "Use an ISO 8601 cadence, e.g. P1M (monthly), P3M, P1Y, P2W or P10D, or “dates” and list them.",
+)
+TERM = RegexValidator(r"^P[1-9]\d{0,3}[DWMY]$", "Use an ISO 8601 duration, e.g. P1Y (a year), P6M or P90D.")
 
 __all__ = ["Contract", "Customer", "Knowledge", "LegalEntity", "Touch", "UsageSubject", "int_range"]
 
@@ -193,6 +199,14 @@ class Contract(models.Model):
         MONTH30 = "month30", "30 days a month"
         NONE = "none", "None"
 
+    class StubDivisor(models.TextChoices):
+        ALIGNED = "aligned", "The period around it"
+        FROM_START = "from_start", "A period that starts with it"
+
+    class Renewal(models.TextChoices):
+        NONE = "none", "Ends, unless renewed by hand"
+        AUTOMATIC = "automatic", "Renews by itself"
+
     number = models.CharField(max_length=60, unique=True, validators=[CODE])
     customer = models.ForeignKey(Customer, models.PROTECT, related_name="contracts")
     entity = models.ForeignKey(LegalEntity, models.PROTECT, related_name="contracts", verbose_name="legal entity")
@@ -200,13 +214,32 @@ class Contract(models.Model):
     end = models.DateField(null=True, blank=True, help_text="The day after the last one. Empty: open.")
     currency = models.CharField(max_length=3, validators=[validate_currency])
     cadence = models.CharField(
-        max_length=10, default="P1M", validators=[CADENCE], help_text="ISO 8601: P1M is monthly."
+        max_length=10, default="P1M", validators=[CADENCE], help_text="ISO 8601: P1M is monthly. Or: dates."
     )
     anchor_day = models.PositiveSmallIntegerField(
         null=True,
         blank=True,
         validators=[MinValueValidator(1), MaxValueValidator(31)],
         help_text="Day on which a billing period starts. Empty: the start's day.",
+    )
+    anchor_month = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(12)],
+        help_text="For periods of several months: a month in which one starts, e.g. 4. Empty: the start's month.",
+    )
+    billing_dates = ArrayField(
+        models.DateField(),
+        default=list,
+        blank=True,
+        help_text="For the cadence “dates”: where periods end, separated by commas. Nothing is billed after the last.",
+    )
+    stub_divisor = models.CharField(
+        "first part of a period",
+        max_length=10,
+        choices=StubDivisor,
+        default=StubDivisor.ALIGNED,
+        help_text="What a first period that is no whole one is a part of.",
     )
     timezone = models.CharField(
         "time zone",
@@ -218,6 +251,18 @@ class Contract(models.Model):
     proration = models.CharField(max_length=10, choices=Proration, default=Proration.DAY)
     net_days = models.PositiveSmallIntegerField("net days", default=30, help_text="Days from issue to due date.")
     po_number = models.CharField("PO number", max_length=60, blank=True)
+    renewal = models.CharField("at its end", max_length=10, choices=Renewal, default=Renewal.NONE)
+    renewal_term = models.CharField(
+        "renews for", max_length=6, blank=True, validators=[TERM], help_text="ISO 8601: P1Y is a year."
+    )
+    notice_days = models.PositiveSmallIntegerField(
+        "notice", default=0, help_text="Days before the end until which notice can be given; it renews then."
+    )
+    notice_on = models.DateField("notice given", null=True, blank=True, help_text="It ends, and does not renew.")
+    uplift = models.DecimalField(
+        "uplift in percent", max_digits=6, decimal_places=3, default=0, validators=[MinValueValidator(-100)],
+        help_text="By how much prices rise with each renewal, e.g. 3.",
+    )  # fmt: skip
     invoice_group = models.CharField(
         max_length=60,
         blank=True,
@@ -235,6 +280,16 @@ class Contract(models.Model):
                 condition=Q(end__isnull=True) | Q(end__gte=F("start")),
                 violation_error_message="A contract ends after it starts.",
             ),
+            models.CheckConstraint(
+                name="contract_renewal",
+                condition=Q(renewal="none") | Q(end__isnull=False) & ~Q(renewal_term=""),
+                violation_error_message="A contract that renews by itself has an end, and says for how long it renews.",
+            ),
+            models.CheckConstraint(
+                name="contract_dates",
+                condition=Q(cadence="dates", billing_dates__len__gt=0) | ~Q(cadence="dates") & Q(billing_dates=[]),
+                violation_error_message="The cadence “dates” needs dates, and no other cadence takes any.",
+            ),
         ]
         triggers = [
             pgtrigger.FSM(name="contract_moves", field="state", transitions=CONTRACT_MOVES),
@@ -243,9 +298,11 @@ class Contract(models.Model):
                 operation=pgtrigger.Update,
                 condition=pgtrigger.Condition(
                     "OLD.state <> 'draft' AND (OLD.number, OLD.customer_id, OLD.entity_id, OLD.start, OLD.currency,"
-                    " OLD.cadence, OLD.anchor_day, OLD.timezone, OLD.proration) IS DISTINCT FROM (NEW.number,"
-                    " NEW.customer_id, NEW.entity_id, NEW.start, NEW.currency, NEW.cadence, NEW.anchor_day,"
-                    " NEW.timezone, NEW.proration)"
+                    " OLD.cadence, OLD.anchor_day, OLD.anchor_month, OLD.stub_divisor, OLD.timezone, OLD.proration,"
+                    " OLD.billing_dates) IS DISTINCT FROM (NEW.number, NEW.customer_id, NEW.entity_id, NEW.start,"
+                    " NEW.currency, NEW.cadence, NEW.anchor_day, NEW.anchor_month, NEW.stub_divisor, NEW.timezone,"
+                    # dates may be added after the last, and none taken away
+                    " NEW.proration, NEW.billing_dates[1:cardinality(OLD.billing_dates)])"
                 ),
             ),
             pgtrigger.Protect(
@@ -257,6 +314,17 @@ class Contract(models.Model):
 
     def __str__(self) -> str:
         return self.number
+
+    def clean(self) -> None:
+        """Refuse an anchor, dates or a renewal that does not go with the rest (R4.1)."""
+        problems = calendar_problems(self)
+        kept = (
+            Contract.objects.filter(pk=self.pk).exclude(state=ContractState.DRAFT).values_list("billing_dates").first()
+        )
+        if kept and (self.billing_dates or [])[: len(kept[0])] != kept[0]:
+            problems["billing_dates"] = "The contract is active: its dates stay. Add later ones after the last."
+        if problems:
+            raise ValidationError(problems)
 
 
 class Payer(models.Model):

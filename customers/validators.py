@@ -1,6 +1,7 @@
 """Checks of single fields, with a sentence that names the value and the way out."""
 
 from typing import Any
+from functools import cache
 from zoneinfo import available_timezones
 
 from babel import Locale, UnknownLocaleError
@@ -19,9 +20,15 @@ def validate_currency(code: str) -> None:
         raise ValidationError(f"“{code}” is no active ISO 4217 currency: use a code such as USD, EUR or JPY.")
 
 
+@cache
+def _timezones() -> set[str]:
+    """The names, looked up once: they lie in hundreds of files."""
+    return available_timezones()
+
+
 def validate_timezone(name: str) -> None:
     """Accept a name of the IANA time zone database."""
-    if name not in available_timezones():
+    if name not in _timezones():
         raise ValidationError(f"“{name}” is no IANA time zone: use a name such as Europe/Berlin or UTC.")
 
 

@@ -12,7 +12,7 @@ from billing.catalog import guards
 from billing.catalog.errors import CatalogError, NeedsReason, Overlap, Retired, Unpublished
 from billing.catalog.models import Charge, ChargePrice, Plan, PlanVersion, Subscription, SubscriptionInterval
 from billing.catalog.states import VersionState, can_move, is_open
-from billing.cycles import BillingCalendar, Cadence
+from billing.catalog.terms.dates import calendar_of
 from billing.periods import local_date, local_midnight
 from billing.pricing import PriceError, parse_price
 from customers.locks import lock_customers
@@ -180,9 +180,8 @@ def _check_change(contract: Contract, instant: datetime) -> None:
     """Without proration a change waits for the next period (R4.3)."""
     if contract.state != ContractState.ACTIVE or contract.proration != Contract.Proration.NONE:
         return
-    start = local_midnight(contract.start, contract.timezone)
-    calendar = BillingCalendar(Cadence.parse(contract.cadence), start, contract.timezone, contract.anchor_day)
-    if instant > start:
+    calendar = calendar_of(contract)
+    if instant > calendar.start:
         cycle = calendar.cycle_at(instant).period
         if cycle.start != instant and cycle.end:
             following = local_date(cycle.end, contract.timezone)

@@ -1,17 +1,18 @@
 """What usage is worth up to an instant, billed or not: what the books accrue as it happens."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
+from billing.invoicing.coupons import taken_off
 from billing.invoicing.engine import rate_usage
 from billing.invoicing.errors import CannotRate
 from billing.invoicing.facts import terms_of
 from billing.invoicing.lines import ensure_slots, ensure_streams
-from billing.invoicing.rated import Rated
+from billing.invoicing.rated import Rated, SlotKey
 from billing.invoicing.recorded import Standings, billed_cycles, standing_slots
-from billing.invoicing.spend import spend_slots
+from billing.invoicing.spend import Spent, spend_slots
 from billing.invoicing.terms import ContractTerms
 from billing.invoicing.usage import Wanted, wanted_usage
 from billing.periods import Period
@@ -71,7 +72,7 @@ def _accrued(
         for each in terms
         if each.entity_id in window
     ]
-    spending = [(each, last) for each in terms if each.spend and (last := _last(each, windows))]
+    spending = [(each, last) for each in terms if (each.spend or each.discounts) and (last := _last(each, windows))]
     rated = rate_usage([
         *((each, wanted) for _, each, wanted in asked),
         *((each, wanted_usage(each, last, kept=billed_cycles(standing[each.contract_id]))) for each, last in spending),
@@ -109,11 +110,35 @@ def _spent(
     terms: ContractTerms, usage: Sequence[Rated], last: datetime, windows: Sequence[Mapping[int, Period]]
 ) -> Iterator[tuple[int, Rated]]:
     """What agreements on spending come to, each in the window in which its cycle or its term is complete."""
-    for spent in spend_slots(terms, usage, last):
+    spends = spend_slots(terms, usage, last)
+    for spent in spends:
         for place, window in enumerate(windows):
             own = window.get(terms.entity_id)
             if own is not None and own.start < spent.due <= own.until:
                 yield place, spent.slot
+    yield from _off(terms, usage, spends, windows)
+
+
+def _off(
+    terms: ContractTerms, usage: Sequence[Rated], spends: Sequence[Spent], windows: Sequence[Mapping[int, Period]]
+) -> Iterator[tuple[int, Rated]]:
+    """What coupons take off usage and agreed spending, as it stands at the end of each window in which it changes.
+
+    What they take off a fee is revenue by day, as the fee itself, and accrues nothing.
+    """
+    before: dict[SlotKey, Rated] = {}
+    for place, window in enumerate(windows if terms.discounts else ()):
+        own = window.get(terms.entity_id)
+        if own is None:
+            continue
+        off = taken_off(terms, usage, spends, own.until)
+        found = {slot.key: slot for slot in off if slot.charge is None or slot.charge.meter_id is not None}
+        for key, slot in found.items():
+            if key not in before or before[key].amount != slot.amount:
+                yield place, slot
+        for key in before.keys() - found.keys():
+            yield place, replace(before[key], amount=Decimal(0))
+        before = found
 
 
 def _wanted(terms: ContractTerms, window: Period, standing: Standings) -> list[Wanted]:

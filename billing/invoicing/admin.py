@@ -8,6 +8,8 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import path
+from django.utils.html import format_html
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
@@ -20,6 +22,9 @@ from billing.invoicing.documents import document_of, preview_pdf, read_document
 from billing.invoicing.errors import InvoicingError
 from billing.invoicing.forms import SendBackForm
 from billing.invoicing.invoice_page import page_of
+from billing.invoicing.late.forms import EarlyForm
+from billing.invoicing.late.page import late_page
+from billing.invoicing.late.queries import Waits, waiting
 from billing.invoicing.models import Invoice
 from billing.invoicing.results import BulkResult
 from billing.invoicing.states import InvoiceState
@@ -32,12 +37,14 @@ STATE_BADGES = {
     InvoiceState.DRAFT.label: "warning",
     InvoiceState.APPROVED.label: "info",
     InvoiceState.ISSUED.label: "success",
+    InvoiceState.SKIPPED.label: "",
 }
 # Which buttons a state offers, the most likely next step first.
 BUTTONS: dict[str, tuple[str, ...]] = {
-    InvoiceState.DRAFT: ("approve", "pdf"),
+    InvoiceState.DRAFT: ("approve", "approve_early", "pdf"),
     InvoiceState.APPROVED: ("issue", "send_back", "pdf"),
     InvoiceState.ISSUED: ("send", "record_payment", "pdf"),
+    InvoiceState.SKIPPED: (),
 }
 
 
@@ -71,10 +78,11 @@ class InvoiceAdmin(RecordAdmin):
     date_hierarchy = "issue_date"
     empty_hint = "Drafts come from a billing run over active contracts."
     actions = ("approve_selected", "issue_selected", "send_selected")
-    actions_detail = ("approve", "issue", "send", "send_back", "pdf")
+    actions_detail = ("approve", "approve_early", "issue", "send", "send_back", "pdf")
     change_form_template = "billing/admin/invoice.html"
     has_approve_permission = granted("billing.approve_invoice")
     has_issue_permission = granted("billing.issue_invoice")
+    has_early_permission = granted("billing.approve_early")
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         """Only legal next steps."""
@@ -84,8 +92,29 @@ class InvoiceAdmin(RecordAdmin):
         return [steps[name] for name in offered if name in steps]
 
     def buttons_of(self, invoice: Any) -> tuple[str, ...]:
-        """The buttons that the invoice's state offers."""
-        return BUTTONS[invoice.state]
+        """The buttons that the invoice's state offers; one that waits is approved early or not at all."""
+        waits = self._waits(invoice)
+        return tuple(name for name in BUTTONS[invoice.state] if name != ("approve" if waits else "approve_early"))
+
+    def _waits(self, invoice: Any) -> Waits | None:
+        """What a draft waits for, asked for once a page."""
+        if not hasattr(invoice, "waits"):
+            invoice.waits = waiting([invoice], clock.now()).get(invoice.pk)
+        found: Waits | None = invoice.waits
+        return found
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """With what the drafts of the page wait for."""
+        changes = super().get_changelist_instance(request)
+        found = waiting(changes.result_list, clock.now())
+        for invoice in changes.result_list:
+            invoice.waits = found.get(invoice.pk)
+        return changes
+
+    def get_urls(self) -> list[Any]:
+        """With the page of late usage."""
+        page = path("late/", self.admin_site.admin_view(late_page), {"model_admin": self}, name="billing_late_usage")
+        return [page, *super().get_urls()]
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
@@ -99,7 +128,7 @@ class InvoiceAdmin(RecordAdmin):
 
     def page_context(self, request: HttpRequest, invoice: Any) -> dict[str, Any]:
         """What the page shows besides the frame."""
-        return page_of(invoice) | {"badges": [self.state_badge(invoice)]}
+        return page_of(invoice) | {"badges": [self.state_badge(invoice)], "waits": self._waits(invoice)}
 
     @display(description="Invoice", ordering="id")
     def name(self, invoice: Invoice) -> str:
@@ -108,8 +137,10 @@ class InvoiceAdmin(RecordAdmin):
 
     @display(description="State", ordering="state")
     def state_badge(self, invoice: Invoice) -> str:
-        """Draft, approved or issued."""
-        return badge(invoice.get_state_display(), STATE_BADGES)
+        """Draft, approved, issued or not sent; and what a draft waits for."""
+        waits = self._waits(invoice)
+        state = badge(invoice.get_state_display(), STATE_BADGES)
+        return format_html("{} {}", state, badge(waits.short, {})) if waits else state
 
     @display(description="Customer", ordering="customer__legal_name")
     def customer_link(self, invoice: Invoice) -> str:
@@ -180,6 +211,19 @@ class InvoiceAdmin(RecordAdmin):
     def approve(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         """Draft → approved."""
         return self._one(request, "approve", object_id)
+
+    @action(description="Approve early", icon="check", permissions=["early"], dialog=_dialog(
+        "Approve this invoice early?", "It is to wait, for late usage or for the next invoice. What comes later is "
+        "billed as a difference.", "Approve early", EarlyForm,
+    ))  # fmt: skip
+    def approve_early(self, request: HttpRequest, form: EarlyForm, object_id: str) -> HttpResponse:
+        """Draft → approved, though it was to wait."""
+        invoice, reason = self.get_object(request, unquote(object_id)), form.cleaned_data["reason"]
+        result = services.approve(invoice_ids=[invoice.pk], user=request.user, now=clock.now(), early=reason)
+        report(request, self, self.steps(request)["approve"], result)
+        if result.done:
+            self.log_change(request, invoice, f"Approved early: {reason}")
+        return leave_dialog(change_url(invoice))
 
     @action(description="Issue", icon="verified", variant=ActionVariant.PRIMARY, permissions=["issue"], dialog=_dialog(
         "Issue this invoice?", "It gets its number and date and goes to the books. This cannot be taken back.", "Issue",

@@ -9,7 +9,7 @@ from datetime import datetime
 from fractions import Fraction
 from functools import lru_cache
 
-from billing.cycles import BillingCalendar, Cadence, Cycle
+from billing.cycles import BillingCalendar, Cadence, Cycle, DatesCalendar
 from billing.invoicing.terms import ChargeTerms, ContractTerms
 from billing.periods import Period
 
@@ -21,12 +21,19 @@ def calendar_of(contract: ContractTerms, charge: ChargeTerms) -> BillingCalendar
 
 @lru_cache(maxsize=10_000)
 def in_cadence(calendar: BillingCalendar, cadence: str) -> BillingCalendar:
-    """The calendar with another cadence; a day of the month is no anchor for weeks, nor one of the week for months."""
+    """The calendar with another cadence; a day of the month is no anchor for weeks, nor one of the week for months.
+
+    Beside listed dates it counts from the contract's start.
+    """
     wanted = Cadence.parse(cadence)
+    if wanted == calendar.cadence:
+        return calendar
+    if isinstance(calendar, DatesCalendar):
+        return BillingCalendar(wanted, calendar.start, calendar.timezone)
     kept = wanted.unit != "day" and (wanted.months > 0) == (calendar.cadence.months > 0)
     return replace(
         calendar, cadence=wanted, anchor_day=calendar.anchor_day if kept else None,
-        anchor_month=calendar.anchor_month if wanted.months else None,
+        anchor_month=calendar.anchor_month if wanted.months > 1 else None,
     )  # fmt: skip
 
 

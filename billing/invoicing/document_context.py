@@ -9,6 +9,7 @@ from typing import cast
 from babel import Locale
 
 from billing.invoicing.formatting import Format, breakable, share_in_days
+from billing.invoicing.late.wording import late_in_words
 from billing.invoicing.models import Invoice, InvoiceLine
 from billing.invoicing.sections import Heading, sections
 from billing.invoicing.shown import shown_steps
@@ -24,6 +25,8 @@ from billing.invoicing.snapshots import (
 from billing.invoicing.states import InvoiceState
 from billing.pricing.words import plural
 from customers.logos import Logo, logo_of
+
+NOT_ISSUED = "an invoice that is not yet issued"
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +190,10 @@ def _line(line: InvoiceLine, write: Format, timezone: str) -> PrintedLine:
 def _steps(line: InvoiceLine, write: Format, timezone: str) -> Iterator[PrintedStep]:
     """What a line corrects, how its amount came about, and what is not the whole of it."""
     if line.corrects is not None:
-        yield PrintedStep(f"Adjustment to {line.corrects.invoice.number or 'an invoice that is not yet issued'}")
+        other = line.corrects.invoice.number
+        yield PrintedStep(f"Adjustment to {f'{other}, line {line.corrects.position}' if other else NOT_ISSUED}")
+    if told := late_in_words(line.late, line.quantity, line.unit, write.quantity):
+        yield PrintedStep(breakable(told))
     share = share_in_days(line.service_start, line.service_end, line.fraction, timezone)
     for step in shown_steps(line.steps):
         label = f"Prorated: {share}" if step["label"].startswith("Prorated: ") else write.label(step["label"])

@@ -17,6 +17,7 @@ from billing.invoicing.computations.models import Computation
 from billing.invoicing.copying import copy_rows
 from billing.invoicing.engine import Delta
 from billing.invoicing.errors import InvoicingError, NegativeTotal
+from billing.invoicing.late.arrived import tell_late
 from billing.invoicing.lines import lines_of
 from billing.invoicing.models import BillingRun, Invoice, InvoiceLine, Stream
 from billing.invoicing.states import InvoiceState
@@ -28,7 +29,7 @@ from customers.queries import Payers, payers_of
 # Two drafts are equal when these are: everything of a line but its identity, its place and who computed it.
 COMPARED = [
     "stream_id", "kind", "charge_id", "corrects_id", "description", "service_start", "service_end", "terms", "fraction",
-    "quantity", "unit", "steps", "slot_id", "billed_before", "desired", "amount",
+    "quantity", "unit", "steps", "slot_id", "billed_before", "desired", "amount", "late",
 ]  # fmt: skip
 
 
@@ -107,6 +108,7 @@ def write_drafts(
     """
     contracts = [delta.contract for delta in deltas]
     fresh = lines_of([delta for delta in deltas if delta.error is None], computation)
+    tell_late(contracts, fresh)
     documents = _documents(contracts, fresh, apart)
     errors = _hold(documents)
     moved = {place: document.moved() for place, document in documents.items()}

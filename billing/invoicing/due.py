@@ -18,6 +18,8 @@ def due_on(
     Whatever falls due does so at a boundary of a cycle, or where a stretch of terms, of the contract, or of something
     billed begins or ends: it may be a day too early, and is never too late. The day is of the contract's zone.
     """
+    if contract.discounts:  # whether one is due goes by the day itself
+        return local_date(as_of, contract.calendar.timezone) + timedelta(days=1)
     following = min((each for each in _bounds(contract, standing, billed, as_of) if each > as_of), default=None)
     if following is None:
         return None
@@ -48,6 +50,7 @@ def _periods(
     yield contract.term
     yield from (each.period for each in contract.intervals)
     yield from (each.period for each in contract.spend)
+    yield from (each.period for each in contract.free)
     for stands in standing:
         yield stands.cycle
         yield stands.service

@@ -9,16 +9,18 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from billing.invoicing import recorded
+from billing.invoicing.coupons import taken_off
 from billing.invoicing.errors import CannotRate, InvoicingError
 from billing.invoicing.facts import NOW, Facts
 from billing.invoicing.due import due_on
 from billing.invoicing.fees import BilledFee, FeeLine, fee_lines
 from billing.invoicing.rated import Rated, rated
 from billing.invoicing.recorded import Standings
-from billing.invoicing.slots import SlotLine, slot_lines
+from billing.invoicing.slots import SlotLine, discount_lines, slot_lines
 from billing.invoicing.spend import spend_slots
 from billing.invoicing.terms import ContractTerms
 from billing.invoicing.usage import Answer, Question, Wanted, questions, wanted_usage
+from billing.periods import local_date
 from billing.pricing import PriceError
 from customers.models import Contract
 
@@ -78,11 +80,12 @@ def _delta(
     if isinstance(usage, CannotRate):
         return Delta(contract, error=usage)
     try:
-        slots = [*usage, *(each.slot for each in spend_slots(terms, usage, as_of))]
-        return Delta(
-            contract, fees=fee_lines(terms, billed, as_of), slots=slot_lines(slots, standing, as_of),
-            due_on=due_on(terms, standing.values(), billed, as_of),
-        )  # fmt: skip
+        spent = spend_slots(terms, usage, as_of)
+        lines = slot_lines([*usage, *(each.slot for each in spent)], standing, as_of)
+        off = taken_off(terms, usage, spent, as_of)
+        lines += discount_lines(off, standing, local_date(as_of, terms.calendar.timezone))
+        due = due_on(terms, standing.values(), billed, as_of)
+        return Delta(contract, fees=fee_lines(terms, billed, as_of), slots=lines, due_on=due)
     except PriceError as error:
         return Delta(contract, error=CannotRate("A recurring fee", error.message))
 

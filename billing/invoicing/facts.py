@@ -40,12 +40,14 @@ NOW = Facts()
 def terms_of(contracts: Sequence[Contract]) -> dict[int, ContractTerms | InvoicingError]:
     """Each contract's terms in force by id, or why they cannot be read."""
     ids = [contract.id for contract in contracts]
-    intervals, own = load.intervals_of(ids), load.own_terms(ids)
+    intervals, own, free = load.intervals_of(ids), load.own_terms(ids), load.free_times_of(ids)
     versions = load.versions_of({each.version_id for group in intervals.values() for each in group})
     found: dict[int, ContractTerms | InvoicingError] = {}
     for contract in contracts:
         try:
-            found[contract.id] = load.contract_terms(contract, intervals[contract.id], versions, own)
+            found[contract.id] = load.contract_terms(
+                contract, intervals[contract.id], versions, own, free.get(contract.id, ())
+            )
         except InvoicingError as error:
             found[contract.id] = error
     return found

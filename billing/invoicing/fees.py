@@ -121,6 +121,23 @@ def period_fees(contract: ContractTerms, period: Period) -> list[tuple[ChargeTer
     return lines
 
 
+def due_fees(
+    contract: ContractTerms, until: datetime, since: datetime
+) -> Iterator[tuple[ChargeTerms, datetime, FeeLine]]:
+    """What the terms charge for cycles that end after `since`, as far as it fell due by `until`: charge, when, line.
+
+    Whatever stands billed.
+    """
+    for fee in (fee for fees in wanted_fees(contract).values() for fee in fees):
+        for cycle in cycles_between(calendar_of(contract, fee.charge), until + TICK, max(fee.period.start, since)):
+            part = fee.period.intersect(cycle.period)
+            if part is None:
+                break
+            due = part.start if fee.charge.in_advance else contract.due(cycle.period)
+            if due <= until:
+                yield fee.charge, due, charge_line(contract, fee, part, _fraction(contract, fee, part, cycle.full))
+
+
 def fee_lines(contract: ContractTerms, billed: Iterable[BilledFee], as_of: datetime) -> list[FeeLine]:
     """Wanted − recorded: charges for what is due and not covered, credits for what is covered and no longer wanted."""
     wanted = wanted_fees(contract)
@@ -208,4 +225,5 @@ def _share_of_line(contract: ContractTerms, line: BilledFee, gap: Period) -> Fra
         return Fraction(1)
     calendar = in_cadence(contract.calendar, line.terms["cadence"])
     full = calendar.cycle_at(line.service.start).full
-    return calendar.share(gap, full, proration) / calendar.share(line.service, full, proration)
+    whole = calendar.share(line.service, full, proration)
+    return calendar.share(gap, full, proration) / whole if whole else Fraction(0)  # hours of a day weigh nothing by day

@@ -19,7 +19,9 @@ INVOICE_TRIGGERS = [
         name="invoice_kept", operation=pgtrigger.Delete, condition=pgtrigger.Condition("OLD.state <> 'draft'")
     ),
     pgtrigger.Protect(
-        name="invoice_issued_frozen", operation=pgtrigger.Update, condition=pgtrigger.Condition("OLD.state = 'issued'")
+        name="invoice_issued_frozen",
+        operation=pgtrigger.Update,
+        condition=pgtrigger.Condition("OLD.state IN ('issued', 'skipped')"),
     ),
     pgtrigger.Protect(
         name="invoice_approved_frozen",

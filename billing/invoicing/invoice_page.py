@@ -7,9 +7,11 @@ from typing import Any
 
 from django.urls import reverse
 
+from billing.invoicing.late.wording import late_in_words
 from billing.invoicing.models import Invoice, InvoiceLine
 from billing.invoicing.sections import Heading, Section, sections
 from billing.invoicing.shown import shown_steps
+from billing.invoicing.states import InvoiceState
 from billing.metering.explorer.explorer_page import address
 from billing.periods import Period, local_date
 from billing.pricing.words import plural
@@ -40,6 +42,7 @@ def page_of(invoice: Invoice) -> dict[str, Any]:
         "total": amount_text(invoice.total, invoice.currency),
         "deliveries": list(invoice.deliveries.select_related("requested_by")),
         "document": getattr(invoice, "document", None),
+        "early": list(invoice.early_approvals.all()) if invoice.state != InvoiceState.DRAFT else [],
         "journal_url": f"{reverse('admin:revenue_journalentry_changelist')}?source__exact=invoice/{invoice.pk}",
     }
 
@@ -70,11 +73,12 @@ def _line(line: InvoiceLine, invoice: Invoice) -> dict[str, Any]:
         steps.append({"label": "Already billed", "amount": amount_text(-line.billed_before, invoice.currency)})
     return {
         "description": line.description,
-        "subscription": line.stream.subscription.code,
+        "subscription": line.stream.subscription.code if line.stream.subscription else "whole contract",
         "version": str(version) if version else "own terms",
-        "version_url": change_url(version or line.stream.subscription),
+        "version_url": change_url(version or line.stream.subscription or line.stream.contract),
         "usage_url": _usage_url(line, zone),
         "corrects": _corrects(line),
+        "late": late_in_words(line.late, line.quantity, line.unit, quantity_text),
         "period": _days(line, zone),
         "fraction": line.fraction if line.fraction not in ("", "1", "1/1") else "",
         "quantity": quantity_text(line.quantity) if line.quantity is not None else "",

@@ -6,13 +6,16 @@ from datetime import date, datetime, timedelta
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
-from django.db.models import Max
+from django.db.models import Max, Q
 
 from billing.invoicing import coverage
 from billing.invoicing.background import enqueue
 from billing.invoicing.drafts import payers_moved, place_of
 from billing.invoicing.errors import InvoicingError, LaterInvoice, StaleDraft, Unprintable, WrongState
 from billing.invoicing.fonts import unprintable
+from billing.invoicing.late.errors import MustWait
+from billing.invoicing.late.models import EarlyApproval
+from billing.invoicing.late.queries import is_not_sent, waiting
 from billing.invoicing.models import Invoice, InvoiceLine, NumberSeries, Outbox
 from billing.invoicing.results import BulkResult
 from billing.invoicing.snapshots import buyer_snapshot, contracts_on, seller_snapshot, terms_snapshot
@@ -25,12 +28,13 @@ from customers.models import Contract
 REVENUE_TASK = "revenue.tasks.post_documents"
 
 
-def approve(*, invoice_ids: Sequence[int], user: AbstractBaseUser | None, now: datetime) -> BulkResult:
+def approve(*, invoice_ids: Sequence[int], user: AbstractBaseUser | None, now: datetime, early: str = "") -> BulkResult:
     """Freeze drafts: each line gets its revision or its coverage, and counts as recorded from now on.
 
-    Each invoice is a transaction of its own; one that cannot be approved is skipped with the reason.
+    Each invoice is a transaction of its own; one that cannot be approved is skipped with the reason. One that waits,
+    for late usage or for a next invoice, is approved only `early`: with the reason, which is kept.
     """
-    return _each(invoice_ids, lambda invoice: _approve(invoice, user, now))
+    return _each(invoice_ids, lambda invoice: _approve(invoice, user, now, early.strip()))
 
 
 def issue(*, invoice_ids: Sequence[int], user: AbstractBaseUser | None, now: datetime) -> BulkResult:
@@ -57,7 +61,9 @@ def send_back(*, invoice_id: int, user: AbstractBaseUser | None, reason: str, no
         lines = list(invoice.lines.all())
         if _built_upon(lines):
             raise LaterInvoice(invoice)
-        Invoice.objects.filter(**place_of(invoice)._asdict(), state=InvoiceState.DRAFT).delete()
+        onto = InvoiceLine.objects.filter(corrects__in=lines).values("invoice")
+        following = Q(**place_of(invoice)._asdict()) | Q(pk__in=onto)
+        Invoice.objects.filter(following, state=InvoiceState.DRAFT).delete()
         invoice.state, invoice.approved_at, invoice.approved_by = InvoiceState.DRAFT, None, None
         invoice.returned_reason, invoice.updated_at, invoice.approved_known = reason.strip(), now, None
         invoice.save(update_fields=[
@@ -75,7 +81,10 @@ def _each(invoice_ids: Sequence[int], act: Callable[[Invoice], Invoice]) -> Bulk
             with transaction.atomic():
                 invoice = _locked(invoice_id)
                 act(invoice)
-            result.done.append(invoice)
+            if invoice.state == InvoiceState.SKIPPED:
+                result.skipped.append((invoice, "It comes to nothing: recorded, and not sent."))
+            else:
+                result.done.append(invoice)
         except InvoicingError as error:
             result.skipped.append((Invoice.objects.get(id=invoice_id), str(error)))
         except IntegrityError:  # the database's guard: another transaction recorded the same first
@@ -97,11 +106,12 @@ def _require(invoice: Invoice, wanted: InvoiceState, verb: str) -> None:
         raise WrongState(invoice, invoice.get_state_display().lower(), verb)
 
 
-def _approve(invoice: Invoice, user: AbstractBaseUser | None, now: datetime) -> Invoice:
+def _approve(invoice: Invoice, user: AbstractBaseUser | None, now: datetime, early: str) -> Invoice:
     _require(invoice, InvoiceState.APPROVED, "approved")
     lines = list(invoice.lines.select_related("stream__contract"))
     if payers_moved(invoice, lines):
         raise StaleDraft(invoice)
+    _require_patience(invoice, user, now, early)
     last = dict(
         InvoiceLine.objects.filter(slot__in=[line.slot_id for line in lines if line.slot_id], revision__isnull=False)
         .values_list("slot").annotate(last=Max("revision")).order_by()
@@ -117,6 +127,18 @@ def _approve(invoice: Invoice, user: AbstractBaseUser | None, now: datetime) -> 
     return invoice
 
 
+def _require_patience(invoice: Invoice, user: AbstractBaseUser | None, now: datetime, early: str) -> None:
+    """MustWait for a draft that waits (R5.10, grace), unless a reason is given; the reason is kept then."""
+    waits = waiting([invoice], now).get(invoice.pk)
+    if waits is None:
+        return
+    if not early:
+        raise MustWait(invoice, waits.why)
+    EarlyApproval.objects.create(
+        invoice=invoice, waited_for=waits.why, reason=early, approved_at=now, approved_by=user,  # type: ignore[misc]
+    )  # fmt: skip
+
+
 def _built_upon(lines: list[InvoiceLine]) -> bool:
     """Whether an approved or issued line stands on one of these: it corrects one, or charges anew what one credited."""
     later = InvoiceLine.objects.filter(corrects__in=lines).exclude(invoice__state=InvoiceState.DRAFT)
@@ -125,6 +147,10 @@ def _built_upon(lines: list[InvoiceLine]) -> bool:
 
 def _issue(invoice: Invoice, user: AbstractBaseUser | None, now: datetime) -> Invoice:
     _require(invoice, InvoiceState.ISSUED, "issued")
+    if is_not_sent(invoice):
+        invoice.state = InvoiceState.SKIPPED
+        invoice.save(update_fields=["state"])
+        return invoice
     contracts = contracts_on(invoice)
     copies = seller_snapshot(invoice.entity), buyer_snapshot(invoice.customer), terms_snapshot(contracts)
     lines = list(invoice.lines.values_list("description", flat=True))

@@ -12,8 +12,8 @@ from billing.invoicing.computations.models import Computation
 from billing.invoicing.engine import ENGINE, Delta
 from billing.invoicing.fees import FeeLine
 from billing.invoicing.models import InvoiceLine, Slot, Stream
-from billing.invoicing.slots import SlotLine
-from billing.invoicing.terms import WHOLE, StreamKey
+from billing.invoicing.slots import OFF, SlotLine
+from billing.invoicing.terms import WHOLE, StreamKey, whole_of
 from billing.periods import Period
 
 SlotRow = tuple[int, str, Period, str]
@@ -41,9 +41,23 @@ def lines_of(deltas: Sequence[Delta], computation: Computation) -> dict[int, lis
 
 
 def _printed_order(line: FeeLine | SlotLine) -> tuple[Any, ...]:
-    """By subscription, then what the period brings, then corrections; by position, then time; minimums after usage."""
+    """By subscription, then what the period brings, then corrections; by position, then time; minimums after usage.
+
+    What is agreed for the contract as a whole comes after its subscriptions, and what comes off after everything.
+    """
     minimum = isinstance(line, SlotLine) and line.kind != "usage"
-    return line.stream[0], line.corrects is not None, line.position, line.service.start, line.stream[1], minimum
+    off = line.about if isinstance(line, SlotLine) and line.kind in OFF else ""
+    return (
+        off != "",
+        off,
+        line.stream[0] < 0,
+        line.stream[0],
+        line.corrects is not None,
+        line.position,
+        line.service.start,
+        line.stream[1],
+        minimum,
+    )
 
 
 def _fee_line(line: FeeLine, streams: dict[StreamKey, int]) -> InvoiceLine:
@@ -73,27 +87,29 @@ def ensure_streams(keys: Iterable[tuple[int, StreamKey]]) -> dict[StreamKey, int
     if not wanted:
         return {}
     rows = Stream.objects.filter(contract_id__among=set(wanted.values())).values_list(
-        "subscription_id", "charge_code_id", "id"
+        "contract_id", "subscription_id", "charge_code_id", "id"
     )
-    there = {(subscription, code or WHOLE): id_ for subscription, code, id_ in rows}
+    there = _stream_ids(rows)
     missing = [(key, contract_id) for key, contract_id in wanted.items() if key not in there]
     if not missing:
         return there
     with connection.cursor() as cursor:
         cursor.execute(
             """INSERT INTO billing_stream (contract_id, subscription_id, charge_code_id)
-               SELECT contract, subscription, nullif(code, %s)
+               SELECT contract, CASE WHEN subscription > 0 THEN subscription END, nullif(code, %s)
                FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS r(contract, subscription, code)
-               ON CONFLICT DO NOTHING RETURNING subscription_id, coalesce(charge_code_id, %s), id""",
+               ON CONFLICT DO NOTHING RETURNING contract_id, subscription_id, charge_code_id, id""",
             [
                 WHOLE, _array(contract for _, contract in missing), _array(key[0] for key, _ in missing),
-                _array(key[1] for key, _ in missing), WHOLE,
+                _array(key[1] for key, _ in missing),
             ],
         )  # fmt: skip
-        made = {(subscription, code): id_ for subscription, code, id_ in cursor.fetchall()}
-    if len(made) == len(missing):
-        return there | made
-    return {(subscription, code or WHOLE): id_ for subscription, code, id_ in rows.all()}  # another was faster
+        made = _stream_ids(cursor.fetchall())
+    return there | made if len(made) == len(missing) else _stream_ids(rows.all())  # another was faster
+
+
+def _stream_ids(rows: Iterable[tuple[int, int | None, int | None, int]]) -> dict[StreamKey, int]:
+    return {(subscription or whole_of(contract), code or WHOLE): id_ for contract, subscription, code, id_ in rows}
 
 
 def ensure_slots(rows: Iterable[SlotRow]) -> dict[SlotRow, int]:
@@ -119,7 +135,7 @@ def ensure_slots(rows: Iterable[SlotRow]) -> dict[SlotRow, int]:
             [
                 _array(row[0] for row in missing), _array(row[1] for row in missing),
                 _array(row[2].start.isoformat() for row in missing), _array(row[2].until.isoformat() for row in missing),
-                [json.dumps(Slot.dimensions_about(row[3])) for row in missing],
+                [json.dumps(Slot.dimensions_about(row[1], row[3])) for row in missing],
             ],
         )  # fmt: skip
         made = [id_ for (id_,) in cursor.fetchall()]
@@ -134,7 +150,8 @@ def _array(values: Iterable[object]) -> str:
 
 
 def _slot_ids(slots: QuerySet[Slot]) -> dict[SlotRow, int]:
-    rows = slots.values_list("stream_id", "kind", "cycle_start", "cycle_end", "dimensions__spend", "id")
+    rows = slots.values_list("stream_id", "kind", "cycle_start", "cycle_end", "dimensions", "id")
     return {
-        (stream, kind, Period(start, end), about or ""): id_ for stream, kind, start, end, about, id_ in rows if start
-    }
+        (stream, kind, Period(start, end), Slot.about_of(dimensions)): id_
+        for stream, kind, start, end, dimensions, id_ in rows if start
+    }  # fmt: skip

@@ -1,5 +1,6 @@
 """Invoices and their lines, and what stands recorded: slots with revisions, and coverage."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pgtrigger
@@ -13,7 +14,9 @@ from billing.catalog.models import Charge, ChargeCode, Subscription
 from billing.invoicing.guards import COVERAGE_TRIGGERS, INVOICE_TRIGGERS, LINE_TRIGGERS
 from billing.invoicing.runs.models import BillingRun as BillingRun
 from billing.invoicing.runs.models import RunOutcome as RunOutcome
+from billing.invoicing.slots import OFF
 from billing.invoicing.states import InvoiceState
+from billing.invoicing.terms import WHOLE, StreamKey, whole_of
 from customers.models import Contract, Customer, LegalEntity, int_range
 
 MONEY: dict[str, Any] = {"max_digits": 24, "decimal_places": 4}  # enough for every currency's minor unit (CLF has 4)
@@ -127,7 +130,9 @@ class Stream(models.Model):
     """(subscription, charge code): what slots and coverage hang on, whatever version or plan the charge comes from."""
 
     contract = models.ForeignKey(Contract, models.PROTECT, related_name="streams")
-    subscription = models.ForeignKey(Subscription, models.PROTECT, related_name="streams")
+    subscription = models.ForeignKey(
+        Subscription, models.PROTECT, null=True, related_name="streams", help_text="None for the contract as a whole."
+    )
     charge_code = models.ForeignKey(
         ChargeCode, models.PROTECT, null=True, related_name="streams", help_text="None for the subscription as a whole."
     )
@@ -138,10 +143,22 @@ class Stream(models.Model):
             models.UniqueConstraint(
                 name="stream_of_whole", fields=["subscription"], condition=Q(charge_code__isnull=True)
             ),
+            models.UniqueConstraint(
+                name="stream_of_contract", fields=["contract"], condition=Q(subscription__isnull=True)
+            ),
+            models.CheckConstraint(
+                name="stream_charge_of_subscription",
+                condition=Q(subscription__isnull=False) | Q(charge_code__isnull=True),
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.subscription} · {self.charge_code or 'all charges'}"
+        return f"{self.subscription or self.contract} · {self.charge_code or 'all charges'}"
+
+    @property
+    def key(self) -> StreamKey:
+        """As the rules know it."""
+        return self.subscription_id or whole_of(self.contract_id), self.charge_code_id or WHOLE
 
 
 class Slot(models.Model):
@@ -153,6 +170,8 @@ class Slot(models.Model):
         MAXIMUM = "maximum", "Maximum"
         TRUE_UP = "true_up", "True-up"
         OVERAGE = "overage", "Overage"
+        COUPON = "coupon", "Coupon"
+        DISCOUNT = "discount", "Discount"
         ONE_OFF = "one_off", "One-off"
 
     stream = models.ForeignKey(Stream, models.PROTECT, related_name="slots")
@@ -187,12 +206,21 @@ class Slot(models.Model):
 
     @property
     def about(self) -> str:
-        """The agreement on spending that it is about; "" for a charge."""
-        return str(self.dimensions.get("spend", ""))
+        """The agreement on spending, the coupon or the discount that it is about; "" for a charge."""
+        return self.about_of(self.dimensions)
 
     @staticmethod
-    def dimensions_about(about: str) -> dict[str, str]:
-        """The dimension values of a slot about an agreement."""
+    def about_of(dimensions: Mapping[str, str]) -> str:
+        """`about` of a slot with these dimension values."""
+        for kind in OFF & dimensions.keys():
+            return f"{kind} {dimensions[kind]}"
+        return str(dimensions.get("spend", ""))
+
+    @staticmethod
+    def dimensions_about(kind: str, about: str) -> dict[str, str]:
+        """The dimension values of a slot of a kind about an agreement: of a coupon, {"coupon": "7"}."""
+        if kind in OFF:
+            return {kind: about.removeprefix(f"{kind} ")}
         return {"spend": about} if about else {}
 
 
@@ -206,6 +234,8 @@ class InvoiceLine(models.Model):
         MAXIMUM = "maximum", "Maximum"
         TRUE_UP = "true_up", "True-up"
         OVERAGE = "overage", "Overage"
+        COUPON = "coupon", "Coupon"
+        DISCOUNT = "discount", "Discount"
         ONE_OFF = "one_off", "One-off"
 
     invoice = models.ForeignKey(Invoice, models.CASCADE, related_name="lines")
@@ -240,6 +270,7 @@ class InvoiceLine(models.Model):
     billed_before = models.DecimalField(**MONEY, null=True)
     desired = models.DecimalField(**MONEY, null=True)
     amount = models.DecimalField(**MONEY)
+    late = models.JSONField(null=True, help_text="Of an adjustment: events that came late, or were taken back.")
 
     class Meta:
         ordering = ["invoice", "position"]

@@ -12,7 +12,7 @@ from billing.invoicing.models import Coverage, InvoiceLine
 from billing.invoicing.rated import SlotKey, SlotKind
 from billing.invoicing.slots import Standing
 from billing.invoicing.states import RECORDED
-from billing.invoicing.terms import WHOLE, StreamKey
+from billing.invoicing.terms import StreamKey
 from billing.invoicing.usage import Kept
 from billing.periods import Period
 from customers.knowledge import horizon
@@ -26,7 +26,7 @@ def standing_slots(contract_ids: Sequence[int]) -> dict[int, Standings]:
         InvoiceLine.objects.filter(_recorded(), stream__contract_id__among=contract_ids, revision__isnull=False)
         .order_by("slot_id", "-revision")
         .distinct("slot_id")
-        .select_related("slot", "stream")
+        .select_related("slot", "stream", "invoice")
     )
     found: dict[int, Standings] = defaultdict(dict)
     for line in lines:
@@ -36,10 +36,11 @@ def standing_slots(contract_ids: Sequence[int]) -> dict[int, Standings]:
         assert line.desired is not None
         stands = Standing(
             slot_id=slot.id, kind=cast(SlotKind, slot.kind),
-            stream=(line.stream.subscription_id, line.stream.charge_code_id or WHOLE),
+            stream=line.stream.key,
             cycle=Period(slot.cycle_start, slot.cycle_end), desired=line.desired,
             line_id=line.id, charge_id=line.charge_id, name=line.description, unit=line.unit,
             service=Period(line.service_start, line.service_end), about=slot.about,
+            as_of=line.invoice.as_of,
         )  # fmt: skip
         found[line.stream.contract_id][stands.key] = stands
     return found
@@ -88,7 +89,7 @@ def billed_fees(contract_ids: Sequence[int]) -> dict[int, list[BilledFee]]:
             line_id=line.id,
             charge_id=line.charge_id,
             name=line.description,
-            stream=(line.stream.subscription_id, line.stream.charge_code_id),
+            stream=line.stream.key,
             service=Period(line.service_start, line.service_end),
             terms=line.terms,
             amount=line.amount,

@@ -5,7 +5,7 @@ A slot's delta is rate(total usage) − what stands billed, never rate(late usag
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -15,6 +15,8 @@ from billing.periods import Period
 
 LAST: Final = 1_000_000
 """The position of what belongs to no single charge."""
+OFF: Final = frozenset({"coupon", "discount"})
+"""Kinds of slots that come off the others, after all of them (R5.6)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class Standing:
     unit: str
     service: Period
     about: str = ""
+    as_of: date | None = None
+    """The day that its invoice was computed for."""
 
     @property
     def key(self) -> SlotKey:
@@ -81,22 +85,56 @@ def slot_lines(desired: Iterable[Rated], recorded: Mapping[SlotKey, Standing], d
         stands = recorded.get(slot.key)
         if stands.desired == slot.amount if stands else slot.kind != "usage" and not slot.amount:
             continue
-        lines.append(SlotLine(
-            kind=slot.kind, stream=slot.stream, cycle=slot.cycle, service=slot.service,
-            charge_id=slot.charge.charge_id if slot.charge else None, name=slot.name,
-            position=slot.charge.position if slot.charge else LAST,
-            quantity=slot.quantity, unit=slot.unit, steps=slot.steps,
-            billed_before=stands.desired if stands else Decimal(0), desired=slot.amount,
-            corrects=stands.line_id if stands else None, about=slot.about,
-        ))  # fmt: skip
+        lines.append(_brought(slot, stands))
     for key, stands in recorded.items():
+        if stands.kind in OFF:
+            continue
         complete = (stands.service if stands.about else stands.cycle).until <= due  # a term may have been cut short
         if complete and key not in seen and stands.desired != 0:  # no longer wanted: take all of it back
-            lines.append(SlotLine(
-                kind=stands.kind, stream=stands.stream, cycle=stands.cycle, service=stands.service,
-                charge_id=stands.charge_id, name=stands.name, position=0,
-                quantity=Decimal(0) if stands.kind == "usage" else None,
-                unit=stands.unit, steps=[], billed_before=stands.desired, desired=Decimal(0), corrects=stands.line_id,
-                about=stands.about,
-            ))  # fmt: skip
+            lines.append(_taken_back(stands))
     return lines
+
+
+def discount_lines(desired: Iterable[Rated], recorded: Mapping[SlotKey, Standing], day: date) -> list[SlotLine]:
+    """Desired − recorded of what coupons and discounts take off, as of a day.
+
+    What was recorded as of a later day stands. A discount of a cycle that is only spread anew is not billed (R5.7).
+    """
+    groups: dict[tuple[SlotKind, Period, str], list[SlotLine]] = {}
+    seen = set()
+    for slot in desired:
+        seen.add(slot.key)
+        stands = recorded.get(slot.key)
+        if slot.amount != (stands.desired if stands else 0) and not (stands and _later(stands, day)):
+            groups.setdefault((slot.kind, slot.cycle, slot.about), []).append(_brought(slot, stands))
+    for key, stands in recorded.items():
+        if stands.kind in OFF and key not in seen and stands.desired != 0 and not _later(stands, day):
+            groups.setdefault((stands.kind, stands.cycle, stands.about), []).append(_taken_back(stands))
+    return [line for lines in groups.values() if sum(line.amount for line in lines) for line in lines]
+
+
+def _later(stands: Standing, day: date) -> bool:
+    return stands.as_of is not None and stands.as_of > day
+
+
+def _brought(slot: Rated, stands: Standing | None) -> SlotLine:
+    """The line that brings a slot to what is wanted."""
+    return SlotLine(
+        kind=slot.kind, stream=slot.stream, cycle=slot.cycle, service=slot.service,
+        charge_id=slot.charge.charge_id if slot.charge else None, name=slot.name,
+        position=slot.charge.position if slot.charge else LAST,
+        quantity=slot.quantity, unit=slot.unit, steps=slot.steps,
+        billed_before=stands.desired if stands else Decimal(0), desired=slot.amount,
+        corrects=stands.line_id if stands else None, about=slot.about,
+    )  # fmt: skip
+
+
+def _taken_back(stands: Standing) -> SlotLine:
+    """The line that takes back all of a slot that is no longer wanted."""
+    return SlotLine(
+        kind=stands.kind, stream=stands.stream, cycle=stands.cycle, service=stands.service,
+        charge_id=stands.charge_id, name=stands.name, position=0,
+        quantity=Decimal(0) if stands.kind == "usage" else None,
+        unit=stands.unit, steps=[], billed_before=stands.desired, desired=Decimal(0), corrects=stands.line_id,
+        about=stands.about,
+    )  # fmt: skip

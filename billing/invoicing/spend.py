@@ -1,4 +1,4 @@
-"""Minimums, maximums and commitments on what a subscription is charged (R5.9): their slots, from the charges' amounts.
+"""Minimums, maximums and commitments on what a subscription or a contract is charged (R5.9): their slots.
 
 A charge counts in the cycle of the contract in which its own cycle ends, with its rounded amount as it is wanted now:
 late usage changes what is counted, and the next run bills the difference. Pure: no Django, no clock.
@@ -6,7 +6,7 @@ late usage changes what is counted, and the next run bills the difference. Pure:
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -18,10 +18,10 @@ from billing.cycles import Cycle
 from billing.invoicing.calendars import cycles_between
 from billing.invoicing.fees import period_fees
 from billing.invoicing.rated import Rated, SlotKind
-from billing.invoicing.terms import WHOLE, ContractTerms
+from billing.invoicing.terms import WHOLE, ContractTerms, whole_of
 from billing.money import EXACT, allocate, plain, round_money
 from billing.periods import Period
-from billing.pricing import Step
+from billing.pricing import Price, Step, rate
 from billing.pricing.ratings import made_of
 from billing.pricing.words import Words
 
@@ -42,9 +42,24 @@ class Spent:
 class _Charged:
     """The amount of a charge in a cycle of its own that was complete at `at`."""
 
+    subscription_id: int
     charge: ChargeTerms
     at: datetime
     amount: Decimal
+    quantity: Fraction | None
+
+
+@dataclass(slots=True)
+class _Sum:
+    """What counts of a charge in a stretch; `quantity` is of what is priced by it."""
+
+    charge: ChargeTerms
+    amount: Fraction = Fraction(0)
+    quantity: Fraction = Fraction(0)
+
+
+ChargeOf = tuple[int, int]
+"""Subscription and charge code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +92,7 @@ def spend_slots(
         said = f"{terms.kind} per {terms.per} from {terms.period.start.isoformat()}: {terms.name}"
         same[terms.subscription_id, said] += 1
         about = f"{said}, {same[terms.subscription_id, said]}"  # stays when it is ended, so that its slots do
-        counting = [each for each in charged.get(terms.subscription_id, []) if _counts(terms, each.charge)]
+        counting = [each for each in charged if _counts(contract, terms, each)]
         for stretch in _stretches(contract, terms, until):
             if since is None or stretch.due > since:
                 found += [Spent(stretch.due, slot) for slot in _slots(contract, terms, stretch, counting, about)]
@@ -108,30 +123,38 @@ def adjustments(kind: Kind, agreed: Decimal, counted: Decimal, factor: Decimal) 
     return found if factor == 1 else found | {"overage": (Fraction(factor) - 1) * Fraction(beyond)}
 
 
-def _charged(
-    contract: ContractTerms, usage: Iterable[Rated], until: datetime, since: datetime
-) -> dict[int, list[_Charged]]:
-    """What the charges of each subscription come to, by when: usage with its minimums, fees as they are wanted."""
-    found: dict[int, list[_Charged]] = {}
+def _charged(contract: ContractTerms, usage: Iterable[Rated], until: datetime, since: datetime) -> list[_Charged]:
+    """What the charges come to, by when: usage with its minimums, fees as they are wanted."""
+    found: list[_Charged] = []
     for slot in usage:
         if slot.charge is not None:
-            each = _Charged(slot.charge, contract.due(slot.cycle), slot.amount)
-            found.setdefault(slot.stream[0], []).append(each)
+            quantity = None if slot.quantity is None else Fraction(slot.quantity)
+            found.append(_Charged(slot.stream[0], slot.charge, contract.due(slot.cycle), slot.amount, quantity))
     for charge, cycle, line in period_fees(contract, Period(since, max(since, until))):
-        found.setdefault(line.stream[0], []).append(_Charged(charge, contract.due(cycle), line.amount))
-    for amounts in found.values():
-        amounts.sort(key=lambda each: (each.at, each.charge.position, each.charge.code))
-    return found
+        quantity = Fraction(line.quantity) * line.fraction
+        found.append(_Charged(line.stream[0], charge, contract.due(cycle), line.amount, quantity))
+    return sorted(found, key=lambda each: (each.at, each.subscription_id, each.charge.position, each.charge.code))
 
 
-def _counts(terms: SpendTerms, charge: ChargeTerms) -> bool:
-    return not terms.codes or charge.code in terms.codes
+def _counts(contract: ContractTerms, terms: SpendTerms, each: _Charged) -> bool:
+    if terms.subscription_id != whole_of(contract.contract_id):
+        mine = each.subscription_id == terms.subscription_id
+    else:
+        mine = terms.of is None or each.subscription_id in terms.of
+    return mine and (not terms.codes or each.charge.code in terms.codes)
+
+
+def _in_force(contract: ContractTerms, terms: SpendTerms) -> list[Period]:
+    """When there is anything to agree on: while the subscription runs, or the contract as a whole."""
+    if terms.subscription_id == whole_of(contract.contract_id):
+        return [contract.term]
+    intervals = [each.period for each in contract.intervals if each.subscription_id == terms.subscription_id]
+    return _common(contract.term, intervals)
 
 
 def _stretches(contract: ContractTerms, terms: SpendTerms, until: datetime) -> Iterator[_Stretch]:
     """The cycles, or the one term, of an agreement that are complete at `until`."""
-    intervals = [each.period for each in contract.intervals if each.subscription_id == terms.subscription_id]
-    bound = _common(contract.term, intervals)
+    bound = _in_force(contract, terms)
     parts = _common(terms.period, bound)
     start = max(contract.calendar.start, terms.period.start)
     if terms.per == "cycle":
@@ -181,12 +204,17 @@ def _slots(
     contract: ContractTerms, terms: SpendTerms, stretch: _Stretch, charged: Sequence[_Charged], about: str
 ) -> Iterator[Rated]:
     by_charge = _by_charge(stretch, charged)
-    counted = round_money(sum(by_charge.values(), Fraction(0)), contract.currency)
+    counted = round_money(sum((each.amount for each in by_charge.values()), Fraction(0)), contract.currency)
     agreed = round_money(Fraction(terms.amount) * stretch.share, contract.currency)
-    for kind, exact in adjustments(terms.kind, agreed, counted, terms.overage_factor).items():
+    wanted = adjustments(terms.kind, agreed, counted, terms.overage_factor)
+    priced: list[Step] = []
+    if terms.overage_prices:
+        priced = priced_anew(contract.currency, dict(terms.overage_prices), agreed, counted, list(by_charge.values()))
+        wanted["overage"] = sum((Fraction(step.amount) for step in priced), Fraction(0))
+    for kind, exact in wanted.items():
         amount = round_money(exact, contract.currency)
         if kind == "overage":
-            steps = _overage_steps(contract, terms, agreed, amount, by_charge)
+            steps = priced or _overage_steps(contract, terms, agreed, amount, list(by_charge.values()))
         else:
             steps = _difference_steps(contract, terms, stretch, agreed, counted)
         ending = {"true_up": ": true-up", "overage": ": overage"}.get(kind, "")
@@ -197,14 +225,42 @@ def _slots(
         )  # fmt: skip
 
 
-def _by_charge(stretch: _Stretch, charged: Sequence[_Charged]) -> dict[str, Fraction]:
-    """What counts of each charge, by its name."""
-    found: dict[str, Fraction] = {}
+def priced_anew(
+    currency: str, prices: Mapping[str, Price], agreed: Decimal, counted: Decimal, sums: Sequence[_Sum]
+) -> list[Step]:
+    """What lies beyond the agreed amount, at other prices: the same share of each charge, less what it was charged."""
+    if counted <= agreed:
+        return []
+    beyond = 1 - Fraction(agreed) / Fraction(counted)
+    steps = []
+    for each in sums:
+        price = prices.get(each.charge.code)
+        if price is None:
+            continue
+        quantity = _quantity(each.quantity * beyond)
+        anew = rate(price, quantity, each.charge.unit)
+        words = Words(currency, each.charge.unit)
+        label = f"{each.charge.name}, beyond {words.money(agreed)}"
+        steps.append(made_of(f"{label}: {words.metered(Fraction(quantity))} anew", Fraction(anew.unrounded)))
+        steps.append(made_of(f"{label}: as charged", -each.amount * beyond))
+    return steps
+
+
+def _quantity(exact: Fraction) -> Decimal:
+    """To the 12 places that quantities are kept in."""
+    scaled = max(Fraction(0), exact) * 10**12
+    return Decimal((2 * scaled.numerator + scaled.denominator) // (2 * scaled.denominator)).scaleb(-12, EXACT)
+
+
+def _by_charge(stretch: _Stretch, charged: Sequence[_Charged]) -> dict[ChargeOf, _Sum]:
+    """What counts of each charge of each subscription."""
+    found: dict[ChargeOf, _Sum] = {}
     for cycle, weight in stretch.weights:
         first, last = (bisect_right(charged, at, key=lambda each: each.at) for at in (cycle.start, cycle.until))
         for each in charged[first:last]:
-            name = each.charge.name
-            found[name] = found.get(name, Fraction(0)) + Fraction(each.amount) * weight
+            sums = found.setdefault((each.subscription_id, each.charge.code_id), _Sum(each.charge))
+            sums.amount += Fraction(each.amount) * weight
+            sums.quantity += (each.quantity or 0) * weight
     return found
 
 
@@ -224,14 +280,15 @@ def _difference_steps(
 
 
 def _overage_steps(
-    contract: ContractTerms, terms: SpendTerms, agreed: Decimal, amount: Decimal, by_charge: dict[str, Fraction]
+    contract: ContractTerms, terms: SpendTerms, agreed: Decimal, amount: Decimal, sums: Sequence[_Sum]
 ) -> list[Step]:
     """The overage shared over the charges that count, pro rata: largest remainder (R5.7)."""
     if not amount:
         return []
     money = Words(contract.currency, "").money
-    parts = allocate(amount, [max(Fraction(0), each) for each in by_charge.values()], contract.currency)
+    parts = allocate(amount, [max(Fraction(0), each.amount) for each in sums], contract.currency)
     beyond = f"beyond {money(agreed)} at × {plain(terms.overage_factor)}"
     return [
-        made_of(f"{name}, {beyond}", Fraction(part)) for name, part in zip(by_charge, parts, strict=True) if part
+        made_of(f"{each.charge.name}, {beyond}", Fraction(part))
+        for each, part in zip(sums, parts, strict=True) if part
     ]  # fmt: skip

@@ -7,15 +7,17 @@ class InvoiceState(TextChoices):
     DRAFT = "draft", "Draft"
     APPROVED = "approved", "Approved"
     ISSUED = "issued", "Issued"
+    SKIPPED = "skipped", "Not sent"
 
 
 INVOICE_MOVES: list[tuple[str, str]] = [
     (InvoiceState.DRAFT, InvoiceState.APPROVED),
     (InvoiceState.APPROVED, InvoiceState.DRAFT),
     (InvoiceState.APPROVED, InvoiceState.ISSUED),
+    (InvoiceState.APPROVED, InvoiceState.SKIPPED),  # zero, where the seller does not send such (R5.10)
 ]
-# Approved and issued lines are what "recorded" means in desired − recorded.
-RECORDED: list[str] = [InvoiceState.APPROVED, InvoiceState.ISSUED]
+# What stands on these is what "recorded" means in desired − recorded.
+RECORDED: list[str] = [InvoiceState.APPROVED, InvoiceState.ISSUED, InvoiceState.SKIPPED]
 
 
 def may_move(old: str, new: str) -> bool:

@@ -9,14 +9,17 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from billing.catalog.terms.values import ChargeTerms, Interval, SpendTerms
+from billing.catalog.terms.values import ChargeTerms, DiscountTerms, FreeTime, Interval, SpendTerms, whole_of
 from billing.cycles import BillingCalendar
 from billing.periods import Period
 
-__all__ = ["WHOLE", "ChargeTerms", "ContractTerms", "Interval", "SpendTerms", "StreamKey"]
+__all__ = [
+    "WHOLE", "ChargeTerms", "ContractTerms", "DiscountTerms", "FreeTime", "Interval", "SpendTerms", "StreamKey",
+    "whole_of",
+]  # fmt: skip
 
 StreamKey = tuple[int, int]
-"""(subscription, charge code): what slots and coverage hang on."""
+"""(subscription, charge code): what slots and coverage hang on; (`whole_of`(contract), WHOLE) for a whole contract."""
 WHOLE: Final = 0
 """In place of a charge code: what belongs to the subscription as a whole."""
 
@@ -34,6 +37,8 @@ class ContractTerms:
     term: Period
     intervals: tuple[Interval, ...]
     spend: tuple[SpendTerms, ...] = ()
+    discounts: tuple[DiscountTerms, ...] = ()
+    free: tuple[FreeTime, ...] = ()
 
     def due(self, cycle: Period) -> datetime:
         """When what is paid in arrears for a cycle falls due: its end, or the contract's within it (R4.2)."""
@@ -42,12 +47,21 @@ class ContractTerms:
         return end
 
     def bound(self, *, usage: bool) -> Iterator[tuple[StreamKey, Period, ChargeTerms, Decimal]]:
-        """Each charge of a kind over each stretch, inside the contract's term, that an interval binds it for."""
+        """Each charge of a kind over each stretch, inside the contract's term, that an interval binds it for.
+
+        Without the time in which it is free: a trial, a pause (R4.6).
+        """
         for interval in sorted(self.intervals, key=lambda each: (each.subscription_id, each.period.start)):
             period = interval.period.intersect(self.term)
             if period is None:
                 continue
-            for charge in interval.charges:
-                if (charge.meter_id is not None) is usage:
-                    quantity = interval.quantity if charge.quantity is None else charge.quantity
-                    yield (interval.subscription_id, charge.code_id), period, charge, quantity
+            for charged in period.subtract(self._free(interval.subscription_id, usage=usage)):
+                for charge in interval.charges:
+                    if (charge.meter_id is not None) is usage:
+                        quantity = interval.quantity if charge.quantity is None else charge.quantity
+                        yield (interval.subscription_id, charge.code_id), charged, charge, quantity
+
+    def _free(self, subscription_id: int, *, usage: bool) -> list[Period]:
+        """When a subscription owes nothing for its fees, or for its usage."""
+        own = [each for each in self.free if each.subscription_id == subscription_id]
+        return [each.period for each in own if (each.usage if usage else each.fees)]

@@ -12,6 +12,7 @@ from billing.catalog.models import SubscriptionInterval
 from billing.catalog.terms.models import SubscriptionTerm
 from billing.invoicing.consequences import consequences
 from billing.invoicing.models import InvoiceLine
+from billing.metering.asking import Known
 from billing.metering.explorer.events import Fate, Stored
 from billing.metering.explorer.parts import Card
 from billing.metering.models import EventBatch
@@ -67,11 +68,11 @@ def _position(event: Stored) -> int | None:
 
 
 def _knew(line: InvoiceLine, event: Stored, position: int | None) -> bool:
-    """Whether the line was computed when the event was known; by time where the run kept no position."""
-    run = line.invoice.run
-    if run is not None and run.known_through is not None:
-        return position is not None and position <= run.known_through
-    return event.recorded_at <= line.invoice.updated_at
+    """Whether the line was computed when the event was known; by time where its invoice kept no position."""
+    invoice = line.invoice
+    if invoice.known_position is None:
+        return event.recorded_at <= invoice.updated_at
+    return Known(invoice.known_position, frozenset(invoice.known_pending or ())).includes(event.batch, position)
 
 
 def _row(line: InvoiceLine, billed: bool, known: bool) -> dict[str, Any]:

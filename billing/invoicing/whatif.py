@@ -10,6 +10,7 @@ from typing import Any
 
 from billing.catalog.models import PlanVersion, SubscriptionInterval
 from billing.invoicing import load
+from billing.invoicing.coupons import counted_from, taken_off
 from billing.invoicing.engine import rate_usage
 from billing.invoicing.errors import CannotRate, InvoicingError
 from billing.invoicing.fees import period_fees
@@ -63,7 +64,7 @@ def terms_under(
     stand_ins = {id(version): -place for place, version in enumerate(versions.values(), 1)}
     ids = [contract.id for contract in contracts]
     intervals = load.intervals_of(ids)
-    own = load.own_terms(ids).without(without_own)
+    own, free = load.own_terms(ids).without(without_own), load.free_times_of(ids)
     known = load.versions_of({
         each.version_id for group in intervals.values() for each in group if each.subscription_id not in versions
     })  # fmt: skip
@@ -74,7 +75,7 @@ def terms_under(
     for contract in contracts:
         bound = [_bound(each, versions, stand_ins) for each in intervals[contract.id]]
         try:
-            found[contract.id] = load.contract_terms(contract, bound, known, own)
+            found[contract.id] = load.contract_terms(contract, bound, known, own, free.get(contract.id, ()))
         except InvoicingError as error:
             found[contract.id] = error
     return found
@@ -119,8 +120,18 @@ def expected(asked: Sequence[tuple[ContractTerms, Period]]) -> list[Expected]:
 
 
 def _since(terms: ContractTerms, period: Period) -> datetime:
-    """What ended at or before it is not needed: agreements on spending count what was charged before the period."""
-    return reach(terms, period.start) if terms.spend else period.start
+    """What ended at or before it is not needed: agreements on spending, and coupons, count what was charged before."""
+    since = min(period.start, counted_from(terms) or period.start)
+    return reach(terms, since) if terms.spend else since
+
+
+def _off(terms: ContractTerms, period: Period, usage: Sequence[Rated]) -> list[Rated]:
+    """What coupons and discounts take off the cycles that end in the period."""
+    if not terms.discounts:
+        return []
+    spent = spend_slots(terms, usage, period.until, min(period.start, counted_from(terms) or period.start))
+    off = taken_off(terms, usage, spent, period.until)
+    return [slot for slot in off if period.start < terms.due(slot.cycle) <= period.until]
 
 
 def _expected(terms: ContractTerms, period: Period, usage: Sequence[Rated] | CannotRate) -> Expected:
@@ -136,6 +147,7 @@ def _expected(terms: ContractTerms, period: Period, usage: Sequence[Rated] | Can
 def _lines(terms: ContractTerms, period: Period, usage: Sequence[Rated]) -> list[ExpectedLine]:
     slots = [slot for slot in usage if slot.cycle.until > period.start]
     slots += [each.slot for each in spend_slots(terms, usage, period.until, period.start)]
+    slots += _off(terms, period, usage)
     return [
         ExpectedLine(line.stream, charge, "recurring", cycle, line.service, line.quantity, line.steps, line.amount)
         for charge, cycle, line in period_fees(terms, period)

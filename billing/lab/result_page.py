@@ -21,7 +21,7 @@ from customers.models import LegalEntity
 
 KINDS = {
     "recurring": "fee", "usage": "usage", "minimum": "minimum", "maximum": "maximum", "true_up": "true-up",
-    "overage": "overage", "one_off": "one-off",
+    "overage": "overage", "coupon": "coupon", "discount": "discount", "one_off": "one-off",
 }  # fmt: skip
 PROBLEMS = 50
 """Customers that could not be rated, on the page; the file has all."""

@@ -120,8 +120,9 @@ def row_of(interval: SubscriptionInterval) -> Row:
 def term_of(contract: Contract) -> Term:
     """A contract as the rules of time see it."""
     return Term(
-        contract.start, contract.end, contract.timezone, contract.cadence, contract.anchor_day, contract.proration
-    )
+        contract.start, contract.end, contract.timezone, contract.cadence, contract.anchor_day, contract.proration,
+        contract.anchor_month, tuple(contract.billing_dates),
+    )  # fmt: skip
 
 
 def _stops(ids: Sequence[int], besides: int) -> Mapping[int, frozenset[datetime]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Literal, get_args
 
-from billing.cycles import BillingCalendar, Cadence
+from billing.cycles import BillingCalendar, Cadence, make_calendar
 from billing.periods import local_date, local_midnight
 
 Kind = Literal["date", "renewal", "period"]
@@ -37,6 +37,8 @@ class Term:
     cadence: str
     anchor_day: int | None
     proration: str
+    anchor_month: int | None = None
+    dates: tuple[date, ...] = ()
 
     @property
     def begins(self) -> datetime:
@@ -51,7 +53,10 @@ class Term:
     @property
     def cycles(self) -> BillingCalendar:
         """Its billing periods."""
-        return BillingCalendar(Cadence.parse(self.cadence), self.begins, self.timezone, self.anchor_day)
+        return make_calendar(
+            self.cadence, self.begins, self.timezone, anchor_day=self.anchor_day, anchor_month=self.anchor_month,
+            dates=self.dates,
+        )  # fmt: skip
 
     @property
     def years(self) -> BillingCalendar:
@@ -85,12 +90,10 @@ def moment(when: When, term: Term, now: datetime) -> Moment:
 
 
 def next_boundary(calendar: BillingCalendar, earliest: datetime) -> datetime:
-    """The first start of a cycle that is not before `earliest`."""
+    """The first start of a cycle that is not before `earliest`; that instant itself after the last of listed dates."""
     if earliest <= calendar.start:
         return calendar.start
-    end = calendar.cycle_at(earliest - TICK).period.end
-    assert end is not None  # cycles have an end
-    return end
+    return calendar.cycle_at(earliest - TICK).period.end or earliest
 
 
 def _without_proration(at: datetime, term: Term) -> Moment:

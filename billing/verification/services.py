@@ -26,6 +26,8 @@ from customers.knowledge import as_known_at, in_force
 from customers.models import Contract
 
 CHUNK: Final = 200
+HELD: Final = [name for name in COMPARED if name != "late"]
+"""What of a line must be equal; what came late is told of what is corrected, and decides nothing."""
 Result = Literal["equal", "different", "untold"]
 
 
@@ -110,7 +112,7 @@ def _hold(
         if again is None:
             reason = f"{line.description} of {line.amount}: nothing asks for it."
             verified[line.invoice_id].say("different", reason)
-        elif names := [name for name in COMPARED if getattr(again, name) != getattr(line, name)]:
+        elif names := [name for name in HELD if getattr(again, name) != getattr(line, name)]:
             reason = f"{line.description} of {line.amount} comes to {again.amount} ({', '.join(names)})."
             verified[line.invoice_id].say("different", reason)
     home = verified[stored[0].invoice_id]

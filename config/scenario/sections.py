@@ -55,6 +55,8 @@ ENTITY: Final = Obj("a legal entity", {
     "address": may(Text(1000, empty=True)), "tax_id": may(Text(40, empty=True)), "email": may(Text(200)),
     "bank_details": may(Text(1000, empty=True)),
     "invoice_prefix": may(Text(20), "before invoice numbers; default the code in capitals and “-”"),
+    "credit_note_prefix": may(Text(24), "default “CN-” and that of invoices"),
+    "negative": may(Choice(("credit_note", "next_invoice")), "what becomes of negative totals; default credit_note"),
 })  # fmt: skip
 
 CLAIM: Final = Either(Text(), Obj("a claim on a subject", {
@@ -231,6 +233,7 @@ CONTRACT: Final = Obj("a contract", {
     "timezone": may(ZONE, "default the customer's"),
     "proration": may(Choice(("day", "second", "month30", "none")), "default day"),
     "net_days": may(Whole(0, 32767), "days from issue to due date; default 30"), "po_number": may(Text(60)),
+    "invoice_group": may(Text(60), "contracts of one payer that have the same share an invoice; default none"),
     "subscriptions": may(ListOf(Obj("a subscription", SUBSCRIPTION_KEYS))),
 }, _subscribed)  # fmt: skip
 

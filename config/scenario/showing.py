@@ -11,7 +11,7 @@ from billing.invoicing.models import Invoice, InvoiceLine
 from billing.money import plain, round_money
 from billing.payments.queries import with_standing
 from billing.periods import Period, local_date, local_midnight
-from config.scenario.shapes import Choice, Key, ListOf, Moment, Number, Obj, Part, Text, Whole, may
+from config.scenario.shapes import Choice, Flag, Key, ListOf, Moment, Number, Obj, Part, Text, Whole, may
 from revenue.ledger.models import JournalEntry, JournalLine
 
 STEP_KEYS: Final = {
@@ -28,7 +28,9 @@ LINE_KEYS: Final[dict[str, Key]] = {
     "steps": may(ListOf(Obj("a step of a line", STEP_KEYS)), "how the amount came about"),
 }  # fmt: skip
 INVOICE_KEYS: Final[dict[str, Key]] = {
-    "number": may(Text(), "where it is issued"), "customer": may(Text()), "contract": may(Text()),
+    "kind": may(Choice(("invoice", "credit_note"))), "number": may(Text(), "where it is issued"),
+    "customer": may(Text(), "who pays"), "contract": may(Text(), "where all lines are of one"),
+    "group": may(Text(), "of contracts that share it"), "apart": may(Flag(), "corrections alone"),
     "entity": may(Text()), "state": may(Choice(("draft", "approved", "issued"))), "as_of": may(Moment(days=True)),
     "issue_date": may(Moment(days=True, null=True)), "due_date": may(Moment(days=True, null=True)),
     "currency": may(Text()), "net": may(Number()), "tax": may(Number()), "total": may(Number()),
@@ -60,8 +62,9 @@ def invoices_of(rows: QuerySet[Invoice], today: date) -> dict[int, dict[str, Any
 
 def _invoice(invoice: Any) -> dict[str, Any]:
     found = {
-        "number": invoice.number, "customer": invoice.customer.external_id,
-        "contract": invoice.contract and invoice.contract.number, "entity": invoice.entity.code,
+        "kind": str(invoice.kind), "number": invoice.number, "customer": invoice.customer.external_id,
+        "contract": invoice.contract and invoice.contract.number,
+        "group": invoice.group or None, "apart": invoice.apart or None, "entity": invoice.entity.code,
         "state": str(invoice.state), "as_of": _day(invoice.as_of), "issue_date": _day(invoice.issue_date),
         "due_date": _day(invoice.due_date), "currency": invoice.currency,
         **{key: money(getattr(invoice, key), invoice.currency) for key in ("net", "tax", "total", "paid", "open")},
@@ -74,7 +77,8 @@ def _line(line: InvoiceLine, currency: str) -> dict[str, Any]:
     contract = line.stream.contract
     start, end = service(Period(line.service_start, line.service_end), contract.timezone)
     found: dict[str, Any] = {
-        "contract": contract.number, "subscription": line.stream.subscription.code,
+        "contract": contract.number,
+        "subscription": line.stream.subscription.code if line.stream.subscription else None,
         "charge": line.stream.charge_code.code if line.stream.charge_code else None, "kind": str(line.kind),
         "name": line.description, "from": start, "to": end,
         "quantity": None if line.quantity is None else plain(line.quantity), "unit": line.unit or None,

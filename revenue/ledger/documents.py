@@ -9,7 +9,7 @@ from billing.payments.models import Allocation, Payment
 from revenue.ledger import chart
 from revenue.ledger.journal import NewEntry, NewLine
 from revenue.ledger.models import JournalEntry
-from revenue.ledger.obligations import UsageSlot, of_fees, of_slots
+from revenue.ledger.obligations import UsageSlot, by_day, of_fees, of_slots
 
 
 def entries_of(documents: Sequence[Outbox]) -> dict[int, NewEntry]:
@@ -32,7 +32,11 @@ def _invoices(ids: Sequence[int]) -> dict[int, NewEntry | None]:
     """Receivable against deferred revenue (fees), unbilled receivable (usage) and tax, dated on the issue date."""
     invoices = Invoice.objects.in_bulk(ids)
     lines: dict[int, list[InvoiceLine]] = defaultdict(list)
-    amounts = InvoiceLine.objects.filter(invoice__in=ids).exclude(amount=0).select_related("slot", "stream__contract")
+    amounts = (
+        InvoiceLine.objects.filter(invoice__in=ids)
+        .exclude(amount=0)
+        .select_related("slot", "stream__contract", "charge")
+    )
     for line in amounts.order_by("invoice", "position"):
         lines[line.invoice_id].append(line)
     obligations = _obligations([line for each in lines.values() for line in each])
@@ -41,9 +45,10 @@ def _invoices(ids: Sequence[int]) -> dict[int, NewEntry | None]:
 
 def _obligations(lines: Sequence[InvoiceLine]) -> dict[int, int]:
     """The obligation behind each line, by line id; made where it is missing."""
-    slots = of_slots(_slot_of(line) for line in lines if line.slot_id is not None)
-    fees = of_fees([line for line in lines if line.slot_id is None])
-    return fees | {line.pk: slots[line.slot_id] for line in lines if line.slot_id is not None}
+    as_used = [line for line in lines if not by_day(line)]
+    slots = of_slots(_slot_of(line) for line in as_used)
+    fees = of_fees([line for line in lines if by_day(line)])
+    return fees | {line.pk: slots[line.slot_id] for line in as_used if line.slot_id is not None}
 
 
 def _slot_of(line: InvoiceLine) -> UsageSlot:
@@ -61,7 +66,7 @@ def _invoice(invoice: Invoice, lines: Iterable[InvoiceLine], obligations: dict[i
     """
     sides = [NewLine(chart.RECEIVABLE, invoice.total, invoice.customer_id, invoice.contract_id)]
     for line in lines:
-        account = chart.DEFERRED if line.slot_id is None else chart.UNBILLED
+        account = chart.DEFERRED if by_day(line) else chart.UNBILLED
         contract = line.stream.contract
         sides.append(NewLine(account, -line.amount, contract.customer_id, contract.pk, obligations[line.pk]))
     sides.append(NewLine(chart.TAX, -invoice.tax, invoice.customer_id, invoice.contract_id))

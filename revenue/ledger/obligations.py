@@ -7,11 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from billing.catalog.models import Charge
 from billing.invoicing.models import InvoiceLine
+from billing.invoicing.slots import OFF
 from billing.periods import local_date
 from customers.models import Contract
 from revenue.ledger.models import Obligation, ScheduleLine
-from revenue.recognition.schedules import by_day
+from revenue.recognition import schedules
 
 ROWS = 2000  # per INSERT
 TICK = datetime.resolution
@@ -25,6 +27,12 @@ class UsageSlot:
     contract: Contract
     start: datetime
     end: datetime
+
+
+def by_day(line: InvoiceLine) -> bool:
+    """Whether a line is recognised by day: a recurring fee is, and so is what a coupon takes off one."""
+    off_fee = line.kind in OFF and line.charge is not None and line.charge.kind == Charge.Kind.RECURRING
+    return line.slot_id is None or off_fee
 
 
 def service_dates(start: datetime, end: datetime, timezone: str) -> tuple[date, date]:
@@ -63,7 +71,9 @@ def schedule_of(obligation: Obligation) -> list[ScheduleLine]:
     assert obligation.price is not None, "only obligations by day have a price in advance"
     return [
         ScheduleLine(obligation=obligation, month=part.month, cumulative=part.cumulative, amount=part.delta)
-        for part in by_day(obligation.price, obligation.currency, obligation.service_start, obligation.service_end)
+        for part in schedules.by_day(
+            obligation.price, obligation.currency, obligation.service_start, obligation.service_end
+        )
         if part.delta
     ]
 

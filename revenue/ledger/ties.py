@@ -31,9 +31,13 @@ SIDES = f"""
             FROM billing_payment y JOIN posted p ON p.kind = 'payment_recorded' AND p.object_id = y.id
             JOIN billing_allocation a ON a.payment_id = y.id GROUP BY 2, 3
         UNION ALL
-        SELECT CASE WHEN l.slot_id IS NULL THEN '{chart.DEFERRED}' ELSE '{chart.UNBILLED}' END, i.entity_id, i.currency,
-               0, sum(CASE WHEN l.slot_id IS NULL THEN l.amount ELSE -l.amount END)
-            FROM invoices i JOIN billing_invoiceline l ON l.invoice_id = i.id GROUP BY 1, 2, 3
+        SELECT CASE WHEN l.by_day THEN '{chart.DEFERRED}' ELSE '{chart.UNBILLED}' END, i.entity_id, i.currency,
+               0, sum(CASE WHEN l.by_day THEN l.amount ELSE -l.amount END)
+            FROM invoices i JOIN (
+                SELECT l.invoice_id, l.amount, l.slot_id IS NULL OR l.kind IN ('coupon', 'discount')
+                       AND coalesce(c.kind = 'recurring', false) AS by_day  -- as obligations.by_day
+                FROM billing_invoiceline l LEFT JOIN billing_charge c ON c.id = l.charge_id
+            ) l ON l.invoice_id = i.id GROUP BY 1, 2, 3
         UNION ALL
         SELECT CASE o.kind WHEN 'usage' THEN '{chart.UNBILLED}' ELSE '{chart.DEFERRED}' END, o.entity_id, o.currency,
                0, sum(CASE o.kind WHEN 'usage' THEN r.amount ELSE -r.amount END)

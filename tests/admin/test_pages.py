@@ -33,9 +33,12 @@ VIEWERS: dict[str, tuple[str, ...]] = {
     "billing.billingrun": ("RevOps", "Finance", "Auditor"),
     "billing.subscription": ("RevOps", "Finance", "Auditor"),
     "billing.move": ("RevOps", "Finance", "Auditor"),
+    "billing.contractterm": ("RevOps", "Finance", "Auditor"),
+    "billing.coupon": ("RevOps", "Finance", "Auditor"),
     "billing.pricetrial": ("RevOps", "Finance", "Auditor"),
     "billing.experiment": ("RevOps", "Finance", "Auditor"),
     "billing.invoice": ("RevOps", "Finance", "Auditor"),
+    "billing.invoicingpolicy": ("Finance", "Auditor"),
     "billing.payment": ("Finance", "Auditor"),
     **dict.fromkeys(BOOKS, ("Finance", "Auditor")),
     **dict.fromkeys(QUEUE, ("Engineer",)),
@@ -45,6 +48,7 @@ VIEWERS: dict[str, tuple[str, ...]] = {
 ADDERS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(SELLING[:4], ("RevOps",)),
     "billing.customunit": ("RevOps",),
+    "billing.coupon": ("RevOps",),
     "billing.move": ("RevOps",),
     "billing.pricetrial": ("RevOps", "Finance"),
     "billing.experiment": ("RevOps",),
@@ -57,7 +61,7 @@ ADDERS: dict[str, tuple[str, ...]] = {
 }
 NEVER_ADDED = {"billing.planversion", "billing.billingrun", "billing.invoice", "billing.payment", *BOOKS,
                "billing.backfill", "billing.eventconflict", "billing.eventreject", "billing.eventmonth",
-               "billing.usagealert", "billing.subscription",
+               "billing.usagealert", "billing.subscription", "billing.contractterm",
                "django_q.ormq", "django_q.failure", "django_q.success"}  # fmt: skip
 EVERYBODY = (*ROLES, "admin", "nobody")
 

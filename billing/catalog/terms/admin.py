@@ -16,6 +16,7 @@ from unfold.contrib.filters.admin import RelatedDropdownFilter
 from unfold.decorators import display
 
 from billing.catalog.errors import CatalogError
+from billing.catalog.free.views import FreeViews, rows_of
 from billing.catalog.models import Subscription
 from billing.catalog.terms import forms, pages, row_forms, services
 from billing.catalog.terms.models import SubscriptionTerm
@@ -40,7 +41,7 @@ ICONS = {
 
 
 @admin.register(Subscription)
-class SubscriptionAdmin(RecordAdmin):
+class SubscriptionAdmin(FreeViews, RecordAdmin):
     """Subscriptions with what was agreed beyond their plans."""
 
     list_display = ("__str__", "customer_link", "product", "since", "own_count")
@@ -100,6 +101,7 @@ class SubscriptionAdmin(RecordAdmin):
             ],
             "rows": [row for row in rows if row.term.superseded_at is None],
             "timeline": pages.timeline(rows),
+            "free": rows_of(subscription),
             "cadence": pages.cadence_in_words(subscription.contract.cadence),
             "may": self._may(request),
         }  # fmt: skip

@@ -28,6 +28,12 @@ def value_json(kind: str, value: Mapping[str, Any], currency: str, path: str) ->
         raise TermsError(f"{error.path}: {error.message}") from error
     if kind == TermKind.PRICE:
         return {"price": price_json(value["price"], currency, f"{path}.price")}
+    if value.get("overage_prices"):
+        prices = {
+            code: price_json(price, currency, f"{path}.overage_prices.{code}")
+            for code, price in value["overage_prices"].items()
+        }
+        return dict(value) | {"overage_prices": prices}
     return dict(value)
 
 
@@ -122,7 +128,7 @@ def check_within(subscription: Subscription, row: SubscriptionTerm) -> None:
 
 def check_known(subscription: Subscription, row: SubscriptionTerm) -> None:
     """The charge is one that the subscription has at that time, and of a kind that the term can change."""
-    wanted = {row.code.code} if row.code else set(row.value.get("charges", ()))
+    wanted = {row.code.code} if row.code else {*row.value.get("charges", ()), *row.value.get("overage_prices", ())}
     if not wanted:
         return
     period = Period(row.start, row.end)

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from itertools import islice
 
 from billing.catalog.terms.errors import TermsError
-from billing.cycles import BillingCalendar, Cadence
+from billing.cycles import BillingCalendar, make_calendar
 from billing.periods import Period, local_date, local_midnight
 from customers.models import Contract
 from customers.states import ContractState
@@ -15,7 +15,10 @@ MAX_PERIODS = 1200
 def calendar_of(contract: Contract) -> BillingCalendar:
     """The cycles of a contract, in its own time zone (R4.1)."""
     start = local_midnight(contract.start, contract.timezone)
-    return BillingCalendar(Cadence.parse(contract.cadence), start, contract.timezone, contract.anchor_day)
+    return make_calendar(
+        contract.cadence, start, contract.timezone, anchor_day=contract.anchor_day, anchor_month=contract.anchor_month,
+        stub_divisor="from_start" if contract.stub_divisor == "from_start" else "aligned", dates=contract.billing_dates,
+    )  # fmt: skip
 
 
 def instant(at: date | datetime, contract: Contract) -> datetime:
@@ -50,7 +53,11 @@ def after_periods(contract: Contract, begin: datetime, periods: int) -> datetime
         raise TermsError(f"A term holds for 1 to {MAX_PERIODS} periods, not {periods}.")
     calendar = calendar_of(contract)
     far = datetime.max.replace(tzinfo=begin.tzinfo)
-    last = next(islice(calendar.cycles(far, begin), periods - 1, None))
+    last = next(islice(calendar.cycles(far, begin), periods - 1, None), None)
+    if last is None:
+        raise TermsError(
+            f"Contract {contract} lists dates for fewer than {periods} periods: add dates, or name the end."
+        )
     return last.period.until
 
 
@@ -61,7 +68,7 @@ def check_cut(contract: Contract, bound: datetime) -> None:
     calendar = calendar_of(contract)
     if bound > calendar.start:
         cycle = calendar.cycle_at(bound).period
-        if cycle.start != bound:
+        if cycle.start != bound and cycle.end is not None:
             following = local_date(cycle.until, contract.timezone)
             raise TermsError(
                 f"Contract {contract} does not prorate: let the term start and end with its periods, as on {following}."

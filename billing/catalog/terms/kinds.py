@@ -15,6 +15,7 @@ from billing.metering.filters import read_filters
 from billing.pricing import Price, PriceError, parse_price
 from billing.pricing.fields import Fields
 from billing.pricing.prices import Discount
+from billing.pricing.usages import needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,7 @@ class Spend:
     codes: tuple[str, ...] = ()
     overage_factor: Decimal = Decimal(1)
     name: str = ""
+    overage_prices: tuple[tuple[str, Price], ...] = ()
 
 
 TermValue = (
@@ -206,24 +208,49 @@ def _quantity(fields: Fields) -> TermValue:
     return SetQuantity(fields.number("quantity", minimum=0))
 
 
-def _spend(kind: Literal["minimum", "maximum", "commitment"]) -> Callable[[Fields], TermValue]:
-    def read(fields: Fields) -> TermValue:
-        per = cast(Literal["cycle", "term"], fields.choice("per", ("cycle", "term"), "cycle"))
-        factor = fields.number("overage_factor", minimum=0) if "overage_factor" in fields else Decimal(1)
-        return Spend(kind, fields.number("amount", minimum=0), per, _codes(fields), factor, _name(fields))
-
-    return read
+def _spend(kind: str) -> Callable[[Fields], TermValue]:
+    return lambda fields: read_spend(fields, kind)
 
 
-def _codes(fields: Fields) -> tuple[str, ...]:
-    """Which charges count, in order and each once."""
-    codes = fields.obj.get("charges", [])
+def read_spend(fields: Fields, kind: str) -> Spend:
+    """An agreement on spending; `kind` is minimum_spend, maximum_spend or commitment."""
+    per = cast(Literal["cycle", "term"], fields.choice("per", ("cycle", "term"), "cycle"))
+    factor = fields.number("overage_factor", minimum=0) if "overage_factor" in fields else Decimal(1)
+    prices = _overage_prices(fields)
+    if prices and "overage_factor" in fields:
+        raise PriceError(
+            "incomplete", "What goes beyond has a factor or other prices, not both.", fields.at("overage_prices")
+        )
+    return Spend(
+        cast(Literal["minimum", "maximum", "commitment"], kind.removesuffix("_spend")),
+        fields.number("amount", minimum=0), per, read_texts(fields, "charges"), factor, read_name(fields), prices,
+    )  # fmt: skip
+
+
+def _overage_prices(fields: Fields) -> tuple[tuple[str, Price], ...]:
+    """What goes beyond, by charge code: a rate card."""
+    prices, path = fields.obj.get("overage_prices", {}), fields.at("overage_prices")
+    if not isinstance(prices, dict):
+        raise PriceError("not_an_object", 'Write prices by charge, such as {"tokens": {"model": "per_unit", …}}.', path)
+    found = []
+    for code, price in sorted(prices.items()):
+        parsed = parse_price(price, f"{path}.{code}")
+        if needs(parsed).kind != "quantity":
+            raise PriceError("invalid_choice", "What goes beyond is priced by its quantity.", f"{path}.{code}")
+        found.append((code, parsed))
+    return tuple(found)
+
+
+def read_texts(fields: Fields, key: str) -> tuple[str, ...]:
+    """Codes, such as those of the charges that count, in order and each once; () where there are none."""
+    codes = fields.obj.get(key, [])
     if not isinstance(codes, list) or not all(isinstance(code, str) for code in codes):
-        raise PriceError("not_a_list", "Write a list of charge codes; leave it out for all.", fields.at("charges"))
+        raise PriceError("not_a_list", f"Write a list of codes of {key}; leave it out for all.", fields.at(key))
     return tuple(sorted(set(codes)))
 
 
-def _name(fields: Fields) -> str:
+def read_name(fields: Fields) -> str:
+    """What the invoice prints; "" for the kind's own words."""
     name = fields.obj.get("name", "")
     if not isinstance(name, str) or len(name) > 100:
         raise PriceError("invalid_choice", "A name is a text of at most 100 characters.", fields.at("name"))
@@ -246,6 +273,6 @@ READERS: Final[dict[str, tuple[tuple[str, ...], Reader]]] = {
     "remove": ((), lambda fields: RemoveCharge()),
     "minimum_spend": (("amount", "charges", "name"), _spend("minimum")),
     "maximum_spend": (("amount", "charges", "name"), _spend("maximum")),
-    "commitment": (("amount", "per", "charges", "overage_factor", "name"), _spend("commitment")),
+    "commitment": (("amount", "per", "charges", "overage_factor", "overage_prices", "name"), _spend("commitment")),
 }
 """The keys that each kind takes, and how they are read."""

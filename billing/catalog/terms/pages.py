@@ -178,6 +178,8 @@ def _quantity(interval: Interval, charge: ChargeTerms) -> str:
 def cadence_in_words(cadence: str) -> str:
     """“monthly”, “every 3 months”: an ISO 8601 cadence as people say it."""
     every = Cadence.parse(cadence)
+    if every.unit == "date":
+        return "on listed dates"
     if every.count > 1:
         return f"every {every.count} {every.unit}s"
     return {"day": "daily", "week": "weekly", "month": "monthly", "year": "yearly"}[every.unit]

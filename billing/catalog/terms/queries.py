@@ -6,6 +6,7 @@ from functools import partial
 
 from django.db.models import Prefetch, QuerySet
 
+from billing.catalog.agreements.queries import Agreed
 from billing.catalog.models import Charge, ChargePrice, PlanVersion, SubscriptionInterval
 from billing.catalog.terms.errors import NoPrice, TermsError
 from billing.catalog.terms.kinds import ReplacePrice, read_value
@@ -46,9 +47,13 @@ def versions_of(ids: set[int]) -> dict[int, PlanVersion]:
 
 
 class OwnTerms:
-    """Customers' own terms by subscription; and what custom units are worth, read once for each that is met."""
+    """Customers' own terms by subscription, and what contracts as a whole `agreed`, where that was read.
 
-    def __init__(self, rows: Iterable[SubscriptionTerm]) -> None:
+    And what custom units are worth, read once for each that is met.
+    """
+
+    def __init__(self, rows: Iterable[SubscriptionTerm], agreed: Agreed | None = None) -> None:
+        self.agreed = agreed or Agreed()
         self._rows: dict[int, list[SubscriptionTerm]] = defaultdict(list)
         for row in rows:
             self._rows[row.subscription_id].append(row)
@@ -60,7 +65,8 @@ class OwnTerms:
 
     def without(self, subscription_ids: Container[int]) -> "OwnTerms":
         """The same but for some subscriptions, whose terms are left out."""
-        return OwnTerms(row for key, rows in self._rows.items() if key not in subscription_ids for row in rows)
+        kept = (row for key, rows in self._rows.items() if key not in subscription_ids for row in rows)
+        return OwnTerms(kept, self.agreed)
 
     def resolved(self, contract: Contract, bound: Sequence[Interval]) -> Resolved:
         """What one subscription of the contract binds over time. TermsError where it cannot be told."""
@@ -121,12 +127,12 @@ def version_charges(version: PlanVersion, currency: str) -> tuple[ChargeTerms, .
     cache: dict[str, tuple[ChargeTerms, ...]] = version.__dict__.setdefault("terms_by_currency", {})
     if currency not in cache:
         source = Source("version", str(version))
-        build = partial(charge_terms, owner=str(version), currency=currency, source=source)
+        build = partial(charge_terms, owner=str(version), currency=currency, source=source, plan=version.plan.code)
         cache[currency] = tuple(build(charge) for charge in version.all_charges)  # type: ignore[attr-defined]
     return cache[currency]
 
 
-def charge_terms(charge: Charge, *, owner: str, currency: str, source: Source) -> ChargeTerms:
+def charge_terms(charge: Charge, *, owner: str, currency: str, source: Source, plan: str = "") -> ChargeTerms:
     """A charge with its price in a currency; TermsError names the `owner` that should have one."""
     price = next((each for each in charge.all_prices if each.currency == currency), None)  # type: ignore[attr-defined]
     if price is None:
@@ -140,7 +146,7 @@ def charge_terms(charge: Charge, *, owner: str, currency: str, source: Source) -
         in_advance=charge.pay == Charge.Pay.IN_ADVANCE, price=parse_price(price.price), meter_id=charge.meter_id,
         unit=meter.unit if meter else charge.unit or "unit", additive=_additive(meter), cadence=charge.cadence,
         proration=charge.proration, window=charge.window,  # type: ignore[arg-type]
-        group=charge.invoice_group, tax_code=charge.tax_code, sources=(source,),
+        group=charge.invoice_group, tax_code=charge.tax_code, plan=plan, sources=(source,),
     )  # fmt: skip
 
 

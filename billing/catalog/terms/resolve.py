@@ -150,13 +150,14 @@ def _spend(subscription_id: int, terms: Iterable[Term]) -> Iterable[SpendTerms]:
         if isinstance(term.value, Spend):
             each = term.value
             yield SpendTerms(
-                subscription_id=subscription_id, kind=each.kind, name=each.name or _NAMES[each.kind],
+                subscription_id=subscription_id, kind=each.kind, name=each.name or NAMES[each.kind],
                 amount=each.amount, per=each.per, period=term.period, codes=each.codes,
                 overage_factor=each.overage_factor, source=term.source, agreed_end=term.agreed_end,
+                overage_prices=each.overage_prices,
             )  # fmt: skip
 
 
-_NAMES = {"minimum": "Minimum spend", "maximum": "Maximum spend", "commitment": "Commitment"}
+NAMES = {"minimum": "Minimum spend", "maximum": "Maximum spend", "commitment": "Commitment"}
 
 
 def _spend_order(spend: SpendTerms) -> tuple[datetime, str]:

@@ -33,7 +33,8 @@ class ChargeTerms:
 
     `cadence` (ISO 8601) and `proration` are the contract's where empty, `quantity` is the interval's where None.
     `narrowed_by` is canonical JSON of filters (as a meter's) that hold besides the meter's own; with `window` each
-    hour or day is priced alone, and their amounts are added (R3). Two that bill alike are equal.
+    hour or day is priced alone, and their amounts are added (R3). `plan` is the code of its plan, "" for
+    one that was added for the customer. Two that bill alike are equal.
     """
 
     charge_id: int
@@ -53,6 +54,7 @@ class ChargeTerms:
     window: Literal["", "hour", "day"] = ""
     group: str = ""
     tax_code: str = ""
+    plan: str = field(default="", compare=False)
     sources: tuple[Source, ...] = field(default=(), compare=False)
 
 
@@ -67,12 +69,25 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
+class FreeTime:
+    """A trial or a pause of a subscription (R4.6): no fee is wanted with `fees`, usage costs nothing with `usage`."""
+
+    subscription_id: int
+    period: Period
+    kind: Literal["trial", "pause"]
+    fees: bool = True
+    usage: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SpendTerms:
-    """A minimum, a maximum or a commitment on what a subscription bills, a cycle or over the whole `period`.
+    """A minimum, a maximum or a commitment on what a subscription or a contract bills, a cycle or over all of `period`.
 
     `codes` are the charges that count; () means all recurring and usage charges. `amount` is in the contract's
-    currency; spending beyond a commitment is multiplied by `overage_factor`. `agreed_end` is the end that was agreed
-    first, where the term was ended earlier: it is cut short, and not over.
+    currency; spending beyond a commitment is multiplied by `overage_factor`, or, of the charges in `overage_prices`,
+    priced anew. `agreed_end` is the end that was agreed first, where the term was ended earlier: it is cut short, and
+    not over. What is agreed for a contract as a whole has `whole_of(contract)` as its subscription, and counts the
+    subscriptions `of`, None for all of them.
     """
 
     subscription_id: int
@@ -85,3 +100,33 @@ class SpendTerms:
     overage_factor: Decimal = Decimal(1)
     source: Source | None = None
     agreed_end: datetime | None = None
+    of: tuple[int, ...] | None = None
+    overage_prices: tuple[tuple[str, Price], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DiscountTerms:
+    """A coupon, or a discount of a contract: what it takes off the charges of the contract's cycles (R5.7).
+
+    A percentage, or an amount in the contract's currency a cycle. It begins with the cycle that `period` begins in, and
+    reaches cycles that start before `period` ends: the first `cycles` of them, all where None. `charges` or `plans`
+    narrow it to these codes. What a cycle leaves of a `kept` amount goes on to the next. `rank` puts it before those
+    without one; `key` is its identity among its kind.
+    """
+
+    kind: Literal["coupon", "discount"]
+    key: int
+    name: str
+    period: Period
+    percentage: Decimal | None = None
+    amount: Decimal | None = None
+    cycles: int | None = None
+    charges: tuple[str, ...] = ()
+    plans: tuple[str, ...] = ()
+    rank: int | None = None
+    kept: bool = True
+
+
+def whole_of(contract_id: int) -> int:
+    """In place of a subscription's id: the contract as a whole."""
+    return -contract_id

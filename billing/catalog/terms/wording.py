@@ -53,7 +53,7 @@ def term_in_words(
         case RemoveCharge():
             return "not charged"
         case Spend():
-            return _spend(value.kind, value.amount, value.per, value.codes, value.overage_factor, words)
+            return spend_words(value, words)
     return _figure(value, words)
 
 
@@ -83,15 +83,20 @@ def _figure(value: TermValue, words: Words) -> str:
 def spend_in_words(spend: SpendTerms, currency: str) -> str:
     """“at least USD 5,000.00 a period, counting platform and tokens”."""
     words = Words(currency, "unit")
-    return _spend(spend.kind, spend.amount, spend.per, spend.codes, spend.overage_factor, words)
+    return spend_words(spend, words)
 
 
-def _spend(kind: str, amount: Decimal, per: str, codes: tuple[str, ...], factor: Decimal, words: Words) -> str:
-    how = {"minimum": "at least", "maximum": "at most", "commitment": "committed to"}[kind]
-    when = "a period" if per == "cycle" else "over the whole time"
+def spend_words(spend: Spend | SpendTerms, words: Words) -> str:
+    """“at least USD 5,000.00 a period, counting tokens”: an agreement on spending, whoever it is with."""
+    how = {"minimum": "at least", "maximum": "at most", "commitment": "committed to"}[spend.kind]
+    when = "a period" if spend.per == "cycle" else "over the whole time"
+    codes, factor = spend.codes, spend.overage_factor
     counted = f", counting {' and '.join(codes)}" if codes else ""
     beyond = "" if factor == 1 else f"; what goes beyond is charged × {plain(factor)}"
-    return f"{how} {words.money(amount)} {when}{counted}{beyond}"
+    if spend.overage_prices:
+        anew = "; ".join(f"{code} {price_in_words(price, 'unit')}" for code, price in spend.overage_prices)
+        beyond = f"; what goes beyond costs anew: {anew}"
+    return f"{how} {words.money(spend.amount)} {when}{counted}{beyond}"
 
 
 def _tier(tier: TierChange, words: Words) -> str:

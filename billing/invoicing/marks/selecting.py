@@ -34,9 +34,11 @@ def needed(*, as_of: date) -> list[int]:
                      AND (m.contract_id IS NULL OR m.due_on <= %s OR m.engine <> %s
                           OR m.general <> (SELECT count(*) FROM customers_touch WHERE contract_id IS NULL)
                           OR n.id = ANY(%s)
+                          OR EXISTS (SELECT 1 FROM billing_invoicingpolicy p WHERE p.since <= %s
+                                     AND p.since > (m.until AT TIME ZONE n.timezone)::date)
                           OR n.id IN (SELECT contract_id FROM customers_touch WHERE contract_id IS NOT NULL)))
                ORDER BY k.customer_id, k.id""",
-            [as_of, as_of, as_of, ENGINE, late],
+            [as_of, as_of, as_of, ENGINE, late, as_of],
         )
         return [pk for (pk,) in cursor.fetchall()]
 

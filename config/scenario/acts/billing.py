@@ -97,7 +97,12 @@ def _payable(world: World, given: Args) -> Invoice:
 
 def _invoices(world: World, given: Args, state: str) -> QuerySet[Invoice]:
     """The scenario's invoices in a state, of the contract or customer that is named."""
-    return Invoice.objects.filter(contract__in=world.contract_ids(given), state=state).order_by("id")
+    found = Invoice.objects.filter(customer__in=world.customers.values(), state=state)
+    if "customer" in given:
+        found = found.filter(customer=world.customer(given))
+    if "contract" in given:
+        found = found.filter(lines__stream__contract=world.contract(given)).distinct()
+    return found.order_by("id")
 
 
 ACTIONS: Final = [

@@ -12,11 +12,13 @@ from billing.moves import services as moves
 from billing.moves.criteria import Criteria
 from billing.moves.models import Move
 from billing.moves.timing import KINDS, When
+from billing.periods import Period
 from config.scenario.actions import Action
 from config.scenario.errors import Refused
 from config.scenario.sections import PLAN, RATE, REASON, named
 from config.scenario.setup import WHY, make_plan, make_rate, remember
 from config.scenario.shapes import Choice, Either, ListOf, Moment, Number, Obj, Part, Text, Whole, may, needs
+from config.scenario.showing import service
 from config.scenario.world import Answer, Args, World, version_of
 
 _SPACE: Final = UUID("6f1d0a5e-3d0c-4f6e-9a61-6f6d65746572")
@@ -101,7 +103,8 @@ def _moved(move: Move) -> list[dict[str, Any]]:
     return [
         {
             "subscription": f"{row.subscription.contract.number}/{row.subscription.code}", "outcome": row.outcome,
-            "at": row.at.isoformat() if row.at else None, "note": row.note,
+            "at": service(Period(row.at, None), row.subscription.contract.timezone)[0] if row.at else None,
+            "note": row.note,
             "before": _money(row.before), "after": _money(row.after), "change": _money(row.change),
         }
         for row in rows

@@ -7,6 +7,7 @@ from billing.catalog.services import change_subscription, end_subscription
 from billing.catalog.terms import services as terms
 from billing.metering.models import Meter
 from config.scenario.actions import Action
+from config.scenario.errors import Refused
 from config.scenario.reading import Reading
 from config.scenario.sections import (
     CHARGE_KEYS,
@@ -16,12 +17,14 @@ from config.scenario.sections import (
     REASON,
     SUBSCRIPTION_KEYS,
     TERM_KEYS,
+    named,
     of,
 )
 from config.scenario.sections import check_value as check
 from config.scenario.setup import WHY, make_contract, make_customer, make_subscription, make_term, remember
 from config.scenario.shapes import Anything, Moment, Number, Obj, Text, Whole, may, needs
 from config.scenario.world import Answer, Args, World, meter_of, version_of
+from customers.services import set_payer, undo_payer
 
 SUBSCRIPTION: Final = of("subscription")
 
@@ -41,6 +44,24 @@ def _sign(world: World, given: Args) -> Answer:
 
 def _customer(world: World, given: Args) -> Answer:
     make_customer(world, given)
+    return {}
+
+
+def _payer(world: World, given: Args) -> Answer:
+    contract = world.contract(given) if "contract" in given else None
+    owner = world.customers[given["customer"]] if "customer" in given else contract and contract.customer
+    if owner is None:
+        raise Refused("Say for whom: a customer, or one contract.")
+    fact = set_payer(
+        customer=owner, payer=world.customers[given["payer"]], contract=contract, now=world.now,
+        start=given.get("from", world.today()), reason=given.get("reason", ""),
+    )  # fmt: skip
+    remember(world, "payer", given, fact)
+    return {}
+
+
+def _undo_payer(world: World, given: Args) -> Answer:
+    undo_payer(fact=world.named["payer", given["name"]], now=world.now)
     return {}
 
 
@@ -111,6 +132,16 @@ _BOUNDS: Final = {key: TERM_KEYS[key] for key in ("from", "until", "periods", "r
 ACTIONS: Final = [
     Action("customer", "A new customer.", CUSTOMER, _customer),
     Action("contract", "A contract is signed and put into force, with its subscriptions.", CONTRACT, _sign),
+    Action("payer", "Somebody else pays for a customer, or for one contract.", Obj("who pays", {
+        "customer": may(Text(refers="customer"), "for all contracts of whom"),
+        "contract": may(Text(refers="contract"), "for which alone"),
+        "payer": needs(Text(refers="customer")),
+        "from": may(Moment(days=True), "first day of service; default the step’s day"), "reason": REASON,
+        "name": may(named("payer"), "by which it can be undone"),
+    }), _payer),
+    Action("undo_payer", "Who was to pay is taken back.", Obj("what is undone", {
+        "name": needs(Text(refers="payer")),
+    }), _undo_payer),
     Action("subscribe", "A contract is subscribed to a plan.", Obj("a subscription", {
         "contract": of("contract"), **SUBSCRIPTION_KEYS,
     }, _defined), _subscribe),

@@ -103,7 +103,7 @@ def _invoices(world: World, given: Args) -> Answer:
     if "customer" in given:
         rows = rows.filter(customer=world.customer(given))
     if "contract" in given:
-        rows = rows.filter(contract=world.contract(given))
+        rows = rows.filter(lines__stream__contract=world.contract(given)).distinct()
     if "state" in given:
         rows = rows.filter(state=given["state"])
     return {"invoices": list(showing.invoices_of(rows, world.today()).values())}

@@ -14,11 +14,14 @@ from django.db import connection
 from billing.invoicing.errors import WrongState
 from billing.invoicing.models import Invoice, InvoiceLine, RunOutcome
 from billing.invoicing.services import approve, issue, run_billing, send_back
+from customers.services import set_payer
 from tests.factories import (
     NOW,
     bill,
     fee,
     make_contract,
+    make_customer,
+    make_entity,
     make_subscription,
     make_version,
     send_events,
@@ -130,3 +133,35 @@ def test_an_approval_and_a_return_to_draft_at_once_leave_no_half_state() -> None
             invoice.lines.filter(revision__isnull=False).count() + invoice.lines.filter(coverage__isnull=False).count()
         )
         assert (invoice.state, recorded) in (("issued", 3), ("draft", 0))
+
+
+def test_runs_and_a_change_of_payer_at_once_bill_each_line_to_one_payer() -> None:
+    """Whatever comes first, the run after it brings everything to the payer in force, once."""
+    parent, version = make_customer("parent"), make_version(fee(), usage())
+    contracts = [make_contract() for _ in range(6)]
+    for contract in contracts:
+        make_subscription(contract, version)
+
+    def move() -> None:
+        for contract in contracts:
+            set_payer(customer=contract.customer, payer=parent, start=date(2023, 11, 1), now=NOW)
+
+    for _ in range(3):
+        at_once(*[lambda: run_billing(as_of=DECEMBER, now=NOW)] * 2, move)
+    run_billing(as_of=DECEMBER, now=NOW)
+    (draft,) = Invoice.objects.all()
+    assert (draft.customer, draft.total, draft.lines.count()) == (parent, Decimal("1200.00"), 18)
+    assert not RunOutcome.objects.filter(result="failed").exists()
+
+
+def test_series_of_two_sellers_have_no_gap_when_issued_at_once() -> None:
+    version = make_version(fee())
+    for code in ("one", "two"):
+        for _ in range(4):
+            make_subscription(make_contract(entity=make_entity(code)), version)
+    drafts = bill("2023-11-01")
+    approve(invoice_ids=[each.pk for each in drafts], user=None, now=NOW)
+    at_once(*[lambda: issue(invoice_ids=[each.pk for each in drafts], user=None, now=NOW)] * 2)
+    for code in ("one", "two"):
+        found = Invoice.objects.filter(entity__code=code).order_by("sequence").values_list("sequence", flat=True)
+        assert list(found) == [1, 2, 3, 4]

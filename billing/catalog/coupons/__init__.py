@@ -1,0 +1,1 @@
+"""Coupons, and who redeemed them from when on."""
