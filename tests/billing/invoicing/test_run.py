@@ -275,7 +275,7 @@ def test_the_number_of_queries_does_not_grow_with_the_contracts_of_a_chunk() -> 
             make_subscription(contract, version)
             use(contract, "2023-11-11", 50)
         with CaptureQueriesContext(connection) as queries:
-            run_billing(as_of=date(2023, 12, 1), now=NOW)
+            run_billing(as_of=date(2023, 12, 1), now=NOW, full=True)
         counts.append(len(queries))
     assert BillingRun.objects.count() == 3
     assert Invoice.objects.count() == 16
