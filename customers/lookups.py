@@ -1,6 +1,5 @@
 """`among`: as `in`, for many integers: one array travels instead of a parameter each."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import Field, ForeignKey, Lookup
@@ -14,7 +13,7 @@ class Among(Lookup):
     lookup_name = "among"
     prepare_rhs = False
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Sequence[Any]]:
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
         """The SQL, whose only parameter is the array as text."""
         lhs, params = self.process_lhs(compiler, connection)
-        return f"{lhs} = ANY(%s)", [*params, "{" + ",".join(str(int(each)) for each in self.rhs) + "}"]
+        return f"{lhs} = ANY(%s)", (*params, "{" + ",".join(str(int(each)) for each in self.rhs) + "}")

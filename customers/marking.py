@@ -27,7 +27,9 @@ class Touch(models.Model):
     contract = models.ForeignKey(
         "customers.Contract", models.CASCADE, null=True, db_constraint=False, db_index=True, related_name="+"
     )
-    transaction = models.TextField(db_default=models.Func(function="pg_current_xact_id", template="%(function)s()::text"))
+    transaction = models.TextField(
+        db_default=models.Func(function="pg_current_xact_id", template="%(function)s()::text")
+    )
 
     class Meta:
         verbose_name_plural = "touches"
@@ -60,7 +62,7 @@ def touching(
             level=pgtrigger.Statement,
             when=pgtrigger.After,
             operation=operation,
-            referencing=pgtrigger.Referencing(**tables),
+            referencing=pgtrigger.Referencing(**tables),  # type: ignore[no-untyped-call]
             func=_TOUCH.format(rows=rows, contracts=contracts),
         )
         for name, (operation, tables, rows) in found.items()

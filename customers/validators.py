@@ -1,7 +1,7 @@
 """Checks of single fields, with a sentence that names the value and the way out."""
 
-from typing import Any
 from functools import cache
+from typing import Any
 from zoneinfo import available_timezones
 
 from babel import Locale, UnknownLocaleError

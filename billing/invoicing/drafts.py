@@ -241,7 +241,9 @@ def _tell_known(documents: Iterable[_Document], ids: Collection[int], computatio
     One that keeps lines of other contracts stays at what was known to these.
     """
     whole = [each.invoice.pk for each in documents if each.invoice and {section[2] for section in each.new} <= set(ids)]
-    Invoice.objects.filter(pk__among=whole).update(known_position=computation.position, known_pending=computation.pending)
+    Invoice.objects.filter(pk__among=whole).update(
+        known_position=computation.position, known_pending=computation.pending
+    )
 
 
 def _begin(document: _Document, now: datetime) -> Invoice:

@@ -10,9 +10,9 @@ from decimal import Decimal
 
 from billing.invoicing import recorded
 from billing.invoicing.coupons import taken_off
+from billing.invoicing.due import due_on
 from billing.invoicing.errors import CannotRate, InvoicingError
 from billing.invoicing.facts import NOW, Facts
-from billing.invoicing.due import due_on
 from billing.invoicing.fees import BilledFee, FeeLine, fee_lines
 from billing.invoicing.rated import Rated, rated
 from billing.invoicing.recorded import Standings

@@ -64,9 +64,7 @@ INVOICE_TRIGGERS = [
 
 LINE_TRIGGERS = [
     # What a draft loses must be drawn up again, whoever took it.
-    *touching(
-        "SELECT s.contract_id FROM rows r JOIN billing_stream s ON s.id = r.stream_id", operations=("delete",)
-    ),
+    *touching("SELECT s.contract_id FROM rows r JOIN billing_stream s ON s.id = r.stream_id", operations=("delete",)),
     # Lines move with their invoice: only a draft's may be written (approval writes revisions before the state).
     pgtrigger.Trigger(
         name="line_of_draft",

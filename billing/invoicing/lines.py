@@ -134,7 +134,8 @@ def ensure_slots(rows: Iterable[SlotRow]) -> dict[SlotRow, int]:
                ON CONFLICT DO NOTHING RETURNING id""",
             [
                 _array(row[0] for row in missing), _array(row[1] for row in missing),
-                _array(row[2].start.isoformat() for row in missing), _array(row[2].until.isoformat() for row in missing),
+                _array(row[2].start.isoformat() for row in missing),
+                _array(row[2].until.isoformat() for row in missing),
                 [json.dumps(Slot.dimensions_about(row[1], row[3])) for row in missing],
             ],
         )  # fmt: skip

@@ -118,8 +118,8 @@ def summed(month: date) -> float:
     """Seconds to sum the month's days of usage by meter and subject."""
     until = (month + timedelta(days=31)).replace(day=1)
     return timed(
-        "SELECT count(*) FROM (SELECT rollup, subject_id, sum(total) FROM metering_day WHERE bucket >= %s AND bucket < %s"
-        " GROUP BY 1, 2) s", month, until,
+        "SELECT count(*) FROM (SELECT rollup, subject_id, sum(total) FROM metering_day"
+        " WHERE bucket >= %s AND bucket < %s GROUP BY 1, 2) s", month, until,
     )  # fmt: skip
 
 

@@ -19,10 +19,11 @@ _LATE = """
 
 
 def needed(*, as_of: date) -> list[int]:
-    """The active contracts whose drafts may differ from their deltas as of a day; by customer.
+    """The active contracts whose drafts may differ from their deltas as of a day, by customer; usually a few too many.
 
-    All contracts of a customer come together: one that is held holds the others. The rest's drafts are what they were: computing them anew would change nothing. A constant number of queries,
-    which cost what became known since the last time, and a row a contract.
+    All contracts of a customer come together, since one that is held holds the others. The drafts of the rest are what
+    they were: computing them anew would change nothing. A constant number of queries, which cost what became known
+    since the last time, and a row a contract.
     """
     late = _late()
     with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""A run leaves out what cannot have changed, and what it leaves out is what computing everything would leave as it is."""
+"""A run leaves out what cannot have changed: what computing everything would leave as it is."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -27,8 +27,17 @@ from billing.metering.rollups.services import catch_up
 from billing.periods import Period
 from customers.models import Contract, Customer
 from customers.services import claim_subject, date_claim
-from tests.factories import NOW, fee, make_contract, make_customer, make_meter, make_subscription, make_version
-from tests.factories import send_events, usage
+from tests.factories import (
+    NOW,
+    fee,
+    make_contract,
+    make_customer,
+    make_meter,
+    make_subscription,
+    make_version,
+    send_events,
+    usage,
+)
 
 pytestmark = pytest.mark.django_db
 START: Final = date(2023, 11, 1)
