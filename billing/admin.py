@@ -5,11 +5,13 @@ from billing.catalog.contract_admin import *  # noqa: F403
 from billing.catalog.renewals.admin import *  # noqa: F403
 from billing.catalog.terms.admin import *  # noqa: F403
 from billing.catalog.units.admin import *  # noqa: F403
+from billing.changing.admin import *  # noqa: F403
 from billing.invoicing.admin import *  # noqa: F403
 from billing.invoicing.agreed.admin import *  # noqa: F403
 from billing.invoicing.agreed.buttons import *  # noqa: F403
 from billing.invoicing.agreed.coupon_admin import *  # noqa: F403
 from billing.invoicing.corrections_admin import *  # noqa: F403
+from billing.invoicing.holds.admin import *  # noqa: F403
 from billing.invoicing.late.admin import *  # noqa: F403
 from billing.invoicing.run_admin import *  # noqa: F403
 from billing.lab.admin import *  # noqa: F403

@@ -1,6 +1,7 @@
 """All models of the app, gathered from its packages."""
 
 from billing.catalog.agreements.models import *  # noqa: F403
+from billing.catalog.changes.models import *  # noqa: F403
 from billing.catalog.coupons.models import *  # noqa: F403
 from billing.catalog.free.models import *  # noqa: F403
 from billing.catalog.models import *  # noqa: F403

@@ -64,7 +64,8 @@ def _queue(name: str, count: int, url: str, lines: Sequence[str], kind: str = "w
 
 def _invoice_queues(today: date) -> list[dict[str, Any]]:
     """Drafts, approved ones and overdue ones, with their totals by currency."""
-    waiting = Invoice.objects.exclude(state=InvoiceState.ISSUED).values("state", "currency").order_by("currency")
+    open_states = [InvoiceState.DRAFT, InvoiceState.APPROVED]
+    waiting = Invoice.objects.filter(state__in=open_states).values("state", "currency").order_by("currency")
     found: dict[str, list[tuple[int, str]]] = defaultdict(list)
     for row in waiting.annotate(n=Count("pk"), amount=Sum("total")):
         found[row["state"]].append((row["n"], amount_text(row["amount"], row["currency"])))

@@ -47,6 +47,12 @@ def at_meters(request: HttpRequest) -> bool:
     return request.path.startswith(here) and not request.path.startswith((f"{here}usage/", f"{here}unmatched/"))
 
 
+def at_invoices(request: HttpRequest) -> bool:
+    """The page of late usage hangs on the invoices' address, and is no invoice."""
+    here = str(reverse_lazy("admin:billing_invoice_changelist"))
+    return request.path.startswith(here) and not request.path.startswith(f"{here}late/")
+
+
 def at_months(request: HttpRequest) -> bool:
     """The page of ingest hangs on the months' address, and is not a month."""
     here = str(reverse_lazy("admin:billing_eventmonth_changelist"))
@@ -90,8 +96,10 @@ NAVIGATION: list[dict[str, Any]] = [
         "separator": True,
         "items": [
             entry("Billing runs", "play_circle", "billing_billingrun"),
+            entry("Holds", "front_hand", "billing_hold"),
+            entry("Usage tolerances", "tune", "billing_usagetolerance"),
             entry("Verifications", "verified", "billing_verification"),
-            entry("Invoices", "receipt_long", "billing_invoice"),
+            entry("Invoices", "receipt_long", "billing_invoice") | {"active": at_invoices},
             page("Late usage", "history", "billing_late_usage", "billing.view_invoice"),
             entry("Invoicing policies", "rule_settings", "billing_invoicingpolicy"),
             entry("Payments", "payments", "billing_payment"),

@@ -1,7 +1,6 @@
 """The page of a contract, with its subscriptions: in place of the one that customers register."""
 
 from collections.abc import Callable
-from datetime import date
 from typing import Any
 
 from django.contrib import admin, messages
@@ -16,7 +15,7 @@ from unfold.enums import ActionVariant
 
 from billing.catalog import services
 from billing.catalog.errors import CatalogError
-from billing.catalog.forms import ChangeForm, EndForm, SubscribeForm
+from billing.catalog.forms import SubscribeForm
 from billing.catalog.models import Subscription, SubscriptionInterval
 from billing.periods import local_date
 from config import clock
@@ -65,22 +64,14 @@ class SubscriptionInline(RecordInline):
 
 
 class ContractAdmin(TermsAdmin):
-    """Terms as customers know them, and buttons to subscribe, change and end."""
+    """Terms as customers know them, and the button to subscribe; changes and ends have pages (billing/changing)."""
 
     inlines = (SubscriptionInline,)
     actions_detail = (
         "activate",
         "subscribe",
-        {"title": "Change", "icon": "edit_calendar", "items": ["change_terms", "end_subscription"]},
     )
     has_subscribe_permission = granted("billing.add_subscription")
-
-    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
-        """Changes need something to change."""
-        steps = super().get_actions_detail(request, object_id)
-        if Subscription.objects.filter(contract_id=unquote(str(object_id))).exists():
-            return steps
-        return [step for step in steps if step.path not in ("change_terms", "end_subscription")]
 
     @action(
         description="Subscribe to a plan",
@@ -111,52 +102,6 @@ class ContractAdmin(TermsAdmin):
             ),
             f"{given['code']}: {given['version']} from {given['start']}.",
         )
-
-    @action(description="Change plan or quantity", icon="swap_horiz", permissions=["subscribe"], dialog={
-        "title": "Change plan or quantity",
-        "description": "What was billed for the time after that day is credited, and the new terms are charged.",
-        "form_class": ChangeForm,
-        "form_submit_text": "Change",
-    })  # fmt: skip
-    def change_terms(self, request: HttpRequest, form: ChangeForm, object_id: str) -> HttpResponse:
-        """Other terms from a day on; earlier terms stand."""
-        contract, given = self._contract(request, object_id), form.cleaned_data
-        return self._do(
-            request,
-            contract,
-            lambda: services.change_subscription(
-                subscription=given["subscription"],
-                at=given["at"],
-                version=given["version"],
-                quantity=given["quantity"],
-                now=clock.now(),
-            ),
-            f"{given['subscription'].code}: {self._change(given)} from {given['at']}.",
-        )
-
-    @action(description="End a subscription", icon="event_busy", permissions=["subscribe"], dialog={
-        "title": "End a subscription",
-        "description": "Fees billed for the time after that day are credited.",
-        "form_class": EndForm,
-        "form_submit_text": "End it",
-    })  # fmt: skip
-    def end_subscription(self, request: HttpRequest, form: EndForm, object_id: str) -> HttpResponse:
-        """No terms from a day on."""
-        contract, given = self._contract(request, object_id), form.cleaned_data
-        at: date = given["at"]
-        return self._do(
-            request,
-            contract,
-            lambda: services.end_subscription(subscription=given["subscription"], at=at, now=clock.now()),
-            f"{given['subscription'].code} ends on {at}.",
-        )
-
-    @staticmethod
-    def _change(given: dict[str, Any]) -> str:
-        """What is new, in words."""
-        quantity = given["quantity"]
-        parts = [str(given["version"])] if given["version"] else []
-        return ", ".join(parts + ([f"quantity {quantity_text(quantity)}"] if quantity is not None else []))
 
     def _contract(self, request: HttpRequest, object_id: str) -> Contract:
         return self.get_object(request, unquote(object_id))

@@ -10,7 +10,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from billing.catalog.models import PlanVersion, Subscription
+from billing.catalog.models import PlanVersion
 from billing.catalog.states import VersionState
 
 DAY = {"type": "date"}
@@ -54,53 +54,3 @@ class SubscribeForm(BaseDialogForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["version"].queryset = published_versions()
-
-
-class OfSubscription(BaseDialogForm):
-    """A dialog on one of the contract's subscriptions."""
-
-    subscription = forms.ModelChoiceField(
-        Subscription.objects.none(), widget=UnfoldAdminSelectWidget(), empty_label=None
-    )
-    at = _day("From", help_text="First day of the change, in the contract's time zone. It may lie in the past.")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        mine = Subscription.objects.filter(contract_id=self.object_id).select_related("contract")
-        self.fields["subscription"].queryset = mine
-
-
-class ChangeForm(OfSubscription):
-    """Other terms from a day on."""
-
-    version = forms.ModelChoiceField(
-        PlanVersion.objects.none(),
-        label="Plan version",
-        required=False,
-        widget=UnfoldAdminSelectWidget(),
-        empty_label="Keep the plan",
-    )
-    quantity = forms.DecimalField(
-        required=False,
-        min_value=0,
-        decimal_places=6,
-        widget=UnfoldAdminDecimalFieldWidget(),
-        help_text="Empty: keep the quantity.",
-    )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["version"].queryset = published_versions()
-
-    def clean(self) -> dict[str, Any]:
-        """A change changes something."""
-        values = super().clean() or self.cleaned_data
-        if not values.get("version") and values.get("quantity") is None:
-            self.add_error("quantity", "Choose another plan version or quantity.")  # the dialog shows errors of fields
-        return values
-
-
-class EndForm(OfSubscription):
-    """The end of a subscription."""
-
-    at = _day("Ends on", help_text="The day after the last one, in the contract's time zone.")

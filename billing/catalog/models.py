@@ -325,7 +325,8 @@ class Subscription(models.Model):
 class SubscriptionInterval(models.Model):
     """What a subscription binds over `[start, end)`: a published plan version and a quantity.
 
-    Append-only: a change stamps the rows that it supersedes, once, and inserts their replacements.
+    It follows from the changes that stand (`changes.fold`). Append-only: a change stamps the rows that it supersedes,
+    once, and inserts their replacements.
     """
 
     subscription = models.ForeignKey(Subscription, models.PROTECT, related_name="intervals")
@@ -335,6 +336,7 @@ class SubscriptionInterval(models.Model):
     )
     start = models.DateTimeField()
     end = models.DateTimeField(null=True)
+    options = models.JSONField(default=dict, help_text="How the changes around it took effect, as they said.")
     recorded_at = models.DateTimeField()
     superseded_at = models.DateTimeField(null=True)
 
@@ -369,8 +371,8 @@ class SubscriptionInterval(models.Model):
                 operation=pgtrigger.Update,
                 condition=pgtrigger.Condition(
                     "OLD.superseded_at IS NOT NULL OR (OLD.subscription_id, OLD.version_id, OLD.quantity, OLD.start,"
-                    ' OLD."end", OLD.recorded_at) IS DISTINCT FROM (NEW.subscription_id, NEW.version_id, NEW.quantity,'
-                    ' NEW.start, NEW."end", NEW.recorded_at)'
+                    ' OLD."end", OLD.options, OLD.recorded_at) IS DISTINCT FROM (NEW.subscription_id, NEW.version_id,'
+                    ' NEW.quantity, NEW.start, NEW."end", NEW.options, NEW.recorded_at)'
                 ),
             ),
             pgtrigger.Protect(name="interval_kept", operation=pgtrigger.Delete),

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from django.db import connection, transaction
 
+from billing.catalog.changes.models import SubscriptionChange
 from billing.catalog.models import (
     Charge,
     ChargeCode,
@@ -161,6 +162,14 @@ def _subscribe(wanted: Sequence[tuple[Contract, str, PlanVersion]], start: date,
                 [
                     Subscription(contract=contract, product_id=products[version.pk], code=code, created_at=now)
                     for contract, code, version in rows
+                ]
+            )
+            SubscriptionChange.objects.bulk_create(
+                [
+                    SubscriptionChange(
+                        subscription=each, version=version, quantity=1, runs=True, at=begin, recorded_at=now
+                    )
+                    for each, (_, _, version) in zip(made, rows, strict=True)
                 ]
             )
             SubscriptionInterval.objects.bulk_create(

@@ -68,6 +68,7 @@ class InvoiceAdmin(RecordAdmin):
     )  # fmt: skip
     list_filter = (
         ("state", ChoicesDropdownFilter),
+        ("kind", ChoicesDropdownFilter),
         ("entity", RelatedDropdownFilter),
         "currency",
         ("issue_date", RangeDateFilter),

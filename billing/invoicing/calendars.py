@@ -9,14 +9,16 @@ from datetime import datetime
 from fractions import Fraction
 from functools import lru_cache
 
+from billing.catalog.changes.options import DEFAULT, Options
 from billing.cycles import BillingCalendar, Cadence, Cycle, DatesCalendar
 from billing.invoicing.terms import ChargeTerms, ContractTerms
 from billing.periods import Period
 
 
 def calendar_of(contract: ContractTerms, charge: ChargeTerms) -> BillingCalendar:
-    """The cycles of a charge: the contract's, or those of its own cadence from the contract's anchor (R4.1)."""
-    return in_cadence(contract.calendar, charge.cadence) if charge.cadence else contract.calendar
+    """The cycles of a charge: the contract's, or those that a change gave it (R4.4); in its own cadence (R4.1)."""
+    calendar = charge.calendar or contract.calendar
+    return in_cadence(calendar, charge.cadence) if charge.cadence else calendar
 
 
 @lru_cache(maxsize=10_000)
@@ -44,10 +46,11 @@ def proration_of(contract: ContractTerms, charge: ChargeTerms) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A stretch of a stream in which one charge is bound."""
+    """A stretch of a stream in which one charge is bound, and how the change took effect that began it."""
 
     period: Period
     charge: ChargeTerms
+    begun: Options = DEFAULT
 
 
 def stream_cycles(
@@ -95,15 +98,15 @@ def cycles_between(calendar: BillingCalendar, until: datetime, from_: datetime) 
 
 
 @lru_cache(maxsize=10_000)
-def share_of(calendar: BillingCalendar, part: Period, full: Period, proration: str) -> Fraction:
+def share_in(calendar: BillingCalendar, part: Period, full: Period, proration: str) -> Fraction:
     """`BillingCalendar.share`, computed once for all contracts that share a calendar."""
     return calendar.share(part, full, proration)
 
 
 @lru_cache(maxsize=10_000)
-def next_boundary(calendar: BillingCalendar, instant: datetime) -> datetime:
-    """The end of the cycle that contains the instant, or of the first one."""
-    return calendar.cycle_at(max(instant, calendar.start)).period.until
+def next_boundary(calendar: BillingCalendar, instant: datetime) -> datetime | None:
+    """The end of the cycle that contains the instant, or of the first one; None after the last of listed dates."""
+    return calendar.cycle_at(max(instant, calendar.start)).period.end
 
 
 def _reach(contract: ContractTerms, pieces: Sequence[Piece], place: int) -> tuple[datetime, datetime | None]:

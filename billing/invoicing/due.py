@@ -39,9 +39,8 @@ def _bounds(
     calendars = {contract.calendar}
     calendars.update(calendar_of(contract, charge) for each in contract.intervals for charge in each.charges)
     over = contract.term.end is not None and contract.term.end <= as_of
-    for calendar in calendars:
-        if not over:
-            yield next_boundary(calendar, as_of)
+    if not over:
+        yield from filter(None, (next_boundary(calendar, as_of) for calendar in calendars))
 
 
 def _periods(

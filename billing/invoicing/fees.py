@@ -6,14 +6,15 @@ re-bills nothing. Pure: no Django, no clock.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from billing.invoicing.calendars import calendar_of, cycles_between, in_cadence, proration_of, share_of
+from billing.invoicing.calendars import calendar_of, cycles_between, in_cadence, proration_of
+from billing.invoicing.stretches import PAID_UNTIL, Fee, Stretch, add, agreed, share_of, without_paid
 from billing.invoicing.terms import ChargeTerms, ContractTerms, StreamKey
 from billing.money import plain, round_money
 from billing.periods import Period
@@ -24,20 +25,12 @@ from billing.pricing.ratings import Rating, made_of
 TICK = timedelta(microseconds=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Fee:
-    """A recurring fee that is wanted over `period`; two stretches of equal `terms` are one."""
-
-    stream: StreamKey
-    period: Period
-    terms: dict[str, Any]
-    charge: ChargeTerms
-    quantity: Decimal
-
-
 @dataclass(slots=True)
 class BilledFee:
-    """A recorded line of a fee: its service period, its amount, and what it still stands for after its credits."""
+    """A recorded line of a fee: its service period, its amount, and what it still stands for after its credits.
+
+    Where time was given up without credit, its `terms` say until when it is paid (`PAID_UNTIL`).
+    """
 
     line_id: int
     charge_id: int
@@ -72,16 +65,16 @@ class FeeLine:
 
 def wanted_fees(contract: ContractTerms) -> dict[StreamKey, list[Fee]]:
     """The fees that the contract's terms want, in order, whenever they fall due; equal neighbours joined."""
-    wanted: dict[StreamKey, list[Fee]] = defaultdict(list)
-    for stream, period, charge, bound in contract.bound(usage=False):
-        quantity = Decimal(1) if isinstance(charge.price.model, Flat) else bound  # a flat fee has no number of times
-        fee = Fee(stream, period, fee_terms(contract, charge, quantity), charge, quantity)
-        before = wanted[stream][-1] if wanted[stream] else None
-        if before and before.terms == fee.terms and before.period.end == fee.period.start:
-            wanted[stream][-1] = Fee(stream, Period(before.period.start, period.end), fee.terms, charge, quantity)
-        else:
-            wanted[stream].append(fee)
-    return wanted
+    wanted: dict[StreamKey, list[Stretch]] = defaultdict(list)
+    for bound in contract.stretches(usage=False):
+        flat = isinstance(bound.charge.price.model, Flat)
+        quantity = Decimal(1) if flat else bound.quantity  # a flat fee has no number of times
+        terms = fee_terms(contract, bound.charge, quantity)
+        fee = Fee(bound.stream, bound.period, terms, bound.charge, quantity)
+        add(wanted[bound.stream], Stretch(fee, bound.begun, bound.unused))
+    return {
+        stream: [fee for each in found for fee in agreed(contract, each)] for stream, found in wanted.items()
+    }  # fmt: skip
 
 
 def fee_terms(contract: ContractTerms, charge: ChargeTerms, quantity: Decimal) -> dict[str, Any]:
@@ -116,7 +109,7 @@ def period_fees(contract: ContractTerms, period: Period) -> list[tuple[ChargeTer
         for cycle in cycles_between(calendar_of(contract, fee.charge), period.until, period.start):
             part = fee.period.intersect(cycle.period)
             if part is not None and period.start < contract.due(cycle.period) <= period.until:
-                fraction = _fraction(contract, fee, part, cycle.full)
+                fraction = share_of(contract, fee, part, cycle.full)
                 lines.append((fee.charge, cycle.period, charge_line(contract, fee, part, fraction)))
     return lines
 
@@ -135,7 +128,7 @@ def due_fees(
                 break
             due = part.start if fee.charge.in_advance else contract.due(cycle.period)
             if due <= until:
-                yield fee.charge, due, charge_line(contract, fee, part, _fraction(contract, fee, part, cycle.full))
+                yield fee.charge, due, charge_line(contract, fee, part, share_of(contract, fee, part, cycle.full))
 
 
 def fee_lines(contract: ContractTerms, billed: Iterable[BilledFee], as_of: datetime) -> list[FeeLine]:
@@ -146,16 +139,56 @@ def fee_lines(contract: ContractTerms, billed: Iterable[BilledFee], as_of: datet
         recorded[fee.stream].append(fee)
     lines: list[FeeLine] = []
     for stream in wanted.keys() | recorded.keys():
-        lines += _credits(contract, wanted.get(stream, []), recorded[stream], as_of)
-        lines += _charges(contract, wanted.get(stream, []), recorded[stream], as_of)
+        fees = wanted.get(stream, [])
+        given_up: list[FeeLine] = []
+        standing = [_given_up(contract, each, fees, as_of, given_up) for each in recorded[stream]]
+        lines += given_up
+        lines += _credits(contract, fees, standing, as_of)
+        lines += _charges(contract, fees, standing, as_of)
     return lines
+
+
+def _given_up(
+    contract: ContractTerms, line: BilledFee, wanted: list[Fee], as_of: datetime, lines: list[FeeLine]
+) -> BilledFee:
+    """The line, under the terms of a change that gives up its unused time without credit, if there is one.
+
+    From that change on, a credit of nothing (added to `lines`) frees the time for the new terms (R4.4).
+    """
+    if PAID_UNTIL in line.terms or len(line.covered) != 1:
+        return line
+    (covered,) = line.covered
+    for fee in wanted:
+        if without_paid(fee.terms) != line.terms or fee.terms.get(PAID_UNTIL) != covered.until.isoformat():
+            continue
+        if covered.start == fee.period.start and PAID_UNTIL in fee.terms:
+            unused = Period(fee.period.until, covered.until)
+            if unused.start > as_of:
+                return replace(line, terms=fee.terms, covered=[fee.period])
+            step = made_of("Not used, and not credited by agreement", Fraction(0))
+            lines.append(FeeLine(
+                stream=line.stream, service=unused, charge_id=line.charge_id, name=line.name, position=0,
+                terms=fee.terms, fraction=Fraction(0), quantity=Decimal(line.terms["quantity"]), unit=line.unit,
+                steps=[step.to_json()], amount=Decimal(0), corrects=line.line_id,
+            ))  # fmt: skip
+            return replace(line, terms=fee.terms, covered=[fee.period])
+    return line
+
+
+def _kept(line: BilledFee, wanted: list[Fee]) -> list[Period]:
+    """What of the wanted fees a line stands for; one with time given up stands for exactly one of them, or none."""
+    same = [fee.period for fee in wanted if fee.terms == line.terms]
+    return [each for each in same if line.covered == [each]] if PAID_UNTIL in line.terms else same
 
 
 def _charges(
     contract: ContractTerms, wanted: list[Fee], recorded: list[BilledFee], as_of: datetime
 ) -> Iterator[FeeLine]:
+    kept = [(line, _kept(line, wanted)) for line in recorded]
     for fee in wanted:
-        covered = [stretch for line in recorded if line.terms == fee.terms for stretch in line.covered]
+        covered = [
+            stretch for line, for_ in kept if line.terms == fee.terms and for_ for stretch in line.covered
+        ]  # fmt: skip
         for gap in fee.period.subtract(covered):
             for cycle in cycles_between(calendar_of(contract, fee.charge), as_of + TICK, gap.start):
                 part = gap.intersect(cycle.period)
@@ -163,12 +196,7 @@ def _charges(
                     break
                 if (part.start if fee.charge.in_advance else contract.due(cycle.period)) > as_of:
                     continue
-                yield charge_line(contract, fee, part, _fraction(contract, fee, part, cycle.full))
-
-
-def _fraction(contract: ContractTerms, fee: Fee, part: Period, full: Period) -> Fraction:
-    """The share of a full period that a part of it costs."""
-    return share_of(calendar_of(contract, fee.charge), part, full, proration_of(contract, fee.charge))
+                yield charge_line(contract, fee, part, share_of(contract, fee, part, cycle.full))
 
 
 def charge_line(contract: ContractTerms, fee: Fee, part: Period, fraction: Fraction) -> FeeLine:
@@ -190,8 +218,7 @@ def _credits(
     contract: ContractTerms, wanted: list[Fee], recorded: list[BilledFee], as_of: datetime
 ) -> Iterator[FeeLine]:
     for line in recorded:
-        keep = [fee.period for fee in wanted if fee.terms == line.terms]
-        unwanted = [gap for stretch in line.covered for gap in stretch.subtract(keep)]
+        unwanted = [gap for stretch in line.covered for gap in stretch.subtract(_kept(line, wanted))]
         due = [gap for gap in unwanted if gap.start <= as_of]
         left = [gap for stretch in line.covered for gap in stretch.subtract(due)]
         standing = line.standing
@@ -225,5 +252,7 @@ def _share_of_line(contract: ContractTerms, line: BilledFee, gap: Period) -> Fra
         return Fraction(1)
     calendar = in_cadence(contract.calendar, line.terms["cadence"])
     full = calendar.cycle_at(line.service.start).full
+    if line.service.until > full.until:  # billed by cycles that a change had moved
+        full = line.service
     whole = calendar.share(line.service, full, proration)
     return calendar.share(gap, full, proration) / whole if whole else Fraction(0)  # hours of a day weigh nothing by day

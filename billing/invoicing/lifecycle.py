@@ -112,19 +112,28 @@ def _approve(invoice: Invoice, user: AbstractBaseUser | None, now: datetime, ear
     if payers_moved(invoice, lines):
         raise StaleDraft(invoice)
     _require_patience(invoice, user, now, early)
+    record([invoice], lines, user, now)
+    return invoice
+
+
+def record(
+    invoices: Sequence[Invoice], lines: Sequence[InvoiceLine], user: AbstractBaseUser | None, now: datetime
+) -> None:
+    """Let drafts count as recorded: revisions and coverage for all of their lines, then the state. Constant queries."""
+    amounts = [line for line in lines if line.slot_id is not None]
     last = dict(
-        InvoiceLine.objects.filter(slot__in=[line.slot_id for line in lines if line.slot_id], revision__isnull=False)
+        InvoiceLine.objects.filter(slot__in=[line.slot_id for line in amounts], revision__isnull=False)
         .values_list("slot").annotate(last=Max("revision")).order_by()
     )  # fmt: skip
-    amounts = [line for line in lines if line.slot_id is not None]
     for line in amounts:
         line.revision = last.get(line.slot_id, 0) + 1
     InvoiceLine.objects.bulk_update(amounts, ["revision"])
     coverage.record([line for line in lines if line.slot_id is None])
-    invoice.state, invoice.approved_at, invoice.approved_by = InvoiceState.APPROVED, now, user  # type: ignore[assignment]
-    invoice.approved_known = draw_number()
-    invoice.save(update_fields=["state", "approved_at", "approved_by", "approved_known"])
-    return invoice
+    number = draw_number()
+    for invoice in invoices:
+        invoice.state, invoice.approved_at, invoice.approved_by = InvoiceState.APPROVED, now, user  # type: ignore[assignment]
+        invoice.approved_known = number
+    Invoice.objects.bulk_update(invoices, ["state", "approved_at", "approved_by", "approved_known"])
 
 
 def _require_patience(invoice: Invoice, user: AbstractBaseUser | None, now: datetime, early: str) -> None:

@@ -10,9 +10,10 @@ from fractions import Fraction
 from functools import reduce
 from typing import Any, Literal
 
+from billing.invoicing.allowances import prorated
 from billing.invoicing.calendars import calendar_of, proration_of
 from billing.invoicing.terms import ChargeTerms, ContractTerms, StreamKey
-from billing.invoicing.usage import Answer, Part, Wanted, both
+from billing.invoicing.usage import Answer, Part, Wanted, both, need_of
 from billing.money import EXACT, round_money
 from billing.periods import Period, zone
 from billing.pricing import Price, Step, rate
@@ -61,13 +62,16 @@ def rated(contract: ContractTerms, wanted: Wanted, answers: Sequence[Answer]) ->
     total = Fraction(0)
     steps: list[Step] = []
     before: Usage | None = None
-    for place, (part, answer) in enumerate(zip(wanted.parts, answers, strict=True)):
+    parts = weighed(wanted.parts, _shares(contract, wanted)) if len(wanted.parts) > 1 else wanted.parts
+    for place, (part, answer) in enumerate(zip(parts, answers, strict=True)):
         if part.charge.window:
             more = _by_window(contract, part.charge, answer)
         else:
-            goes_on = before is not None and _continues(wanted.parts[place - 1].charge, part.charge)
+            goes_on = before is not None and _goes_on(parts[place - 1], part)
             more = _priced(part.charge, answer.usages[0], before if goes_on else None, capped=maximum is None)
             before = both(before, answer.usages[0]) if goes_on and before is not None else answer.usages[0]
+        if any(each.begun.gauges == "share" and not each.charge.additive for each in parts[1:]):
+            more = [*more, *_its_share(more, _shares(contract, wanted)[place])]
         total += sum((Fraction(step.amount) for step in more), Fraction(0))
         steps += more
     if maximum is not None and total > maximum:
@@ -86,12 +90,41 @@ def rated(contract: ContractTerms, wanted: Wanted, answers: Sequence[Answer]) ->
     return [usage]
 
 
-def _continues(one: ChargeTerms, other: ChargeTerms) -> bool:
-    """Whether tiers and allowances go on over a change within the cycle: where a customer's terms change prices only.
+def _goes_on(one: Part, other: Part) -> bool:
+    """Whether tiers and allowances go on over a change within the cycle (R4.5).
 
-    A change of the plan version begins them anew (R4.5). Where each unit costs the same there is nothing to go on.
+    As the change says it; where it does not, where prices change only. Where each unit costs the same there is nothing
+    to go on.
     """
-    return one.charge_id == other.charge_id and _allowed(one) == _allowed(other) and not _is_linear(other.price)
+    alike = (need_of(one.charge), one.charge.meter_id, one.charge.window) == (
+        need_of(other.charge), other.charge.meter_id, other.charge.window)  # fmt: skip
+    if other.begun.tiers or not alike:
+        return alike and other.begun.tiers == "continue"
+    return _allowed(one.charge) == _allowed(other.charge) and not _is_linear(other.charge.price)
+
+
+def weighed(parts: Sequence[Part], shares: Sequence[Fraction]) -> Sequence[Part]:
+    """The parts of a cycle; where a change prorates what is granted, each side of it with its share of the period."""
+    if not any(part.begun.tiers == "prorate" for part in parts[1:]):
+        return parts
+    sides: list[list[int]] = [[]]
+    for place, part in enumerate(parts):
+        if place and part.begun.tiers == "prorate":
+            sides.append([])
+        sides[-1].append(place)
+    found = list(parts)
+    for side in sides:
+        share = sum((shares[place] for place in side), Fraction(0))
+        for place in side:
+            charge = parts[place].charge
+            found[place] = replace(parts[place], charge=replace(charge, price=prorated(charge.price, share)))
+    return found
+
+
+def _its_share(steps: Sequence[Step], share: Fraction) -> list[Step]:
+    """What takes a side of a change down to its share of the period, of a quantity whose parts cannot be added."""
+    whole = sum((Fraction(step.amount) for step in steps), Fraction(0))
+    return [made_of(f"Its share: {share} of the period", whole * (share - 1))]
 
 
 def _is_linear(price: Price) -> bool:

@@ -5,13 +5,15 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import cast
 
-from django.db.models import Prefetch, Q, Sum
+from django.db.models import Max, Prefetch, Q, Sum
+from django.db.models.fields.json import KeyTextTransform
 
 from billing.invoicing.fees import BilledFee
 from billing.invoicing.models import Coverage, InvoiceLine
 from billing.invoicing.rated import SlotKey, SlotKind
 from billing.invoicing.slots import Standing
 from billing.invoicing.states import RECORDED
+from billing.invoicing.stretches import PAID_UNTIL
 from billing.invoicing.terms import StreamKey
 from billing.invoicing.usage import Kept
 from billing.periods import Period
@@ -74,9 +76,10 @@ def billed_fees(contract_ids: Sequence[int]) -> dict[int, list[BilledFee]]:
     """Every recorded charge of a recurring fee with its live coverage and what it still stands for; three queries."""
     live = Prefetch("coverage", Coverage.objects.filter(_live()).order_by("start"), to_attr="live")
     recorded = InvoiceLine.objects.filter(_recorded(), stream__contract_id__among=contract_ids, kind="recurring")
-    credited = dict(
-        recorded.filter(corrects__isnull=False).values_list("corrects").annotate(total=Sum("amount")).order_by()
-    )
+    paid_until = KeyTextTransform(PAID_UNTIL, "terms")  # of a credit of nothing: time that was given up
+    credits = recorded.filter(corrects__isnull=False).values_list("corrects")
+    rows = credits.annotate(total=Sum("amount"), paid=Max(paid_until)).order_by()
+    credited = {line_id: (total, {PAID_UNTIL: paid} if paid else {}) for line_id, total, paid in rows}
     found: dict[int, list[BilledFee]] = defaultdict(list)
     lines = recorded.filter(corrects=None).select_related("stream").prefetch_related(live).order_by("id")
     for line in lines:
@@ -85,15 +88,16 @@ def billed_fees(contract_ids: Sequence[int]) -> dict[int, list[BilledFee]]:
         assert line.terms is not None  # a fee has terms (constraint line_fee_or_slot)
         assert line.charge_id is not None  # a fee is of a charge (constraint line_charge)
         assert line.stream.charge_code_id is not None  # and so is its stream
+        taken_back, given_up = credited.get(line.id, (Decimal(0), {}))
         fee = BilledFee(
             line_id=line.id,
             charge_id=line.charge_id,
             name=line.description,
             stream=line.stream.key,
             service=Period(line.service_start, line.service_end),
-            terms=line.terms,
+            terms=line.terms | given_up,
             amount=line.amount,
-            standing=line.amount + credited.get(line.id, Decimal(0)),
+            standing=line.amount + taken_back,
             unit=line.unit,
             covered=[Period(each.start, each.end) for each in line.live],
         )

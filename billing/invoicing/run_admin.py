@@ -1,69 +1,32 @@
-"""Pages of billing runs: start one, and see what each contract came to and why."""
+"""Pages of billing runs: start one, watch it, cancel it, and see what each contract came to and why."""
 
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Case, Count, Q, QuerySet, When
-from django.http import HttpRequest, HttpResponse
-from unfold.contrib.filters.admin import RangeDateFilter
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
-from billing.invoicing import services
-from billing.invoicing.background import enqueue
+from billing.invoicing import services, tasks
+from billing.invoicing.errors import InvoicingError
 from billing.invoicing.forms import RunForm
-from billing.invoicing.models import BillingRun, RunOutcome
+from billing.invoicing.models import BillingRun
+from billing.invoicing.runs import page
 from billing.invoicing.runs.planning import CHUNK
+from billing.invoicing.runs.queries import with_counts
+from billing.invoicing.runs.working import wait_for
 from config import clock
-from customers.backoffice import RecordAdmin, RecordInline, badge, change_url, granted, leave_dialog, link_to, list_url
+from customers.backoffice import RecordAdmin, badge, change_url, granted, leave_dialog
 from customers.models import Contract
-from customers.states import ContractState
 
-Result = RunOutcome.Result
-RESULT_BADGES = {
-    Result.DRAFTED.label: "success",
-    Result.UNCHANGED.label: "",
-    Result.HELD.label: "warning",
-    Result.FAILED.label: "danger",
-}
 AT_ONCE = CHUNK
-"""With more active contracts than this, a run is queued for the worker instead of done while the page waits."""
-
-
-class OutcomeInline(RecordInline):
-    """What the run did, the troubles first."""
-
-    model = RunOutcome
-    fields = readonly_fields = ("contract_link", "customer_link", "result_badge", "reason", "invoice_link")
-    verbose_name_plural = "outcomes"
-    per_page = 50
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[RunOutcome]:
-        """Failed, held, drafted, unchanged."""
-        order = [Result.FAILED, Result.HELD, Result.DRAFTED, Result.UNCHANGED]
-        rank = Case(*[When(result=value, then=place) for place, value in enumerate(order)])
-        related = ("contract__customer", "invoice")
-        return super().get_queryset(request).select_related(*related).order_by(rank, "contract__number")
-
-    @display(description="Contract")
-    def contract_link(self, outcome: RunOutcome) -> str:
-        """The contract billed."""
-        return link_to(outcome.contract)
-
-    @display(description="Customer")
-    def customer_link(self, outcome: RunOutcome) -> str:
-        """Its customer."""
-        return link_to(outcome.contract.customer)
-
-    @display(description="Result")
-    def result_badge(self, outcome: RunOutcome) -> str:
-        """What came of it."""
-        return badge(outcome.get_result_display(), RESULT_BADGES)
-
-    @display(description="Invoice")
-    def invoice_link(self, outcome: RunOutcome) -> str:
-        """The draft, as it is today."""
-        return link_to(outcome.invoice)
+"""With more contracts than this, a run is left to the workers instead of done while the page waits."""
 
 
 @admin.register(BillingRun)
@@ -71,13 +34,11 @@ class BillingRunAdmin(RecordAdmin):
     """Runs, with their outcomes counted."""
 
     list_display = (
-        "run_name", "as_of", "started_at", "requested_by", "drafted_count", "unchanged_count", "held_count",
-        "failed_count",
+        "run_name", "as_of", "state_badge", "started_at", "requested_by", "drafted_count", "unchanged_count",
+        "held_count", "failed_count",
     )  # fmt: skip
-    list_filter = (("as_of", RangeDateFilter),)
+    list_filter = (("state", ChoicesDropdownFilter), ("as_of", RangeDateFilter))
     list_select_related = ("requested_by",)
-    fields = (("as_of", "requested_by"), ("started_at", "finished_at"))
-    inlines = (OutcomeInline,)
     actions_list = ("start",)
     empty_hint = "A run brings the draft invoice of every active contract up to date."
     needs = (Contract,)
@@ -85,13 +46,54 @@ class BillingRunAdmin(RecordAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[BillingRun]:
         """With the outcomes counted by result."""
-        counts: dict[str, Any] = {f"n_{value}": Count("outcomes", Q(outcomes__result=value)) for value in Result.values}
-        return super().get_queryset(request).annotate(**counts)
+        return with_counts(super().get_queryset(request))
+
+    def get_urls(self) -> list[URLPattern]:
+        """Beside the usual pages: what the buttons of a run do."""
+        step = path("<int:pk>/step/", self.admin_site.admin_view(self.step_view), name="billing_billingrun_step")
+        return [step, *super().get_urls()]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """How far the run is, and what came of each contract."""
+        run = self._run(request, object_id)
+        common = {**self.admin_site.each_context(request), "opts": self.opts, "media": self.media}
+        own = {"title": f"Run {run.pk} as of {run.as_of}", "original": run, "may": self.has_start_permission(request)}
+        return TemplateResponse(request, "billing/admin/run.html", common | page.context_of(run, request.GET) | own)
+
+    def step_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Cancel the run, or bill again what it held or failed, as the button says."""
+        run = self._run(request, str(pk))
+        if request.method != "POST" or not self.has_start_permission(request):
+            raise PermissionDenied
+        try:
+            if "cancel" in request.POST:
+                services.cancel(run_id=run.pk, user=request.user, now=clock.now())
+                messages.success(request, "Cancelled: what was drafted so far stands, the rest is not billed.")
+            else:
+                run = self._begun(services.repeat(run=run, user=request.user, now=clock.now(), queue=_queue_if_large))
+        except InvoicingError as error:
+            messages.error(request, str(error))
+        return HttpResponseRedirect(change_url(run))
+
+    def _run(self, request: HttpRequest, object_id: str) -> BillingRun:
+        run = get_object_or_404(
+            BillingRun.objects.select_related("requested_by", "cancelled_by", "again"), pk=object_id
+        )
+        if not self.has_view_permission(request, run):
+            raise PermissionDenied
+        return run
 
     @display(description="Run", ordering="id")
     def run_name(self, run: BillingRun) -> str:
         """Its running number."""
         return f"Run {run.pk}"
+
+    @display(description="State", ordering="state")
+    def state_badge(self, run: BillingRun) -> str:
+        """How it stands."""
+        return badge(run.get_state_display(), page.STATE_BADGES)
 
     @display(description="Drafted")
     def drafted_count(self, run: Any) -> int:
@@ -120,12 +122,21 @@ class BillingRunAdmin(RecordAdmin):
         "form_submit_text": "Run",
     })  # fmt: skip
     def start(self, request: HttpRequest, form: RunForm) -> HttpResponse:
-        """At once for a few contracts, by the worker for many."""
+        """At once for a few contracts, by the workers for many."""
         as_of = form.cleaned_data["as_of"]
-        if Contract.objects.filter(state=ContractState.ACTIVE).count() > AT_ONCE:
-            enqueue("billing.invoicing.tasks.bill", as_of.isoformat(), request.user.pk)
-            messages.success(request, f"Billing as of {as_of} is queued: it appears here when the worker starts it.")
-            return leave_dialog(list_url(BillingRun))
-        run = services.run_billing(as_of=as_of, now=clock.now(), user=request.user)
-        messages.success(request, f"Billed as of {as_of}: see below what each contract came to.")
+        run = services.request_run(as_of=as_of, now=clock.now(), user=request.user, queue=_queue_if_large)
+        run = self._begun(run)
+        messages.success(request, f"Billing as of {as_of}: see below what each contract came to.")
         return leave_dialog(change_url(run))
+
+    def _begun(self, run: BillingRun) -> BillingRun:
+        """Done already, where it is small."""
+        if run.contracts <= AT_ONCE:
+            wait_for(run.pk, clock.now)
+        return run
+
+
+def _queue_if_large(run_id: int) -> None:
+    """Hand a run to the workers, unless the page does it."""
+    if BillingRun.objects.values_list("contracts", flat=True).get(pk=run_id) > AT_ONCE:
+        tasks.queue_run(run_id)

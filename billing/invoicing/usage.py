@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final, Literal
 
+from billing.catalog.changes.options import DEFAULT, Options
 from billing.invoicing.calendars import Piece, calendar_of, full_of, stream_cycles
 from billing.invoicing.terms import ChargeTerms, ContractTerms, StreamKey
 from billing.money import EXACT
@@ -27,10 +28,11 @@ Kept = Mapping[StreamKey, Sequence[Period]]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A stretch of a cycle under one price: what a quantity is asked for."""
+    """A stretch of a cycle under one price: what a quantity is asked for; and how it began, if by a change."""
 
     period: Period
     charge: ChargeTerms
+    begun: Options = DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,8 @@ def wanted_usage(
     `since` leaves out cycles that ended at or before it; those in `kept` stay as they were billed.
     """
     streams: dict[StreamKey, list[Piece]] = defaultdict(list)
-    for stream, period, charge, _ in contract.bound(usage=True):
-        streams[stream].append(Piece(period, charge))
+    for each in contract.stretches(usage=True):
+        streams[each.stream].append(Piece(each.period, each.charge, each.begun))
     past = Period(contract.term.start, until) if until > contract.term.start else None
     found: list[Wanted] = []
     for stream, pieces in streams.items():
@@ -97,22 +99,28 @@ def wanted_usage(
         for piece, cycle, part in stream_cycles(contract, pieces, (kept or {}).get(stream, ()), until, since):
             cut = part if part.until <= until else part.intersect(past) if past else None
             if cut is not None and not (complete and contract.due(cycle) > until):
-                parts[cycle].append(Part(cut, piece.charge))
-        for cycle, each in parts.items():
-            full = full_of(calendar_of(contract, each[-1].charge), cycle)
-            found.append(Wanted(stream, cycle, full, contract.due(cycle) <= until, _joined(each)))
+                begun = piece.begun if cut.start == piece.period.start else DEFAULT
+                parts[cycle].append(Part(cut, piece.charge, begun))
+        for cycle, several in parts.items():
+            full = full_of(calendar_of(contract, several[-1].charge), cycle)
+            found.append(Wanted(stream, cycle, full, contract.due(cycle) <= until, _joined(several)))
     return found
 
 
 def _joined(parts: Sequence[Part]) -> tuple[Part, ...]:
-    """Neighbours of equal price joined; a quantity that cannot be split keeps the cycle's first terms (R4.5)."""
+    """Neighbours of equal price joined.
+
+    A quantity that cannot be split keeps the cycle's first terms, unless each side is to weigh with its share (R4.5).
+    """
     joined: list[Part] = []
     for part in sorted(parts, key=lambda each: each.period.start):
         before = joined[-1] if joined else None
         same = before and _counted_alike(before.charge, part.charge)
         whole = before and not part.charge.additive and before.charge.meter_id == part.charge.meter_id
+        whole = whole and part.begun.gauges != "share"
         if before and (whole or (same and before.period.end == part.period.start)):
-            joined[-1] = Part(Period(before.period.start, part.period.end), before.charge if whole else part.charge)
+            period = Period(before.period.start, part.period.end)
+            joined[-1] = Part(period, before.charge if whole else part.charge, before.begun)
         else:
             joined.append(part)
     return tuple(joined)

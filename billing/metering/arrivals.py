@@ -86,6 +86,8 @@ _DAYS: Final = "unnest(%s::bigint[], %s::int[], %s::timestamptz[], %s::timestamp
 def known_at(times: Iterable[datetime]) -> dict[datetime, Known]:
     """What was known at times, for what kept no position: batches recorded until then. One query."""
     asked = sorted(set(times))
+    if not asked:
+        return {}
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT t.place, (SELECT max(position) FROM metering_batch WHERE recorded_at <= t.at)

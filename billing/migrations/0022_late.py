@@ -38,7 +38,7 @@ class Migration(migrations.Migration):
                 ('since', models.DateField(help_text='For what is billed as of this day and later.', verbose_name='from')),
                 ('late', models.CharField(blank=True, choices=[('next', 'As lines on the next invoice'), ('apart', 'At once, as a credit note or an invoice of its own')], help_text='Where the difference goes when usage changes that was approved or issued. Empty: as before.', max_length=10, verbose_name='late usage')),
                 ('grace', models.PositiveSmallIntegerField(blank=True, help_text="So long after a cycle's end its draft stays open for usage. 0: not at all. Empty: as before.", null=True, validators=[django.core.validators.MaxValueValidator(2000)], verbose_name='wait')),
-                ('grace_unit', models.CharField(choices=[('hours', 'Hours'), ('days', 'Days')], default='hours', max_length=10, verbose_name='')),
+                ('grace_unit', models.CharField(choices=[('hours', 'Hours'), ('days', 'Days')], default='hours', max_length=10, verbose_name='unit')),
                 ('zero', models.CharField(blank=True, choices=[('issue', 'Issued'), ('skip', 'Recorded, and not sent'), ('carry', 'Carried to the next invoice')], help_text='Empty: as before.', max_length=10, verbose_name='invoices of zero')),
                 ('threshold', models.DecimalField(blank=True, decimal_places=4, help_text='Below it an invoice waits and grows with the next. 0: none waits. Empty: as before.', max_digits=24, null=True, validators=[django.core.validators.MinValueValidator(0)], verbose_name='smallest invoice')),
                 ('currency', models.CharField(blank=True, help_text='Of the smallest invoice.', max_length=3, validators=[customers.validators.validate_currency])),
@@ -94,7 +94,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='invoicingpolicy',
             name='entity',
-            field=models.ForeignKey(blank=True, help_text='For all its invoices. Or choose a contract below.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='policies', to='customers.legalentity', verbose_name='legal entity'),
+            field=models.ForeignKey(blank=True, help_text='For all its invoices; or choose a contract.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='policies', to='customers.legalentity', verbose_name='legal entity'),
         ),
         migrations.AddField(
             model_name='invoicingpolicy',

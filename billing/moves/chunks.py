@@ -15,9 +15,9 @@ from billing.moves.effects import Effect, effects
 from billing.moves.fitting import misfits
 from billing.moves.judging import Verdict, changed, judge
 from billing.moves.models import Move, MovedSubscription
-from billing.moves.splicing import earlier_change, in_force, put_in, take_out
+from billing.moves.splicing import earlier_change, in_force, take_out
 from billing.moves.states import Outcome
-from billing.moves.writing import Change, change_of, end_terms, restoring, revive_terms, write
+from billing.moves.writing import Change, end_terms, recording, revive_terms, taking_back, write
 from customers.locks import lock_customers
 from customers.models import Customer
 
@@ -83,7 +83,7 @@ def schedule(move: Move, now: datetime) -> bool:
     open_ = is_open(PlanVersion.objects.values_list("state", flat=True).get(pk=move.target_id))
     times = [(row.subscription, row.at) for row in rows if row.at is not None]
     unfit = misfits(known, times, move.target, own_terms_end=ending)
-    going: list[Change] = []
+    staying: list[MovedSubscription] = []
     for row in rows:
         facts = known.facts[row.subscription_id]
         assert row.at is not None  # a planned row has its time and version
@@ -97,11 +97,12 @@ def schedule(move: Move, now: datetime) -> bool:
             row.outcome, row.code, row.note = Outcome.REFUSED, code, note
             continue
         row.outcome, row.earlier_id = Outcome.SCHEDULED, earlier_change(facts.rows, row.at)
-        splice = put_in(facts.rows, row.at, move.target_id, facts.stops)
-        change = change_of(row, splice, known.intervals, now)
-        if ending:
-            end_terms(change, known.own.of(row.subscription_id), row.at, now)
-        going.append(change)
+        staying.append(row)
+    user_id, reason = move.scheduled_by_id, f"{move}: {move.reason}"
+    going = recording(staying, move.target_id, now, user_id=user_id, reason=reason) if staying else []
+    for change in going if ending else ():
+        assert change.row.at is not None
+        end_terms(change, known.own.of(change.row.subscription_id), change.row.at, now)
     _write(move, going, Outcome.REFUSED, now)
     _save(rows)
     move.done += len(rows)
@@ -129,12 +130,17 @@ def take_back(move: Move, rows: Sequence[MovedSubscription], now: datetime) -> N
     """Let what stood before go on for scheduled rows whose time has not come."""
     known = _locked(move, rows)
     were = SubscriptionInterval.objects.in_bulk([pk for row in rows for pk in row.old])
+    changes = taking_back(rows, move.target_id, now)
     terms = SubscriptionTerm.objects.in_bulk([pk for row in rows for pk in row.old_terms])
     going: list[Change] = []
     for row in rows:
         row.outcome = Outcome.CANCELLED
-        change = _back(move, row, known, [were[pk] for pk in row.old], now)
-        if change is None:
+        goes_on = _goes_on(move, row, known, [were[pk] for pk in row.old])
+        change = changes.get(row.pk)
+        if change is None or row.outcome == Outcome.SCHEDULED:
+            continue
+        if not goes_on:
+            going.append(change)
             continue
         ended = [terms[pk] for pk in row.old_terms]
         if not revive_terms(change, known.own.of(row.subscription_id), ended, now):
@@ -144,27 +150,23 @@ def take_back(move: Move, rows: Sequence[MovedSubscription], now: datetime) -> N
     _save(rows)
 
 
-def _back(
-    move: Move, row: MovedSubscription, known: Known, were: Sequence[SubscriptionInterval], now: datetime
-) -> Change | None:
-    """What takes a row back; None, and a note on it, where somebody has put the subscription elsewhere since."""
+def _goes_on(move: Move, row: MovedSubscription, known: Known, were: Sequence[SubscriptionInterval]) -> bool:
+    """Whether what stood before goes on at once; where somebody has put it elsewhere since, a note on it says so."""
     facts, at = known.facts[row.subscription_id], row.at
     assert at is not None  # it was scheduled
     splice = take_out(facts.rows, at, move.target_id, row.earlier_id, facts.stops)
     if splice is None and at in facts.stops:
         row.outcome = Outcome.SCHEDULED
         row.note = "Another move of the same day stands on it: cancel that one first, then this."
-        return None
+        return False
     if splice is None:
         then = in_force(facts.rows, at)
         binds = f"It is on {known.names[then.version]} then" if then else "It is not in force then"
         row.note = f"Somebody changed it since. {binds}, and that stays."
-        return None
-    if all(pk in known.intervals for pk in row.new) and splice.new[-1][0].version == were[-1].version_id:
-        row.note = ""
-        return restoring(row, [known.intervals[pk] for pk in row.new], were, now)
-    row.note = "It was changed since, and what others changed stays."
-    return change_of(row, splice, known.intervals, now)
+        return False
+    same = all(pk in known.intervals for pk in row.new) and splice.new[-1][0].version == were[-1].version_id
+    row.note = "" if same else "It was changed since, and what others changed stays."
+    return True
 
 
 def _locked(move: Move, rows: Sequence[MovedSubscription]) -> Known:

@@ -3,42 +3,73 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from django.db import IntegrityError, connection, transaction
 
+from billing.catalog.changes.fold import Change as Fact
+from billing.catalog.changes.models import SubscriptionChange
+from billing.catalog.changes.writing import projected, standing_of
 from billing.catalog.models import SubscriptionInterval
 from billing.catalog.terms.models import SubscriptionTerm
 from billing.moves.models import MovedSubscription
-from billing.moves.splicing import Splice
 
 
 @dataclass(slots=True)
 class Change:
-    """The intervals of one subscription that make way and those that take their place; likewise its own terms."""
+    """The intervals of one subscription that make way and those that take their place; likewise its own terms.
+
+    They follow from the `fact` that is recorded, or from the one of the id `undone` that is taken back.
+    """
 
     row: MovedSubscription
     old: list[SubscriptionInterval]
     new: list[SubscriptionInterval]
     old_terms: list[SubscriptionTerm] = field(default_factory=list)
     new_terms: list[SubscriptionTerm] = field(default_factory=list)
+    fact: SubscriptionChange | None = None
+    undone: int | None = None
 
 
-def change_of(
-    row: MovedSubscription, splice: Splice, intervals: Mapping[int, SubscriptionInterval], now: datetime
-) -> Change:
-    """A splice as rows of the database; what a row does not change it keeps."""
-    fresh = [
-        _copy(intervals[like.id], now, version_id=made.version, start=made.start, end=made.end)
-        for made, like in splice.new
-    ]
-    return Change(row, [intervals[each.id] for each in splice.old], fresh)
+def recording(
+    rows: Sequence[MovedSubscription], version_id: int, now: datetime, *, user_id: int | None, reason: str
+) -> list[Change]:
+    """What binds each row's subscription to a version from the row's time on. Two queries."""
+    ids = [row.subscription_id for row in rows]
+    facts = standing_of(ids)
+    last = max((each.number for group in facts.values() for each in group), default=0)
+    for row in rows:
+        assert row.at is not None  # a row that is scheduled has its time
+        facts.setdefault(row.subscription_id, []).append(Fact(last + 1, row.at, version_id))
+    found = projected(ids, now, facts)
+    return [
+        Change(
+            row, found[row.subscription_id].old, found[row.subscription_id].new,
+            fact=SubscriptionChange(
+                subscription_id=row.subscription_id, at=cast(datetime, row.at), version_id=version_id,
+                reason=reason[:300], recorded_at=now, recorded_by_id=user_id,
+            ),
+        )
+        for row in rows
+    ]  # fmt: skip
 
 
-def restoring(row: MovedSubscription, current: Sequence[SubscriptionInterval], was: Sequence[SubscriptionInterval],
-              now: datetime) -> Change:  # fmt: skip
-    """The very rows that stood before, again."""
-    return Change(row, list(current), [_copy(each, now) for each in was])
+def taking_back(rows: Sequence[MovedSubscription], version_id: int, now: datetime) -> dict[int, Change]:
+    """What lets stand what stood before, by the row's id; rows whose fact was undone have none. Two queries."""
+    ids = [row.subscription_id for row in rows]
+    facts = standing_of(ids)
+    gone: dict[int, int] = {}
+    for row in rows:
+        mine = facts.get(row.subscription_id, [])
+        made = [each for each in mine if (each.at, each.version) == (row.at, version_id) and each.runs is None]
+        if made:
+            gone[row.pk] = max(each.number for each in made)
+            facts[row.subscription_id] = [each for each in mine if each.number != gone[row.pk]]
+    found = projected(ids, now, facts)
+    return {
+        row.pk: Change(row, found[row.subscription_id].old, found[row.subscription_id].new, undone=gone[row.pk])
+        for row in rows if row.pk in gone
+    }  # fmt: skip
 
 
 def end_terms(change: Change, own: Sequence[SubscriptionTerm], at: datetime, now: datetime) -> None:
@@ -78,6 +109,13 @@ def write(changes: Sequence[Change], now: datetime, *, user_id: int | None, reas
 
 
 def _write(changes: Sequence[Change], stamp: Mapping[str, Any]) -> None:
+    SubscriptionChange.objects.bulk_create(_unsaved([each.fact for each in changes if each.fact]))
+    undone = [each.undone for each in changes if each.undone]
+    if undone:
+        why = {"undone_at": stamp["superseded_at"], "undone_by": stamp["superseded_by"]}
+        SubscriptionChange.objects.filter(pk__in=undone, undone_at=None).update(
+            **why, undone_reason=stamp["superseded_reason"]
+        )
     old = [each.pk for change in changes for each in change.old]
     SubscriptionInterval.objects.filter(pk__in=old, superseded_at=None).update(superseded_at=stamp["superseded_at"])
     SubscriptionInterval.objects.bulk_create(_unsaved([each for change in changes for each in change.new]))
@@ -91,7 +129,7 @@ def _write(changes: Sequence[Change], stamp: Mapping[str, Any]) -> None:
             cursor.execute("SET CONSTRAINTS ALL DEFERRED")
 
 
-Made = TypeVar("Made", SubscriptionInterval, SubscriptionTerm)
+Made = TypeVar("Made", SubscriptionInterval, SubscriptionTerm, SubscriptionChange)
 
 
 def _unsaved(rows: list[Made]) -> list[Made]:

@@ -12,6 +12,13 @@ class NotPayable(PaymentsError):
         super().__init__(f"{str(invoice).capitalize()} is not issued: issue it first, then record the payment.")
 
 
+class TakesNoPayment(PaymentsError):
+    """A credit note owes nothing."""
+
+    def __init__(self, invoice: object) -> None:
+        super().__init__(f"{invoice} is a credit note, which nothing is paid for: choose the invoice that was paid.")
+
+
 class WrongAmount(PaymentsError):
     """An amount that no bank could have transferred in the invoice's currency."""
 

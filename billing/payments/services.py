@@ -10,7 +10,7 @@ from billing.invoicing.background import enqueue
 from billing.invoicing.models import Invoice, Outbox
 from billing.invoicing.states import InvoiceState
 from billing.money import round_money
-from billing.payments.errors import NotPayable, NotYetReceived, Overpaid, WrongAmount
+from billing.payments.errors import NotPayable, NotYetReceived, Overpaid, TakesNoPayment, WrongAmount
 from billing.payments.models import Allocation, Payment
 from billing.payments.queries import open_amount
 from billing.periods import local_date
@@ -26,11 +26,13 @@ def record_payment(
     `amount` is in the invoice's currency and at most what is open; `received_on` is a day in the seller's zone, today
     at the latest; `reference` is the bank statement's. The invoice's row lock puts two payments at once one after the
     other, so that the second sees what the first left open; a trigger guards the same.
-    Raises NotPayable, WrongAmount, NotYetReceived, Overpaid.
+    Raises NotPayable, TakesNoPayment, WrongAmount, NotYetReceived, Overpaid.
     """
     invoice = Invoice.objects.select_for_update(of=("self",)).select_related("entity").get(pk=invoice_id)
     if invoice.state != InvoiceState.ISSUED:
         raise NotPayable(invoice)
+    if invoice.kind == Invoice.Kind.CREDIT_NOTE:
+        raise TakesNoPayment(invoice)
     _check_amount(amount, invoice.currency)
     today = local_date(now, invoice.entity.timezone)
     if received_on > today:

@@ -69,7 +69,8 @@ class VerificationAdmin(RecordAdmin):
     has_start_permission = granted("billing.start_verification")
     empty_hint = "Every night all issued invoices are computed once more from what was known when they were made."
 
-    @action(description="Verify all invoices", icon="verified", variant=PRIMARY, permissions=["start"], dialog={
+    @action(description="Verify all invoices", icon="verified", variant=ActionVariant.PRIMARY, permissions=["start"],
+            dialog={
         "title": "Verify all issued invoices?",
         "description": "The worker computes each once more and keeps what differs. Nothing else is written.",
         "form_submit_text": "Verify",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from config.scenario.actions import Action
-from config.scenario.acts import billing, books, catalog, contracts, questions, usage
+from config.scenario.acts import agreements, billing, books, catalog, contracts, questions, usage
 from config.scenario.reading import Reading, listing, shown, suggestion
 from config.scenario.sections import SECTIONS, ZONE
 from config.scenario.shapes import Flag, Key, Keys, ListOf, Moment, Obj, Part, Shape, Text, may
@@ -12,10 +12,11 @@ from config.scenario.showing import ENTRY, INVOICE
 
 ACTIONS: Final[dict[str, Action]] = {
     each.name: each
-    for each in (
-        *usage.ACTIONS, *catalog.ACTIONS, *contracts.ACTIONS, *billing.ACTIONS, *books.ACTIONS, *questions.QUESTIONS,
-        *questions.RECORDS,
+    for group in (
+        usage.ACTIONS, catalog.ACTIONS, contracts.ACTIONS, agreements.ACTIONS, billing.ACTIONS, books.ACTIONS,
+        questions.QUESTIONS, questions.RECORDS,
     )
+    for each in group
 }  # fmt: skip
 ROWS: Final = {each.name: each for each in questions.QUESTIONS}
 """Questions that stand in an `expect` as rows: what is asked, and what the answer is to be."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 from django.db.models import Prefetch, QuerySet
 
 from billing.invoicing.models import Invoice, InvoiceLine
+from billing.invoicing.states import InvoiceState
 from billing.money import plain, round_money
 from billing.payments.queries import with_standing
 from billing.periods import Period, local_date, local_midnight
@@ -20,7 +21,7 @@ STEP_KEYS: Final = {
 }  # fmt: skip
 LINE_KEYS: Final[dict[str, Key]] = {
     "contract": may(Text()), "subscription": may(Text(), "its code"), "charge": may(Text(), "its code"),
-    "kind": may(Choice(("recurring", "usage", "minimum", "maximum", "true_up", "overage", "one_off"))),
+    "kind": may(Choice(tuple(InvoiceLine.Kind.values))),
     "name": may(Text(), "as printed"), "from": may(Moment(), "of the service"), "to": may(Moment(), "exclusive"),
     "quantity": may(Number(null=True)), "unit": may(Text(empty=True)), "fraction": may(Text(empty=True)),
     "amount": may(Number()), "billed_before": may(Number(null=True)), "desired": may(Number(null=True)),
@@ -31,7 +32,7 @@ INVOICE_KEYS: Final[dict[str, Key]] = {
     "kind": may(Choice(("invoice", "credit_note"))), "number": may(Text(), "where it is issued"),
     "customer": may(Text(), "who pays"), "contract": may(Text(), "where all lines are of one"),
     "group": may(Text(), "of contracts that share it"), "apart": may(Flag(), "corrections alone"),
-    "entity": may(Text()), "state": may(Choice(("draft", "approved", "issued"))), "as_of": may(Moment(days=True)),
+    "entity": may(Text()), "state": may(Choice(tuple(InvoiceState.values))), "as_of": may(Moment(days=True)),
     "issue_date": may(Moment(days=True, null=True)), "due_date": may(Moment(days=True, null=True)),
     "currency": may(Text()), "net": may(Number()), "tax": may(Number()), "total": may(Number()),
     "paid": may(Number()), "open": may(Number(null=True)),

@@ -131,29 +131,69 @@ def test_a_new_version_starts_with_the_charges_of_the_latest(sign_in: Any, busin
     assert (made.number, made.note, made.charges.count()) == (3, "From July", 2)
 
 
+AS_ALWAYS = {"unused": "credit", "fees": "prorated", "gauges": "next_cycle"}
+
+
+def alter(client: Any, subscription: Subscription, verb: str, **given: Any) -> Any:
+    """Send the form of a change or an end, on a day."""
+    url = reverse("admin:billing_changes_alter", args=[subscription.pk, verb])
+    return client.post(url, {"when": "date", "reason": "Agreed by mail"} | given)
+
+
 def test_a_contract_is_activated_subscribed_changed_and_ended(sign_in: Any, business: Any) -> None:
     revops = sign_in("RevOps")
     draft = Contract.objects.create(
         number="K-new", customer=business.customer, entity=business.contract.entity, start="2024-03-01", currency="USD"
     )
-    press(revops, "end_subscription", business.contract,
-          subscription=business.contract.subscriptions.get().pk, at="2024-03-01")  # fmt: skip
+    alter(revops, business.contract.subscriptions.get(), "end", day="2024-02-29", unused="credit")
     press(revops, "activate", draft)
     assert Contract.objects.get(pk=draft.pk).state == "active"
     answer = press(revops, "subscribe", draft, version=business.version.pk, code="team", start="2024-03-01",
                    quantity="3")  # fmt: skip
     assert "team: Pro v1 from 2024-03-01." in said(answer)
     subscription = Subscription.objects.get(contract=draft)
-    press(revops, "change_terms", draft, subscription=subscription.pk, at="2024-04-01", quantity="5")
+    alter(revops, subscription, "change", day="2024-04-01", quantity="5", **AS_ALWAYS)
     page = revops.get(reverse("admin:customers_contract_change", args=[draft.pk])).content.decode()
     assert "Pro v1 × 3, from 2024-03-01 to 2024-04-01 (exclusive)" in page
     assert "Pro v1 × 5, from 2024-04-01" in page
 
 
 def test_a_change_must_change_something(sign_in: Any, business: Any) -> None:
-    mine = business.contract.subscriptions.get()
-    page = press(sign_in("RevOps"), "change_terms", business.contract, subscription=mine.pk, at="2024-02-01")
+    page = alter(sign_in("RevOps"), business.contract.subscriptions.get(), "change", day="2024-02-01", **AS_ALWAYS)
     assert "Choose another plan version or quantity." in page.content.decode()
+
+
+def test_a_change_shows_its_lines_before_it_is_made_and_is_undone_with_a_reason(sign_in: Any, business: Any) -> None:
+    revops, mine = sign_in("RevOps"), business.contract.subscriptions.get()
+    said = {"day": "2024-02-01", "version": business.version.pk, "quantity": "7", **AS_ALWAYS}
+    page = alter(revops, mine, "change", preview="1", **said).content.decode()
+    assert "The lines that this will make" in page
+    assert "Nothing is changed yet." in page
+    assert mine.changes.count() == 1
+    alter(revops, mine, "change", **said)
+    change = mine.changes.get(quantity=7)
+    page = revops.get(reverse("admin:billing_subscription_change", args=[mine.pk])).content.decode()
+    url = reverse("admin:billing_changes_undo", args=[mine.pk, "undo", change.pk])
+    assert url in page
+    assert "is taken back as if it had never been agreed" in revops.get(url).content.decode()
+    assert "This field is required." in revops.post(url, {"reason": ""}).content.decode()
+    assert "The lines that this will make" in revops.post(url, {"reason": "A slip", "preview": "1"}).content.decode()
+    assert revops.post(url, {"reason": "A slip"}).status_code == 302
+    change.refresh_from_db()
+    assert (change.undone_reason, change.undone_by is not None) == ("A slip", True)
+
+
+def test_the_buttons_of_a_contract_lead_to_the_page_of_its_subscription(sign_in: Any, business: Any) -> None:
+    mine = business.contract.subscriptions.get()
+    answer = press(sign_in("RevOps"), "change_terms", business.contract)
+    assert answer.url == reverse("admin:billing_changes_alter", args=[mine.pk, "change"])
+
+
+def test_only_revops_changes_subscriptions(sign_in: Any, business: Any) -> None:
+    mine = business.contract.subscriptions.get()
+    for role in ("Finance", "Engineer", "Auditor"):
+        assert alter(sign_in(role), mine, "end", day="2024-03-01", unused="credit").status_code == 403
+    assert alter(sign_in("RevOps"), mine, "burn").status_code == 404
 
 
 def test_terms_of_an_active_contract_are_frozen_on_its_page(sign_in: Any, business: Any) -> None:

@@ -89,3 +89,23 @@ def test_a_contract_without_an_end_has_nothing_to_renew(sign_in: Any) -> None:
     page = client.get(reverse("admin:customers_contract_change", args=[contract.pk])).content.decode()
     assert "Renew this contract" not in page
     assert "Renewed" in page
+
+
+def test_listed_dates_are_written_on_the_form_and_later_ones_added(sign_in: Any) -> None:
+    contract, client = (
+        make_contract(cadence="dates", billing_dates=[date(2024, 1, 1), date(2024, 3, 1)]),
+        sign_in("RevOps"),
+    )
+    url = reverse("admin:customers_contract_change", args=[contract.pk])
+    form = client.get(url).context["adminform"].form
+    fields = {name: form[name].value() for name in form.fields}
+    assert fields["billing_dates"] == "2024-01-01,2024-03-01"
+    given = {name: "" if value is None else value for name, value in fields.items()}
+    inlines = {f"{prefix}-{key}": "0" for prefix in ("subscriptions",) for key in ("TOTAL_FORMS", "INITIAL_FORMS")}
+    wrong = client.post(url, given | inlines | {"billing_dates": "2024-01-02, 2024-03-01"})
+    assert "Add later ones after the last" in wrong.content.decode()
+    assert (
+        client.post(url, given | inlines | {"billing_dates": "2024-01-01, 2024-03-01, 2024-05-01"}).status_code == 302
+    )
+    contract.refresh_from_db()
+    assert contract.billing_dates[-1] == date(2024, 5, 1)

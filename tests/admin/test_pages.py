@@ -31,6 +31,8 @@ VIEWERS: dict[str, tuple[str, ...]] = {
     "billing.eventmonth": ROLES,
     "billing.usagealert": ROLES,
     "billing.billingrun": ("RevOps", "Finance", "Auditor"),
+    "billing.hold": ("Finance", "Auditor"),
+    "billing.usagetolerance": ("Finance", "Auditor"),
     "billing.subscription": ("RevOps", "Finance", "Auditor"),
     "billing.move": ("RevOps", "Finance", "Auditor"),
     "billing.contractterm": ("RevOps", "Finance", "Auditor"),
@@ -59,7 +61,8 @@ ADDERS: dict[str, tuple[str, ...]] = {
     "billing.pullsource": ("RevOps", "Engineer"),
     "billing.correction": ("RevOps", "Engineer"),
 }
-NEVER_ADDED = {"billing.planversion", "billing.billingrun", "billing.invoice", "billing.payment", *BOOKS,
+NEVER_ADDED = {"billing.planversion", "billing.billingrun", "billing.hold",
+               "billing.invoice", "billing.payment", *BOOKS,
                "billing.backfill", "billing.eventconflict", "billing.eventreject", "billing.eventmonth",
                "billing.usagealert", "billing.subscription", "billing.contractterm",
                "django_q.ormq", "django_q.failure", "django_q.success"}  # fmt: skip

@@ -63,7 +63,7 @@ def retire(*, coupon: Coupon, now: datetime) -> None:
         raise TermsError(f"{coupon} is retired already.")
 
 
-def redeemed(coupon: Coupon) -> int:
+def redeemed(*, coupon: Coupon) -> int:
     """How often it stands redeemed; what was undone does not count."""
     return Redemption.objects.filter(coupon=coupon, superseded_at=None).count()
 
@@ -75,7 +75,7 @@ def _check_valid(coupon: Coupon, start: date) -> None:
         raise TermsError(f"{coupon} is valid from {coupon.valid_from} on: start it then or later.")
     if coupon.valid_to and start >= coupon.valid_to:
         raise TermsError(f"{coupon} was valid until {coupon.valid_to}: start it before that day, or choose another.")
-    if coupon.max_redemptions is not None and redeemed(coupon) >= coupon.max_redemptions:
+    if coupon.max_redemptions is not None and redeemed(coupon=coupon) >= coupon.max_redemptions:
         raise TermsError(
             f"{coupon} was redeemed {coupon.max_redemptions} times, as often as it may be: raise its limit,"
             " or choose another."

@@ -40,8 +40,10 @@ class RenewalSteps:
     def get_actions_detail(self: Any, request: HttpRequest, object_id: Any) -> list[Any]:
         """As before, and ours."""
         steps = super().get_actions_detail(request, object_id)  # type: ignore[misc]
-        contract = self.get_object(request, unquote(str(object_id)))
-        if contract is None or contract.end is None or contract.state != ContractState.ACTIVE:
+        if not hasattr(request, "renewable"):  # asked for several times a page
+            ended = Contract.objects.filter(pk=unquote(str(object_id)), state=ContractState.ACTIVE, end__isnull=False)
+            request.renewable = ended.exists()  # type: ignore[attr-defined]
+        if not request.renewable:  # type: ignore[attr-defined]
             return [step for step in steps if step.path not in STEPS]
         return steps
 

@@ -1,6 +1,7 @@
 """Pages of a subscription: what it binds, what was agreed beyond the plan, and what holds on a day."""
 
-from datetime import date
+from collections.abc import Callable
+from datetime import date, datetime
 from typing import Any
 
 from django.contrib import admin, messages
@@ -122,10 +123,12 @@ class SubscriptionAdmin(FreeViews, RecordAdmin):
         if kind not in FORMS:
             raise Http404(f"There is no kind of term “{kind}”.")
         form = FORMS[kind](request.POST or None, subscription=subscription)
-        sent = request.method == "POST" and form.is_valid()
-        if sent and self._done(request, subscription, form, f"{form.title}: agreed.", form.agree):
-            return HttpResponseRedirect(change_url(subscription))
         context = {"title": form.title, "form": form, "back": change_url(subscription)}
+        if request.method == "POST" and form.is_valid():
+            if "preview" in request.POST:
+                context["preview"] = self._previewed(request, subscription, form, form.agree)
+            elif self._done(request, subscription, form, f"{form.title}: agreed.", form.agree):
+                return HttpResponseRedirect(change_url(subscription))
         return self._page(request, subscription, "terms_form.html", context)
 
     def stop_view(self, request: HttpRequest, pk: int, term: int, verb: str) -> HttpResponse:
@@ -137,12 +140,14 @@ class SubscriptionAdmin(FreeViews, RecordAdmin):
             raise Http404(f"Nothing can be done to a term by “{verb}”.")
         form: Any = (forms.EndForm if verb == "end" else forms.ReasonForm)(request.POST or None)
         shown = next(each for each in pages.rows_of(subscription, clock.now()) if each.term.pk == row.pk)
-        if request.method == "POST" and form.is_valid():
-            done = "Ended" if verb == "end" else "Undone"
-            if self._done(request, subscription, form, f"{done}: {row}.", self._stopping(row, verb, form)):
-                return HttpResponseRedirect(change_url(subscription))
         title = {"end": "End a term", "undo": "Undo a term", "undo-ramp": "Undo a ramp"}[verb]
         context = {"title": title, "form": form, "row": shown, "verb": verb, "back": change_url(subscription)}
+        if request.method == "POST" and form.is_valid():
+            done, act = "Ended" if verb == "end" else "Undone", self._stopping(row, verb, form)
+            if "preview" in request.POST:
+                context["preview"] = self._previewed(request, subscription, form, act)
+            elif self._done(request, subscription, form, f"{done}: {row}.", act):
+                return HttpResponseRedirect(change_url(subscription))
         return self._page(request, subscription, "terms_stop.html", context)
 
     @staticmethod
@@ -177,6 +182,22 @@ class SubscriptionAdmin(FreeViews, RecordAdmin):
         self.log_change(request, subscription, done)
         messages.success(request, f"{done} The next billing run counts it.")
         return True
+
+    def _previewed(self, request: HttpRequest, subscription: Subscription, form: Any, verb: Any) -> Any:
+        """Which lines a verb would make; what it refuses stands on the form."""
+        now = clock.now()
+        try:
+            with transaction.atomic():
+                found = self.lines(subscription, lambda: verb(user=request.user, now=now), now)
+                transaction.set_rollback(True)
+        except CatalogError as error:
+            form.add_error(None, str(error))
+            return None
+        return found
+
+    def lines(self, subscription: Subscription, act: Callable[[], Any], now: datetime) -> Any:
+        """Which lines `act` would make; who bills (billing/changing) tells it, the catalog cannot."""
+        return None
 
     def _subscription(self, request: HttpRequest, pk: Any, *, change: bool = False) -> Subscription:
         """The subscription, for those who may see it, or with `change` agree its terms."""

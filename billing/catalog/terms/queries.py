@@ -7,7 +7,10 @@ from functools import partial
 from django.db.models import Prefetch, QuerySet
 
 from billing.catalog.agreements.queries import Agreed
+from billing.catalog.changes.anchors import with_calendars
+from billing.catalog.changes.fold import read_row_options
 from billing.catalog.models import Charge, ChargePrice, PlanVersion, SubscriptionInterval
+from billing.catalog.terms.dates import calendar_of
 from billing.catalog.terms.errors import NoPrice, TermsError
 from billing.catalog.terms.kinds import ReplacePrice, read_value
 from billing.catalog.terms.models import SubscriptionTerm
@@ -70,6 +73,7 @@ class OwnTerms:
 
     def resolved(self, contract: Contract, bound: Sequence[Interval]) -> Resolved:
         """What one subscription of the contract binds over time. TermsError where it cannot be told."""
+        bound = with_calendars(bound, calendar_of(contract))
         terms = [term_of(row, contract.currency) for row in self.of(bound[0].subscription_id)] if bound else []
         return resolve(bound, terms, self.rates(contract, bound, terms))
 
@@ -119,7 +123,9 @@ def _with_agreed_ends(rows: list[SubscriptionTerm]) -> list[SubscriptionTerm]:
 def bound_by(interval: SubscriptionInterval, versions: Versions, currency: str) -> Interval:
     """What an interval binds without any term of the customer's own. TermsError where a charge has no price."""
     charges = version_charges(versions[interval.version_id], currency)
-    return Interval(interval.subscription_id, Period(interval.start, interval.end), interval.quantity, charges)
+    period = Period(interval.start, interval.end)
+    begun, ended, anchor = read_row_options(interval.options)
+    return Interval(interval.subscription_id, period, interval.quantity, charges, begun, ended, anchor)
 
 
 def version_charges(version: PlanVersion, currency: str) -> tuple[ChargeTerms, ...]:

@@ -11,6 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
 
+from billing.catalog.changes.options import DEFAULT
 from billing.catalog.terms.applying import ORDER, apply
 from billing.catalog.terms.errors import TermsError
 from billing.catalog.terms.kinds import AddCharge, Reduce, RemoveCharge, Spend, TermValue
@@ -61,10 +62,12 @@ def resolve(bound: Sequence[Interval], terms: Sequence[Term], rates: Rates = NO_
     for interval in bound:
         for period in _stretches(interval.period, of_charges, rates):
             charges = charges_at(interval, of_charges, period.start, rates)
-            stretch = replace(interval, period=period, charges=charges)
+            begun = interval.begun if period.start == interval.period.start else DEFAULT
+            ended = interval.ended if period.end == interval.period.end else DEFAULT
+            stretch = replace(interval, period=period, charges=charges, begun=begun, ended=ended)
             before = found[-1] if found else None
             if before and _alike(before, stretch):
-                found[-1] = replace(before, period=Period(before.period.start, period.end))
+                found[-1] = replace(before, period=Period(before.period.start, period.end), ended=ended)
             else:
                 found.append(stretch)
     subscription_id = bound[0].subscription_id if bound else 0

@@ -8,6 +8,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
+from billing.catalog.changes.fold import Anchor
+from billing.catalog.changes.options import DEFAULT, Options
+from billing.cycles import BillingCalendar
 from billing.periods import Period
 from billing.pricing import Price
 
@@ -33,8 +36,9 @@ class ChargeTerms:
 
     `cadence` (ISO 8601) and `proration` are the contract's where empty, `quantity` is the interval's where None.
     `narrowed_by` is canonical JSON of filters (as a meter's) that hold besides the meter's own; with `window` each
-    hour or day is priced alone, and their amounts are added (R3). `plan` is the code of its plan, "" for
-    one that was added for the customer. Two that bill alike are equal.
+    hour or day is priced alone, and their amounts are added (R3). `calendar` has its cycles where a change moved them,
+    and is the contract's where None. `plan` is the code of its plan, "" for one that was added for the customer. Two
+    that bill alike are equal.
     """
 
     charge_id: int
@@ -54,18 +58,26 @@ class ChargeTerms:
     window: Literal["", "hour", "day"] = ""
     group: str = ""
     tax_code: str = ""
+    calendar: BillingCalendar | None = None
     plan: str = field(default="", compare=False)
     sources: tuple[Source, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """What a subscription binds over `period`: charges, and how many of each recurring fee."""
+    """What a subscription binds over `period`: charges, and how many of each recurring fee.
+
+    `begun` says how the change took effect that began it, `ended` how that did which ended it with nothing after it.
+    `anchor` tells where its cycles were moved to.
+    """
 
     subscription_id: int
     period: Period
     quantity: Decimal
     charges: tuple[ChargeTerms, ...]
+    begun: Options = DEFAULT
+    ended: Options = DEFAULT
+    anchor: Anchor | None = None
 
 
 @dataclass(frozen=True, slots=True)

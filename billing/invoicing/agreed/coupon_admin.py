@@ -129,14 +129,14 @@ class CouponAdmin(OfficeAdmin):
         if obj is None or not obj.redemptions.exists():
             return ()
         names = [field.name for field in Coupon._meta.fields if field.editable and not field.auto_created]
-        return ("what_for", *(name for name in names if name not in (*KEPT_OPEN, "scope", "codes")))
+        return ("words", "what_for", *(name for name in names if name not in (*KEPT_OPEN, "scope", "codes")))
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """What it comes off in words, once that stands."""
         found = super().get_fieldsets(request, obj)
         if "what_for" not in self.get_readonly_fields(request, obj):
             return found
-        return (found[0], (found[1][0], {"fields": ("what_for",)}), found[2])
+        return ((None, {"fields": (("code", "name"), "words", "what_for")}), found[2])
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """One that nobody redeemed can be thrown away."""

@@ -19,6 +19,7 @@ from billing.catalog.coupons.models import Coupon
 from billing.catalog.coupons.services import redeem
 from billing.catalog.models import ChargeCode
 from billing.catalog.terms.forms import day, figure, reason
+from billing.invoicing.agreed.pages import coupon_in_words
 from billing.money import plain
 from customers.models import Contract, Customer
 
@@ -29,6 +30,22 @@ def several(label: str, hint: str) -> forms.MultipleChoiceField:
     """Some of what there is; none chosen is all of it."""
     widget = UnfoldAdminCheckboxSelectMultipleWidget()
     return forms.MultipleChoiceField(label=label, required=False, widget=widget, help_text=hint)
+
+
+class PricesField(forms.JSONField):
+    """Prices as JSON; empty where there are none."""
+
+    def prepare_value(self, value: Any) -> Any:
+        """Nothing, in place of “null”."""
+        return "" if value is None else super().prepare_value(value)
+
+
+class CouponField(forms.ModelChoiceField):
+    """Coupons with what they take off."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        """“SPRING: 10 % off, for 3 periods”."""
+        return f"{obj.code}: {coupon_in_words(obj)}"
 
 
 class AgreedForm(forms.Form):
@@ -87,7 +104,7 @@ class SpendForm(AgreedForm):
         help_text="One a contract year, e.g. 150000, 200000. Then each year has its own, and “until” follows.",
     )  # fmt: skip
     overage_factor = figure("Beyond it, times", required=False, help_text="Of a commitment: 0.8 is 20 % less.")
-    overage_prices = forms.JSONField(
+    overage_prices = PricesField(
         label="Or beyond it, at other prices", required=False,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 5, "style": "font-family: ui-monospace, monospace"}),
         help_text='By charge, as in a plan: {"tokens": {"model": "per_unit", "unit_amount": "0.004"}}.',
@@ -150,7 +167,7 @@ class DiscountForm(AgreedForm):
 class ApplyForm(forms.Form):
     """A coupon for a contract, or for all of a customer's."""
 
-    coupon = forms.ModelChoiceField(
+    coupon = CouponField(
         Coupon.objects.none(), label="Coupon", widget=UnfoldAdminSelectWidget(), empty_label="Choose a coupon"
     )
     contract = forms.ModelChoiceField(

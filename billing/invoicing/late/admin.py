@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.html import format_html
 from unfold.contrib.filters.admin import RelatedDropdownFilter
 from unfold.decorators import display
 
@@ -19,7 +20,7 @@ class InvoicingPolicyAdmin(RecordAdmin):
     """What sellers and contracts have about late usage, open drafts, and small and zero invoices."""
 
     form = PolicyForm
-    list_display = ("holds_for", "since", "late_text", "grace_text", "zero_text", "threshold_text", "reason")
+    list_display = ("holds_for", "since_text", "late_text", "grace_text", "zero_text", "threshold_text", "reason")
     list_filter = (("entity", RelatedDropdownFilter),)
     list_select_related = ("entity", "contract")
     search_fields = ("contract__number", "entity__code", "reason")
@@ -53,6 +54,11 @@ class InvoicingPolicyAdmin(RecordAdmin):
     def holds_for(self, policy: InvoicingPolicy) -> str:
         """A contract, or all of a seller."""
         return link_to(policy.contract or policy.entity)
+
+    @display(description="From", ordering="since")
+    def since_text(self, policy: InvoicingPolicy) -> str:
+        """The day from which it holds."""
+        return format_html('<span class="mb-figure-inline" style="white-space: nowrap">{}</span>', policy.since)
 
     @display(description="Late usage")
     def late_text(self, policy: InvoicingPolicy) -> str:

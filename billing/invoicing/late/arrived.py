@@ -19,11 +19,6 @@ from billing.periods import Period
 from customers.models import Contract
 
 
-def adjusts(line: InvoiceLine) -> bool:
-    """Whether a line brings what a cycle came to up to date; credits of fees stay beside what takes their place."""
-    return line.corrects_id is not None and line.kind != InvoiceLine.Kind.RECURRING
-
-
 def known_to(invoices: Iterable[Invoice]) -> dict[int, Known]:
     """What of usage each invoice knew when its lines were computed, by its id; by time for those of older releases."""
     found = list(invoices)
@@ -76,7 +71,7 @@ def tell_late(contracts: Sequence[Contract], fresh: Mapping[int, Sequence[Invoic
         (customers[contract], line)
         for contract, group in fresh.items()
         for line in group
-        if adjusts(line) and line.kind == InvoiceLine.Kind.USAGE
+        if line.corrects_id is not None and line.kind == InvoiceLine.Kind.USAGE
     ]
     if not lines:
         return

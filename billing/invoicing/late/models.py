@@ -34,7 +34,7 @@ class InvoicingPolicy(models.Model):
 
     entity = models.ForeignKey(
         LegalEntity, models.PROTECT, null=True, blank=True, related_name="policies", verbose_name="legal entity",
-        help_text="For all its invoices. Or choose a contract below.",
+        help_text="For all its invoices; or choose a contract.",
     )  # fmt: skip
     contract = models.ForeignKey(
         Contract, models.PROTECT, null=True, blank=True, related_name="policies",
@@ -49,7 +49,7 @@ class InvoicingPolicy(models.Model):
         "wait", null=True, blank=True, validators=[MaxValueValidator(2000)],
         help_text="So long after a cycle's end its draft stays open for usage. 0: not at all. Empty: as before.",
     )  # fmt: skip
-    grace_unit = models.CharField("", max_length=10, choices=Unit, default=Unit.HOURS)
+    grace_unit = models.CharField("unit", max_length=10, choices=Unit, default=Unit.HOURS)
     zero = models.CharField(
         "invoices of zero", max_length=10, choices=Zero, blank=True, help_text="Empty: as before."
     )  # fmt: skip

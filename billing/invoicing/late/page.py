@@ -140,9 +140,8 @@ def _shown(row: Row) -> dict[str, Any]:
 
 
 def _named(invoice: Invoice) -> str:
-    """A document by its kind and number."""
-    kind = invoice.get_kind_display()
-    return f"{kind} {invoice.number}" if invoice.number else f"{kind}, {invoice.get_state_display().lower()}"
+    """A document by its kind and number, or by what it is as long as it has none."""
+    return f"{invoice.get_kind_display()} {invoice.number}" if invoice.number else str(invoice).capitalize()
 
 
 def _file(rows: Sequence[Row], month: date) -> HttpResponse:

@@ -1,7 +1,7 @@
 """Which policies hold, and what open drafts wait for: constant queries, however many contracts and invoices."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
@@ -55,16 +55,23 @@ def policies(*, entity_ids: Collection[int], contract_ids: Collection[int]) -> P
     return Policies(of_entity, of_contract)
 
 
-def apart(contracts: Sequence[Contract], as_of: Mapping[int, date]) -> set[int]:
-    """The contracts whose corrections go on documents of their own, as of their days; one query."""
+def apart(contracts: Sequence[Contract], as_of: Mapping[int, date]) -> Callable[[Contract, InvoiceLine], bool]:
+    """Which lines go on documents of corrections, beside the regular ones, as of the contracts' days; one query.
+
+    Usage that is brought up to date, of contracts that have it so; credits of fees stay beside what takes their place.
+    """
     found = policies(entity_ids={each.entity_id for each in contracts}, contract_ids=[each.pk for each in contracts])
-    if found.silent:
-        return set()
-    return {
+    alone = {
         each.pk
         for each in contracts
-        if found.of(each.entity_id, each.pk, each.currency, as_of[each.pk]).late == "apart"
+        if not found.silent and found.of(each.entity_id, each.pk, each.currency, as_of[each.pk]).late == "apart"
     }
+    return lambda contract, line: contract.pk in alone and adjusts(line)
+
+
+def adjusts(line: InvoiceLine) -> bool:
+    """Whether a line brings what a cycle came to up to date."""
+    return line.corrects_id is not None and line.kind != InvoiceLine.Kind.RECURRING
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ from typing import Final, Literal
 from django.db.models import Q
 
 from billing.invoicing.engine import deltas
+from billing.invoicing.holds.models import Hold
 from billing.invoicing.late.arrived import known_to, meters_of
 from billing.invoicing.late.queries import waiting
-from billing.invoicing.models import Invoice, InvoiceLine, RunOutcome
+from billing.invoicing.models import Invoice, InvoiceLine
 from billing.invoicing.states import RECORDED, InvoiceState
 from billing.metering.arrivals import Arrival, Asked, arrivals, known_at
 from billing.metering.asking import Known
@@ -113,7 +114,8 @@ def late_usage(filters: Filters, now: datetime) -> list[Row]:
     have something no document shows yet; MonthDetached when events of a detached month are needed."""
     cycles = _only(_billed(filters), now)
     meters = _arrived(cycles)
-    rows = [row for key, each in cycles.items() for row in _rows(each, meters.get(key))]
+    known = known_to({line.invoice for each in cycles.values() if each.arrived for line in each.lines})
+    rows = [row for key, each in cycles.items() for row in _rows(each, meters.get(key), known)]
     _settle(rows, cycles, now)
     if filters.meter:
         rows = [row for row in rows if row.meter and row.meter.code == filters.meter]
@@ -170,7 +172,7 @@ def _arrived(cycles: Mapping[Cycle, _Billed]) -> dict[Cycle, Meter]:
     return {keys[place]: meter for place, meter in meters.items()}
 
 
-def _rows(cycle: _Billed, meter: Meter | None) -> list[Row]:
+def _rows(cycle: _Billed, meter: Meter | None, known: Mapping[int, Known]) -> list[Row]:
     """A row for each document that adjusts a cycle or was the first to know something of it, and one for the rest."""
     if not cycle.arrived and not cycle.later:
         return []
@@ -181,7 +183,6 @@ def _rows(cycle: _Billed, meter: Meter | None) -> list[Row]:
             row.add(arrival)
         return [row]
     invoices = {line.invoice_id: line.invoice for line in cycle.lines}
-    known = known_to(invoices.values()) if cycle.arrived else {}
     rows: dict[int | None, Row] = {}
     for arrival in cycle.arrived:
         knew = _first_to_know(arrival, invoices, known)
@@ -271,10 +272,6 @@ def _key(line: InvoiceLine, cycle: Period) -> Key:
 
 
 def _held(contract_ids: Iterable[int]) -> dict[int, str]:
-    """Why the last run held contracts, where it did; one query."""
-    last = (
-        RunOutcome.objects.filter(contract__in=list(contract_ids))
-        .order_by("contract_id", "-run_id")
-        .distinct("contract_id")
-    )
-    return {each.contract_id: each.reason for each in last if each.result == RunOutcome.Result.HELD}
+    """Why contracts are held, where they are; one query."""
+    holds = Hold.objects.filter(contract__in=list(contract_ids), released_at=None, ended_at=None).order_by("-id")
+    return {each.contract_id: each.sentence for each in holds}

@@ -13,7 +13,6 @@ from billing.invoicing.holds.guards import Checked, check, hold
 from billing.invoicing.holds.queries import known_of, latest_releases
 from billing.invoicing.holds.services import covered, note
 from billing.invoicing.holds.usage_guards import Watched
-from billing.invoicing.late.arrived import adjusts
 from billing.invoicing.late.queries import apart
 from billing.invoicing.load import as_of_instant
 from billing.invoicing.marks.keeping import Computed, seen, settle
@@ -44,10 +43,7 @@ def bill_contracts(
     held = check(found, Checked(watched.asked, passed, covered(releases)))
     hold(found, held)
     alone = apart(contracts, days)
-    drafted = write_drafts(
-        found, as_of=days, run=run, now=now, computation=computation,
-        apart=lambda contract, line: contract.pk in alone and adjusts(line),
-    )  # fmt: skip
+    drafted = write_drafts(found, as_of=days, run=run, now=now, computation=computation, apart=alone)
     held += [
         Held(delta.contract.id, error.code, str(error), amount=delta.total, own=True)
         for delta in found

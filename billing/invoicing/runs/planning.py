@@ -65,7 +65,7 @@ def repeat(
 def cancel(*, run_id: int, user: AbstractBaseUser | None, now: datetime) -> BillingRun:
     """Stop a run: chunks that are in hand are finished, the others never begin. What was drafted stays. RunOver."""
     with transaction.atomic():
-        run = BillingRun.objects.select_for_update(of=("self",)).get(pk=run_id)
+        run = BillingRun.objects.select_for_update(of=("self",), no_key=True).get(pk=run_id)  # chunks refer to it
         if run.state not in WORKING:
             raise RunOver(run, run.get_state_display())
         run.state, run.finished_at, run.cancelled_by = RunState.CANCELLED, now, user  # type: ignore[assignment]

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -49,7 +50,7 @@ def work(*, run_id: int, clock: Clock, time_is_up: Callable[[], bool] = forever)
             if time_is_up():
                 break
         except (OperationalError, InterfaceError) as error:
-            if connection.in_atomic_block or not _gone() or time.monotonic() > last_seen + PATIENCE:
+            if connection.in_atomic_block or not _gone(error) or time.monotonic() > last_seen + PATIENCE:
                 raise
             logger.warning("The database is away, waiting for it: %s", error)
             time.sleep(0.5)
@@ -91,12 +92,11 @@ def _take_in() -> None:
         logger.exception("Pending usage could not be rolled up before a run")
 
 
-def _gone() -> bool:
-    """Whether the connection is no longer usable; it is closed then, so that the next statement opens another."""
-    try:
-        if connection.connection is not None and connection.is_usable():
-            return False
+def _gone(error: Error) -> bool:
+    """Whether the connection was lost or refused; it is closed then, so that the next statement opens another."""
+    code = getattr(error.__cause__, "sqlstate", None) or ""
+    if code and not code.startswith(("57P", "08")):
+        return False
+    with suppress(Error):
         connection.close()
-    except Error:
-        connection.connection = None
     return True

@@ -1,6 +1,7 @@
 """Steps about invoices and money: bill, approve, send back, issue, pay."""
 
 from datetime import date, datetime
+from functools import partial
 from typing import Any, Final
 
 from django.db.models import QuerySet
@@ -43,7 +44,8 @@ def _bill(world: World, given: Args) -> Answer:
 
 
 def _approve(world: World, given: Args) -> Answer:
-    return _each(approve, world, given, "draft")
+    early = {"early": given["early"]} if "early" in given else {}
+    return _each(partial(approve, **early), world, given, "draft")
 
 
 def _issue(world: World, given: Args) -> Answer:
@@ -115,7 +117,9 @@ ACTIONS: Final = [
             "result": may(Choice(("drafted", "unchanged", "held", "failed"))), "reason": may(Part()),
         })), "one a contract"),
     }),
-    Action("approve", "Drafts are approved.", Obj("what is approved", _WHOSE), _approve),
+    Action("approve", "Drafts are approved.", Obj("what is approved", {
+        **_WHOSE, "early": may(Text(500), "why those that wait are approved all the same"),
+    }), _approve),
     Action("send_back", "An approved invoice goes back to draft.", Obj("what is sent back", {
         **_WHOSE, "reason": REASON,
     }), _send_back),

@@ -24,6 +24,7 @@ from config.scenario.sections import check_value as check
 from config.scenario.setup import WHY, make_contract, make_customer, make_subscription, make_term, remember
 from config.scenario.shapes import Anything, Moment, Number, Obj, Text, Whole, may, needs
 from config.scenario.world import Answer, Args, World, meter_of, version_of
+from customers.models import Customer
 from customers.services import set_payer, undo_payer
 
 SUBSCRIPTION: Final = of("subscription")
@@ -49,9 +50,9 @@ def _customer(world: World, given: Args) -> Answer:
 
 def _payer(world: World, given: Args) -> Answer:
     contract = world.contract(given) if "contract" in given else None
-    owner = world.customers[given["customer"]] if "customer" in given else contract and contract.customer
-    if owner is None:
+    if contract is None and "customer" not in given:
         raise Refused("Say for whom: a customer, or one contract.")
+    owner: Customer = contract.customer if contract else world.customers[given["customer"]]
     fact = set_payer(
         customer=owner, payer=world.customers[given["payer"]], contract=contract, now=world.now,
         start=given.get("from", world.today()), reason=given.get("reason", ""),

@@ -11,12 +11,15 @@ from billing.catalog.models import ChargeCode
 from billing.catalog.terms.pages import InForce, on_day
 from billing.invoicing.engine import deltas
 from billing.invoicing.fees import FeeLine
+from billing.invoicing.holds.models import Hold
 from billing.invoicing.load import as_of_instant
 from billing.invoicing.models import Invoice
 from billing.invoicing.slots import SlotLine
+from billing.invoicing.states import InvoiceState
 from billing.metering.queries import quantities
 from billing.money import plain
 from billing.periods import Period, local_date, local_midnight
+from billing.verification.services import verify
 from config.scenario import showing
 from config.scenario.actions import Action
 from config.scenario.errors import Refused
@@ -90,7 +93,7 @@ def _line(
 ) -> dict[str, Any]:
     start, end = showing.service(line.service, zone)
     found = {
-        "subscription": names[line.stream[0]], "charge": codes.get(line.stream[1]),
+        "subscription": names.get(line.stream[0]), "charge": codes.get(line.stream[1]),
         "kind": "recurring" if isinstance(line, FeeLine) else line.kind, "name": line.name, "from": start, "to": end,
         "quantity": None if line.quantity is None else plain(line.quantity), "unit": line.unit or None,
         "amount": showing.money(line.amount, currency), "steps": line.steps,
@@ -198,6 +201,27 @@ def _ties(world: World, given: Args) -> Answer:
     }  # fmt: skip
 
 
+def _verify(world: World, given: Args) -> Answer:
+    """Whether approved and issued invoices are what the facts that were known then come to."""
+    mine = Invoice.objects.filter(customer__in=world.customers.values()).values_list("pk", flat=True)
+    found = list(verify(invoice_ids=mine))
+    return {
+        "equal": all(each.result == "equal" for each in found), "invoices": len(found),
+        "reasons": [reason for each in found for reason in each.reasons],
+    }  # fmt: skip
+
+
+def _holds(world: World, given: Args) -> Answer:
+    """What holds contracts now."""
+    rows = Hold.objects.filter(contract__in=world.contract_ids(given), released_at=None, ended_at=None)
+    return {
+        "holds": [
+            {"contract": row.contract.number, "check": row.code, "reason": row.sentence, "releasable": row.releasable}
+            for row in rows.select_related("contract").order_by("contract", "code")
+        ]
+    }
+
+
 def _question(
     name: str, about: str, act: Act, params: dict[str, Key], answer: dict[str, Key], shape: Shape | None = None
 ) -> Action:
@@ -249,11 +273,20 @@ QUESTIONS: Final = [
 RECORDS: Final = [
     _question("invoices", "Invoices with their lines.", _invoices, {
         "customer": _maybe("customer"), "contract": _maybe("contract"),
-        "state": may(Choice(("draft", "approved", "issued"))),
+        "state": may(Choice(tuple(InvoiceState.values))),
     }, {"invoices": may(ListOf(INVOICE), "all of them, in order")}),
     _question("journal", "Journal entries with their lines.", _journal, {
         "entity": _maybe("entity"), "event": may(Choice(tuple(JournalEntry.Event.values))),
     }, {"journal": may(ListOf(ENTRY), "all of them, in order")}),
+    _question("holds", "What holds contracts, so that they get no draft.", _holds, {"contract": _maybe("contract")}, {
+        "holds": may(ListOf(Obj("a hold", {
+            "contract": may(Text()), "check": may(Text(), "which one"), "reason": may(Part()),
+            "releasable": may(Flag()),
+        }))),
+    }),
+    _question("verify", "Whether invoices are what was known when they were computed comes to.", _verify, {}, {
+        "equal": may(Flag()), "invoices": may(Whole(0, 10**9)), "reasons": may(ListOf(Text())),
+    }),
     _question("ties", "Whether the books tie with the documents.", _ties, {}, {
         "hold": may(Flag()), "ties": may(ListOf(Anything())),
     }),

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from billing.catalog.changes.options import Options
 from billing.catalog.services import change_subscription
 from billing.invoicing.models import InvoiceLine
 from customers.models import Contract
@@ -83,8 +84,9 @@ def test_a_new_cadence_ends_the_running_cycle_and_begins_another() -> None:
     contract = make_contract()
     subscription = make_subscription(contract, make_version(usage()))
     change_subscription(
-        subscription=subscription, at=date(2023, 12, 16), version=make_version(usage() | {"cadence": "P3M"}), now=NOW
-    )
+        subscription=subscription, at=date(2023, 12, 16), version=make_version(usage() | {"cadence": "P3M"}),
+        options=Options(anchor="kept"), now=NOW,
+    )  # fmt: skip
     for day, tokens in (("2023-12-15", 100), ("2023-12-16", 1000), ("2024-01-31", 3000)):
         use(contract, day, tokens)
     bill_and_issue("2024-02-01")
@@ -100,7 +102,8 @@ def test_a_cycle_that_was_issued_is_never_cut_again() -> None:
         use(contract, day, tokens)
     bill_and_issue("2024-01-01")
     dearer = make_version(usage(model="per_unit", unit_amount="0.02") | {"cadence": "P3M"})
-    change_subscription(subscription=subscription, at=date(2023, 12, 16), version=dearer, now=NOW)
+    kept = Options(anchor="kept")
+    change_subscription(subscription=subscription, at=date(2023, 12, 16), version=dearer, options=kept, now=NOW)
     bill_and_issue("2024-02-01")
     assert cycles() == [
         ("11-01", "12-01", Decimal(0)), ("12-01", "01-01", Decimal(21)), ("01-01", "02-01", Decimal(60))]  # fmt: skip
@@ -141,3 +144,15 @@ def test_revenue_of_quarterly_usage_is_recognised_in_the_months_of_use_and_the_c
     assert ties().hold
     earned = Recognition.objects.filter(obligation__kind="usage").values_list("month", "amount")
     assert sorted(earned) == [(date(2023, 11, 1), Decimal(5)), (date(2024, 1, 1), Decimal(7))]
+
+
+def test_a_change_of_cadence_restarts_the_cycle_at_its_instant_unless_told_otherwise() -> None:
+    contract = make_contract()
+    subscription = make_subscription(contract, make_version(usage()))
+    quarterly = make_version(usage() | {"cadence": "P3M"})
+    change_subscription(subscription=subscription, at=date(2023, 12, 16), version=quarterly, now=NOW)
+    use(contract, "2023-12-16", 1000)
+    bill_and_issue("2024-03-15")
+    assert [cycle[:2] for cycle in cycles()] == [("11-01", "12-01"), ("12-01", "12-16")]
+    bill_and_issue("2024-03-16")
+    assert cycles()[-1] == ("12-16", "03-16", Decimal(10))

@@ -7,10 +7,12 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from billing.catalog.services import end_subscription
+from billing.catalog.services import change_subscription, end_subscription
 from billing.invoicing.models import Invoice, NumberSeries, RunOutcome
 from billing.invoicing.services import approve, issue, run_billing, send_back
+from billing.payments.errors import TakesNoPayment
 from billing.payments.queries import with_standing
+from billing.payments.services import record_payment
 from customers.errors import OthersContract
 from customers.services import set_payer, undo_payer
 from revenue.ledger.services import post_documents
@@ -23,6 +25,7 @@ from tests.factories import (
     make_contract,
     make_customer,
     make_entity,
+    make_meter,
     make_subscription,
     make_version,
     send_events,
@@ -161,6 +164,47 @@ def test_a_negative_net_is_issued_as_a_credit_note_in_its_own_series() -> None:
     found = with_standing(Invoice.objects.filter(pk=note.pk), date(2030, 1, 1)).get()
     assert (found.standing, found.open) == ("credit", Decimal("-50.00"))
     assert bill("2023-11-16") == []
+
+
+def test_a_credit_goes_to_whoever_was_billed_and_new_terms_to_whoever_pays_now() -> None:
+    parent, child = make_customer("parent"), make_customer("child")
+    seats = fee() | {"price": {"model": "per_unit", "unit_amount": "100.00"}}
+    subscription = make_subscription(make_contract(child), make_version(seats))
+    bill_and_issue("2023-11-01")
+    set_payer(customer=child, payer=parent, start=date(2023, 11, 10), now=NOW)
+    change_subscription(subscription=subscription, at=date(2023, 11, 16), quantity=Decimal(3), now=NOW)
+    bill("2023-11-16")
+    assert sorted(standing(state="draft")) == [("credit_note", "child", -50), ("invoice", "parent", 150)]
+
+
+def test_a_child_that_cannot_be_billed_leaves_the_draft_to_the_others() -> None:
+    parent, north, south = make_customer("parent"), make_customer("north"), make_customer("south")
+    good, bad = make_contract(north), make_contract(south)
+    for child in (north, south):
+        set_payer(customer=child, payer=parent, start=date(2023, 11, 1), now=NOW)
+    make_subscription(good, make_version(fee(amount="10"), plan="good"))
+    strict = {"model": "matrix", "dimensions": ["model"], "default": None, "cells": [
+        {"when": {"model": "small"}, "price": {"model": "per_unit", "unit_amount": "1"}}]}  # fmt: skip
+    charge = usage(meter=make_meter("by-model", group_by=["model"]), **strict)
+    make_subscription(bad, make_version(fee("base", "5"), charge, plan="bad"))
+    (draft,) = bill("2023-11-01")
+    assert draft.total == 15
+    send_events(subject="south", time="2023-11-10T00:00:00Z", data={"tokens": 1, "model": "unheard-of"})
+    (draft,) = bill("2023-12-01")
+    assert {line.stream.contract for line in draft.lines.all()} == {good}
+    assert draft.contract == good
+    assert RunOutcome.objects.get(result="held").contract == bad
+
+
+def test_a_credit_note_takes_no_payment() -> None:
+    subscription = make_subscription()
+    bill_and_issue("2023-11-01")
+    end_subscription(subscription=subscription, at=date(2023, 11, 16), now=NOW)
+    (note,) = bill_and_issue("2023-11-16")
+    with pytest.raises(TakesNoPayment, match="choose the invoice that was paid"):
+        record_payment(
+            invoice_id=note.pk, amount=Decimal(1), received_on=date(2023, 12, 1), reference="", user=None, now=NOW
+        )
 
 
 def test_one_draft_turns_from_invoice_to_credit_note_and_back() -> None:

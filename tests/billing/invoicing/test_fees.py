@@ -1,7 +1,7 @@
 """Recurring fees as sets of (stretch, terms): pure, without a database."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from itertools import count, pairwise
@@ -9,8 +9,10 @@ from itertools import count, pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from billing.catalog.changes.options import Options
 from billing.cycles import BillingCalendar, Cadence
 from billing.invoicing.fees import BilledFee, FeeLine, fee_lines
+from billing.invoicing.stretches import PAID_UNTIL
 from billing.invoicing.terms import ChargeTerms, ContractTerms, Interval
 from billing.periods import Period
 from billing.pricing import parse_price
@@ -50,6 +52,8 @@ def record(billed: list[BilledFee], lines: list[FeeLine]) -> list[BilledFee]:
             fee = next(each for each in billed if each.line_id == line.corrects)
             fee.covered = [left for stretch in fee.covered for left in stretch.subtract([line.service])]
             fee.standing += line.amount
+            if PAID_UNTIL in line.terms:
+                fee.terms = line.terms
             assert min(fee.amount, 0) <= fee.standing <= max(fee.amount, 0)
     fresh = [
         BilledFee(next(SERIAL), line.charge_id, line.name, line.stream, line.service, line.terms, line.amount,
@@ -169,3 +173,112 @@ def test_whatever_was_believed_when_the_bill_ends_as_the_last_belief_has_it(
         assert fee_lines(terms, billed, as_of) == []
         stretches = sorted((stretch.start, stretch.end) for fee in billed for stretch in fee.covered)
         assert all(first[1] <= second[0] for first, second in pairwise(stretches))
+
+
+def changed(options: Options, *, on: int = 11, seats: int = 2, **after: object) -> ContractTerms:
+    """One seat from January, more from a day of it on, by a change with these options."""
+    terms = contract((Period(at(1), at(1, on)), charge(), 1), (Period(at(1, on), None), charge(), seats), **after)  # type: ignore[arg-type]
+    first, second = terms.intervals
+    return replace(terms, intervals=(first, replace(second, begun=options)))
+
+
+def ends(terms: ContractTerms, billed: list[BilledFee], *days: datetime) -> Decimal:
+    """What all runs on these days bill."""
+    total = Decimal(0)
+    for day in days:
+        lines = fee_lines(terms, billed, day)
+        total += sum((line.amount for line in lines), Decimal(0))
+        billed[:] = record(billed, lines)
+        assert fee_lines(terms, billed, day) == []
+    return total
+
+
+NOT_CREDITED = Options(unused="none")
+
+
+def test_unused_time_that_is_not_credited_makes_room_by_a_credit_of_nothing() -> None:
+    billed = record([], fee_lines(whole(), [], at(1)))
+    assert fee_lines(changed(NOT_CREDITED), billed, at(1, 10)) == []
+    lines = fee_lines(changed(NOT_CREDITED), billed, at(1, 11))
+    assert [(x.amount, x.corrects is None) for x in lines] == [(Decimal(0), False), (Decimal("42.00"), True)]
+    assert ends(changed(NOT_CREDITED), billed, at(1, 11), at(2)) == Decimal("42.00") + 62
+
+
+def test_the_bill_without_credit_is_the_same_when_the_change_was_known_first() -> None:
+    lines = fee_lines(changed(NOT_CREDITED), [], at(1, 31))
+    assert shown(lines) == [("01-01", "01-11", "31.00"), ("01-11", "02-01", "42.00")]
+
+
+def test_a_change_without_credit_that_is_undone_leaves_the_old_bill() -> None:
+    for known_first in (True, False):
+        billed: list[BilledFee] = []
+        total = ends(changed(NOT_CREDITED) if known_first else whole(), billed, at(1, 5))
+        total += ends(changed(NOT_CREDITED), billed, at(1, 20))
+        total += ends(whole(), billed, at(1, 25))
+        assert total == Decimal("31.00")
+
+
+def test_an_end_without_credit_keeps_what_was_paid() -> None:
+    ended = contract((Period(at(1), at(1, 11)), charge(), 1))
+    ended = replace(ended, intervals=(replace(ended.intervals[0], ended=NOT_CREDITED),))
+    billed = record([], fee_lines(whole(), [], at(1)))
+    assert ends(ended, billed, at(1, 11), at(3)) == 0
+    assert ends(ended, [], at(1, 11), at(3)) == Decimal("31.00")
+
+
+def test_new_terms_in_full_cost_a_whole_period_and_are_credited_as_such() -> None:
+    full = Options(fees="full")
+    billed = record([], fee_lines(whole(), [], at(1)))
+    assert shown(fee_lines(changed(full), billed, at(1, 11))) == [
+        ("01-11", "02-01", "-21.00"), ("01-11", "02-01", "62.00")]  # fmt: skip
+    assert ends(changed(full), billed, at(1, 11), at(2)) == Decimal("41.00") + 62
+    assert ends(whole(), billed, at(2)) == Decimal("-41.00") - 31
+
+
+def test_new_terms_from_the_next_period_leave_the_rest_of_this_one_free() -> None:
+    later = Options(unused="none", fees="next_period")
+    billed = record([], fee_lines(whole(), [], at(1)))
+    assert ends(changed(later), billed, at(1, 11)) == 0
+    assert ends(changed(later), billed, at(2)) == Decimal("62.00")
+
+
+def test_a_reset_anchor_starts_a_whole_period_at_the_change() -> None:
+    terms = changed(Options(anchor="change"))
+    first, second = terms.intervals
+    moved = BillingCalendar(Cadence.parse("P1M"), at(1, 11), "UTC")
+    after = replace(second, charges=tuple(replace(each, calendar=moved) for each in second.charges))
+    terms = replace(terms, intervals=(first, after))
+    billed = record([], fee_lines(whole(), [], at(1)))
+    assert shown(fee_lines(terms, billed, at(1, 11))) == [("01-11", "02-01", "-21.00"), ("01-11", "02-11", "62.00")]
+    billed = record(billed, fee_lines(terms, billed, at(1, 11)))
+    gone = replace(terms, intervals=(first,))
+    assert shown(fee_lines(gone, billed, at(1, 12))) == [("01-11", "02-11", "-62.00")]
+
+
+OPTIONS = st.builds(
+    Options, unused=st.sampled_from(["credit", "none"]), fees=st.sampled_from(["prorated", "full", "next_period"])
+)
+
+
+@given(OPTIONS, OPTIONS, st.integers(2, 28), st.integers(29, 70), st.permutations([0, 1, 2]), st.booleans())
+def test_options_bill_the_same_in_whatever_order_changes_are_learned(
+    one: Options, other: Options, first: int, second: int, order: list[int], last: bool
+) -> None:
+    def known(which: set[int]) -> ContractTerms:
+        facts = [(0, 1, Options()), (first, 2, one), (second, 3, other)]
+        held = [fact for place, fact in enumerate(facts) if place == 0 or place in which]
+        bounds = [at(1) + timedelta(day) for day, _, _ in held]
+        rows = [
+            replace(contract((Period(start, end), charge(), seats)).intervals[0], begun=how)
+            for (_, seats, how), start, end in zip(held, bounds, [*bounds[1:], None], strict=True)
+        ]
+        return contract() if not rows else replace(contract(), intervals=tuple(rows))
+
+    billed: list[BilledFee] = []
+    total, held = Decimal(0), set[int]()
+    for step in order:
+        held.add(step)
+        total += ends(known(held), billed, at(3, 15) if last else at(2, 10))
+    total += ends(known({1, 2}), billed, at(4, 10))
+    at_once = ends(known({1, 2}), [], at(4, 10))
+    assert abs(total - at_once) <= Decimal("0.05")

@@ -7,7 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -267,3 +269,19 @@ def test_the_page_shows_the_rows_and_the_file_has_them_exactly(admin_client: Cli
         "Nothing arrived late for the cycles in October 2023"
         in admin_client.get(address, {"month": "2023-10"}).content.decode()
     )
+
+
+def test_the_number_of_queries_does_not_grow_with_the_contracts() -> None:
+    counts = []
+    for more in (2, 6):
+        contracts = [tiered() for _ in range(more)]
+        for contract in contracts:
+            use(contract, 90)
+        bill_and_issue("2023-12-01")
+        for contract in contracts:
+            use(contract, 30)
+        catch_up()
+        with CaptureQueriesContext(connection) as queries:
+            assert len(report()) >= more
+        counts.append(len(queries))
+    assert counts[0] == counts[1]

@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from billing.catalog.changes.options import Options
 from billing.catalog.services import change_subscription
 from billing.catalog.terms.services import set_term
 from billing.invoicing.models import Invoice, InvoiceLine, RunOutcome
@@ -189,11 +190,13 @@ def test_tiers_and_allowances_go_on_where_a_customers_terms_change_the_price_in_
     assert sum(Decimal(step["amount"]) for step in line.steps) == line.amount
 
 
-def test_a_new_version_in_the_middle_begins_tiers_and_allowances_anew() -> None:
+@pytest.mark.parametrize(("tiers", "total"), [("", "11.00"), ("continue", "11.00"), ("restart", "8.00")])
+def test_a_new_version_of_the_same_tiers_goes_on_with_them_unless_it_begins_them_anew(tiers: Any, total: str) -> None:
     contract = subscribed(**TIERED)
     again = make_version(usage("tokens", make_meter(), **TIERED | {"free_quantity": "50.0", "flat_at_zero": False}))
-    change_subscription(subscription=contract.subscriptions.get(), at=date(2023, 11, 16), version=again, now=NOW)
+    change_subscription(subscription=contract.subscriptions.get(), at=date(2023, 11, 16), version=again, now=NOW,
+                        options=Options(tiers=tiers))  # fmt: skip
     use(contract, 120, day="2023-11-10")
-    use(contract, 80, day="2023-11-20")  # 50 are free again; 30 cost 3.00 and the flat 1.00, less 2.00
+    use(contract, 80, day="2023-11-20")  # begun anew, 50 are free again; 30 cost 3.00 and the flat 1.00, less 2.00
     (draft,) = bill("2023-12-01")
-    assert draft.total == Decimal("8.00")
+    assert draft.total == Decimal(total)

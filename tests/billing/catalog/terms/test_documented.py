@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from billing.catalog.agreements.kinds import read_agreement
+from billing.catalog.agreements.states import AgreementKind
+from billing.catalog.agreements.wording import agreement_in_words
 from billing.catalog.terms.kinds import READERS, read_value
 from billing.catalog.terms.resolve import Term, resolve
 from billing.catalog.terms.states import TermKind
@@ -31,6 +34,18 @@ def test_it_works() -> None:
 @pytest.mark.parametrize(("kind", "value", "words"), ROWS)
 def test_a_documented_value_says_what_the_page_says(kind: str, value: str, words: str) -> None:
     assert term_in_words(read_value(kind, json.loads(value)), currency="USD", unit="token") == words
+
+
+OF_CONTRACTS = re.findall(r"^\| (\w+) \| `(\{.*?\})` \| (.+?) \|$", PAGE, re.MULTILINE)
+
+
+def test_every_kind_of_a_contract_is_documented() -> None:
+    assert {kind for kind, _, _ in OF_CONTRACTS} == set(AgreementKind.values)
+
+
+@pytest.mark.parametrize(("kind", "value", "words"), OF_CONTRACTS)
+def test_a_documented_value_of_a_contract_says_what_the_page_says(kind: str, value: str, words: str) -> None:
+    assert agreement_in_words(read_agreement(kind, json.loads(value)), "USD") == words
 
 
 def test_the_documented_example_comes_to_the_documented_amount() -> None:

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0026_free_times'),
+        ('billing', '0027_changes'),
         ('customers', '0008_touches'),
     ]
 
