@@ -27,7 +27,7 @@ def open_holds(contract_ids: Collection[int] | None = None) -> QuerySet[Hold]:
 
 def latest_releases(contract_ids: Collection[int]) -> dict[tuple[int, str], Hold]:
     """The latest release of each contract and check; one query."""
-    released = Hold.objects.filter(contract__in=contract_ids, released_at__isnull=False).order_by("pk")
+    released = Hold.objects.filter(contract__among=contract_ids, released_at__isnull=False).order_by("pk")
     return {(each.contract_id, each.code): each for each in released}
 
 
