@@ -112,12 +112,12 @@ def _approve(invoice: Invoice, user: AbstractBaseUser | None, now: datetime, ear
     if payers_moved(invoice, lines):
         raise StaleDraft(invoice)
     _require_patience(invoice, user, now, early)
-    record([invoice], lines, user, now)
+    record(invoices=[invoice], lines=lines, user=user, now=now)
     return invoice
 
 
 def record(
-    invoices: Sequence[Invoice], lines: Sequence[InvoiceLine], user: AbstractBaseUser | None, now: datetime
+    *, invoices: Sequence[Invoice], lines: Sequence[InvoiceLine], user: AbstractBaseUser | None, now: datetime
 ) -> None:
     """Let drafts count as recorded: revisions and coverage for all of their lines, then the state. Constant queries."""
     amounts = [line for line in lines if line.slot_id is not None]

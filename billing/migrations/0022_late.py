@@ -12,8 +12,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0024_verification'),
-        ('customers', '0004_payers'),
+        ('billing', '0021_verification'),
+        ('customers', '0003_payers'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -135,7 +135,7 @@ def _taken(contract_ids: Sequence[int], day: date, now: datetime) -> list[Forese
     related = InvoiceLine.objects.filter(invoice__in=invoices).select_related("stream__contract__customer")
     for line in related.order_by("invoice", "position"):
         lines[line.invoice_id].append(line)
-    record(invoices, [line for group in lines.values() for line in group], None, now)
+    record(invoices=invoices, lines=[line for group in lines.values() for line in group], user=None, now=now)
     return [_foreseen(invoice, lines[invoice.pk], day) for invoice in invoices]
 
 

@@ -59,5 +59,5 @@ def unseed(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("config", "0003_pricing"), ("billing", "0027_changes"), ("django_q", "0018_task_success_index")]
+    dependencies = [("config", "0003_pricing"), ("billing", "0026_marks"), ("django_q", "0018_task_success_index")]
     operations = [migrations.RunPython(seed, unseed)]

@@ -31,8 +31,8 @@ BACKFILL = """
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0021_documents'),
-        ('customers', '0004_payers'),
+        ('billing', '0019_documents'),
+        ('customers', '0003_payers'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

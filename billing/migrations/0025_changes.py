@@ -35,7 +35,7 @@ FILL = """
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0026_free_times'),
+        ('billing', '0024_free_times'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0019_runs'),
+        ('billing', '0020_runs'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('customers', '0007_calendar'),
+        ('customers', '0004_calendar'),
     ]
 
     operations = [

@@ -12,8 +12,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0025_agreements'),
-        ('customers', '0007_calendar'),
+        ('billing', '0023_agreements'),
+        ('customers', '0004_calendar'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('billing', '0022_late'),
-        ('customers', '0004_payers'),
+        ('customers', '0003_payers'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('billing', '0018_knowledge'),
-        ('customers', '0004_payers'),
+        ('customers', '0003_payers'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -9,8 +9,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0027_changes'),
-        ('customers', '0008_touches'),
+        ('billing', '0025_changes'),
+        ('customers', '0005_touches'),
     ]
 
     operations = [

@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('customers', '0004_payers'),
+        ('customers', '0003_payers'),
     ]
 
     operations = [
