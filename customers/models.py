@@ -9,8 +9,10 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django.db.models import F, Func, Q, Value
 
+from customers import lookups  # noqa: F401  registers `among`
 from customers.checking import calendar_problems
 from customers.knowledge import Knowledge, remembered
+from customers.marking import Touch, touching
 from customers.states import CONTRACT_MOVES, ContractState
 from customers.validators import CURRENCY_PATTERN, validate_currency, validate_locale, validate_logo, validate_timezone
 
@@ -21,7 +23,7 @@ CADENCE = RegexValidator(
 )
 TERM = RegexValidator(r"^P[1-9]\d{0,3}[DWMY]$", "Use an ISO 8601 duration, e.g. P1Y (a year), P6M or P90D.")
 
-__all__ = ["Contract", "Customer", "Knowledge", "LegalEntity", "UsageSubject", "int_range"]
+__all__ = ["Contract", "Customer", "Knowledge", "LegalEntity", "Touch", "UsageSubject", "int_range"]
 
 
 def int_range(expression: str | F | Func) -> Func:
@@ -84,6 +86,10 @@ class LegalEntity(models.Model):
     class Meta:
         ordering = ["code"]
         verbose_name_plural = "legal entities"
+        triggers = touching(
+            "SELECT k.id FROM rows r JOIN customers_contract k ON k.entity_id = r.id",
+            columns="id, negative", operations=("update",),
+        )  # fmt: skip
         constraints = [
             models.CheckConstraint(name="entity_currency_code", condition=Q(currency__regex=CURRENCY_PATTERN)),
             models.UniqueConstraint(
@@ -175,7 +181,10 @@ class UsageSubject(models.Model):
                 violation_error_message="A claim ends after it starts.",
             ),
         ]
-        triggers = [remembered()]
+        triggers = [
+            remembered(),
+            *touching("SELECT k.id FROM rows r JOIN customers_contract k ON k.customer_id = r.customer_id"),
+        ]
 
     def __str__(self) -> str:
         return self.subject
@@ -300,6 +309,7 @@ class Contract(models.Model):
                 name="contract_kept", operation=pgtrigger.Delete, condition=pgtrigger.Condition("OLD.state <> 'draft'")
             ),
             remembered(),
+            *touching("SELECT id FROM rows"),
         ]
 
     def __str__(self) -> str:
@@ -356,6 +366,10 @@ class Payer(models.Model):
         ]
         triggers = [
             remembered(),
+            *touching(
+                "SELECT k.id FROM rows r JOIN customers_contract k ON k.customer_id = r.customer_id"
+                " AND (r.contract_id IS NULL OR r.contract_id = k.id)"
+            ),
             pgtrigger.Protect(name="payer_kept", operation=pgtrigger.Delete),
             pgtrigger.Protect(
                 name="payer_frozen",

@@ -59,5 +59,5 @@ def payers_of(contracts: Collection[Contract]) -> dict[int, Payers]:
 
 def everyone_concerned(contract_ids: Iterable[int]) -> set[int]:
     """The customers of contracts and whoever pays or ever was to pay for them: whose locks a run holds. Two queries."""
-    customers = set(Contract.objects.filter(pk__in=contract_ids).values_list("customer_id", flat=True))
-    return customers | set(Payer.objects.filter(customer__in=customers).values_list("payer_id", flat=True))
+    customers = set(Contract.objects.filter(pk__among=contract_ids).values_list("customer_id", flat=True))
+    return customers | set(Payer.objects.filter(customer__among=customers).values_list("payer_id", flat=True))

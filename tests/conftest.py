@@ -28,6 +28,7 @@ def _seeds_survive_a_flush() -> None:
                 "config.migrations.0001_roles",
                 "config.migrations.0002_usage",
                 "config.migrations.0003_pricing",
+                "config.migrations.0004_engine",
             ):
                 import_module(name).seed(apps, SimpleNamespace(connection=connection))
 

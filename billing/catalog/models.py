@@ -19,6 +19,7 @@ from billing.catalog.triggers import (
 )
 from billing.metering.models import Meter
 from customers.knowledge import remembered
+from customers.marking import OF_SUBSCRIPTION, touching
 from customers.models import CADENCE, Contract, int_range
 from customers.validators import validate_currency
 
@@ -376,6 +377,7 @@ class SubscriptionInterval(models.Model):
             ),
             pgtrigger.Protect(name="interval_kept", operation=pgtrigger.Delete),
             remembered(),
+            *touching(OF_SUBSCRIPTION),
             pgtrigger.Trigger(
                 name="interval_not_of_retired",
                 when=pgtrigger.Before,

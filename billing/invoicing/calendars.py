@@ -6,6 +6,7 @@ Pure: no Django, no clock.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from fractions import Fraction
 from functools import lru_cache
 
 from billing.catalog.changes.options import DEFAULT, Options
@@ -94,6 +95,18 @@ def _cut(cycle: Period, own: Period, kept: Sequence[Period]) -> list[Period]:
 def cycles_between(calendar: BillingCalendar, until: datetime, from_: datetime) -> tuple[Cycle, ...]:
     """`BillingCalendar.cycles`, counted once for all contracts that share a calendar."""
     return tuple(calendar.cycles(until, from_))
+
+
+@lru_cache(maxsize=10_000)
+def share_in(calendar: BillingCalendar, part: Period, full: Period, proration: str) -> Fraction:
+    """`BillingCalendar.share`, computed once for all contracts that share a calendar."""
+    return calendar.share(part, full, proration)
+
+
+@lru_cache(maxsize=10_000)
+def next_boundary(calendar: BillingCalendar, instant: datetime) -> datetime | None:
+    """The end of the cycle that contains the instant, or of the first one; None after the last of listed dates."""
+    return calendar.cycle_at(max(instant, calendar.start)).period.end
 
 
 def _reach(contract: ContractTerms, pieces: Sequence[Piece], place: int) -> tuple[datetime, datetime | None]:

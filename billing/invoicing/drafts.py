@@ -11,14 +11,15 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from django.db.models import Prefetch, Q
+from django.db.models import Prefetch
 
 from billing.invoicing.computations.models import Computation
+from billing.invoicing.copying import copy_rows
 from billing.invoicing.engine import Delta
 from billing.invoicing.errors import InvoicingError, NegativeTotal
 from billing.invoicing.late.arrived import tell_late
 from billing.invoicing.lines import lines_of
-from billing.invoicing.models import BillingRun, Invoice, InvoiceLine
+from billing.invoicing.models import BillingRun, Invoice, InvoiceLine, Stream
 from billing.invoicing.states import InvoiceState
 from billing.money import plain
 from billing.periods import local_date
@@ -126,7 +127,7 @@ def days_of(contracts: Sequence[Contract], as_of: date) -> dict[int, date]:
     payers = payers_of(contracts)
     latest: dict[Place, date] = {}
     customers = {customer for each in payers.values() for customer in each.everyone}
-    for draft in Invoice.objects.filter(state=InvoiceState.DRAFT, customer__in=customers):
+    for draft in Invoice.objects.filter(state=InvoiceState.DRAFT, customer__among=customers):
         place = place_of(draft)._replace(apart=False)
         latest[place] = max(draft.as_of, latest.get(place, as_of))
     found = {}
@@ -194,10 +195,15 @@ def _payer_of(line: InvoiceLine, payers: Payers, billed: Mapping[int, int], time
 
 
 def _open_drafts(contract_ids: Iterable[int], places: Iterable[Place]) -> Iterable[Invoice]:
-    """The drafts that have lines of the contracts, and those at the places, with their lines; three queries."""
-    held = InvoiceLine.objects.filter(stream__contract__in=contract_ids, invoice__state=InvoiceState.DRAFT)
-    here = Q(customer__in={each.customer_id for each in places}, group__in={each.group for each in places})
-    drafts = Invoice.objects.filter(Q(pk__in=held.order_by().values("invoice")) | here, state=InvoiceState.DRAFT)
+    """The drafts that have lines of the contracts, and those at the places, with their lines; five queries."""
+    streams = list(Stream.objects.filter(contract__among=contract_ids).values_list("pk", flat=True))  # by their index
+    held = InvoiceLine.objects.filter(stream__among=streams, invoice__state=InvoiceState.DRAFT)
+    here = Invoice.objects.filter(
+        customer__in={each.customer_id for each in places}, group__in={each.group for each in places},
+        state=InvoiceState.DRAFT,
+    )  # fmt: skip
+    ids = {*held.order_by().values_list("invoice", flat=True), *here.order_by().values_list("pk", flat=True)}
+    drafts = Invoice.objects.filter(pk__among=ids)
     return drafts.prefetch_related(Prefetch("lines", InvoiceLine.objects.select_related("stream__contract")))
 
 
@@ -226,7 +232,7 @@ def _store(documents: Sequence[_Document], as_of: Mapping[int, date], run: Billi
         _sum_up(document, as_of, run, now)
     Invoice.objects.bulk_create(new)
     Invoice.objects.bulk_update(old, ["kind", "contract", "net", "total", "as_of", "run", "updated_at"])
-    InvoiceLine.objects.bulk_create([line for document in full for line in _numbered(document)])
+    copy_rows(InvoiceLine, [line for document in full for line in _numbered(document)])
 
 
 def _tell_known(documents: Iterable[_Document], ids: Collection[int], computation: Computation) -> None:
@@ -235,7 +241,9 @@ def _tell_known(documents: Iterable[_Document], ids: Collection[int], computatio
     One that keeps lines of other contracts stays at what was known to these.
     """
     whole = [each.invoice.pk for each in documents if each.invoice and {section[2] for section in each.new} <= set(ids)]
-    Invoice.objects.filter(pk__in=whole).update(known_position=computation.position, known_pending=computation.pending)
+    Invoice.objects.filter(pk__among=whole).update(
+        known_position=computation.position, known_pending=computation.pending
+    )
 
 
 def _begin(document: _Document, now: datetime) -> Invoice:

@@ -5,11 +5,12 @@ It writes nothing. The number of queries does not grow with the number of contra
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 from billing.invoicing import recorded
 from billing.invoicing.coupons import taken_off
+from billing.invoicing.due import due_on
 from billing.invoicing.errors import CannotRate, InvoicingError
 from billing.invoicing.facts import NOW, Facts
 from billing.invoicing.fees import BilledFee, FeeLine, fee_lines
@@ -35,6 +36,8 @@ class Delta:
     fees: list[FeeLine] = field(default_factory=list)
     slots: list[SlotLine] = field(default_factory=list)
     error: InvoicingError | None = None
+    due_on: date | None = None
+    """As of which day something more falls due, from the same facts; None for never."""
 
     @property
     def lines(self) -> list[FeeLine | SlotLine]:
@@ -81,7 +84,8 @@ def _delta(
         lines = slot_lines([*usage, *(each.slot for each in spent)], standing, as_of)
         off = taken_off(terms, usage, spent, as_of)
         lines += discount_lines(off, standing, local_date(as_of, terms.calendar.timezone))
-        return Delta(contract, fees=fee_lines(terms, billed, as_of), slots=lines)
+        due = due_on(terms, standing.values(), billed, as_of)
+        return Delta(contract, fees=fee_lines(terms, billed, as_of), slots=lines, due_on=due)
     except PriceError as error:
         return Delta(contract, error=CannotRate("A recurring fee", error.message))
 

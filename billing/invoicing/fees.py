@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from billing.invoicing.calendars import calendar_of, cycles_between, in_cadence, proration_of
@@ -17,9 +18,9 @@ from billing.invoicing.stretches import PAID_UNTIL, Fee, Stretch, add, agreed, s
 from billing.invoicing.terms import ChargeTerms, ContractTerms, StreamKey
 from billing.money import plain, round_money
 from billing.periods import Period
-from billing.pricing import price_to_json, rate
+from billing.pricing import Price, price_to_json, rate
 from billing.pricing.prices import Flat
-from billing.pricing.ratings import made_of
+from billing.pricing.ratings import Rating, made_of
 
 TICK = timedelta(microseconds=1)
 
@@ -81,7 +82,7 @@ def fee_terms(contract: ContractTerms, charge: ChargeTerms, quantity: Decimal) -
 
     Its proration too, where it is not the contract's.
     """
-    rating = rate(charge.price, quantity)
+    rating = _rating(charge.price, quantity, "unit", str(quantity))
     terms = {
         "amount": str(Fraction(rating.unrounded)),
         "cadence": str(calendar_of(contract, charge).cadence),
@@ -90,6 +91,12 @@ def fee_terms(contract: ContractTerms, charge: ChargeTerms, quantity: Decimal) -
     }
     own = proration_of(contract, charge)
     return terms if own == contract.proration else terms | {"proration": own}
+
+
+@lru_cache(maxsize=10_000)
+def _rating(price: Price, quantity: Decimal, unit: str, written: str) -> Rating:
+    """What a full period costs, once for all contracts that pay the same; `written` tells 1 from 1.0."""
+    return rate(price, quantity, unit)
 
 
 def period_fees(contract: ContractTerms, period: Period) -> list[tuple[ChargeTerms, Period, FeeLine]]:
@@ -194,7 +201,7 @@ def _charges(
 
 def charge_line(contract: ContractTerms, fee: Fee, part: Period, fraction: Fraction) -> FeeLine:
     """What a stretch of a fee costs: this fraction of what a full period does, rounded once (R4.3)."""
-    rating = rate(fee.charge.price, fee.quantity, fee.charge.unit)
+    rating = _rating(fee.charge.price, fee.quantity, fee.charge.unit, str(fee.quantity))
     whole, steps = Fraction(rating.unrounded), list(rating.steps)
     if fraction != 1:
         steps.append(made_of(f"Prorated: {fraction} of the period", whole * (fraction - 1)))

@@ -6,6 +6,7 @@ The service computes; these refuse. Each raises `check_violation`, so it arrives
 import pgtrigger
 
 from billing.invoicing.states import INVOICE_MOVES
+from customers.marking import touching
 
 REFUSE = "USING ERRCODE = 'check_violation'"
 
@@ -52,9 +53,18 @@ INVOICE_TRIGGERS = [
             RETURN NEW;
         """,
     ),
+    # Approval records what was drafted, and what is sent back is recorded no more: both change what is left to bill.
+    *touching(
+        "SELECT s.contract_id FROM rows r JOIN billing_invoiceline l ON l.invoice_id = r.id"
+        " JOIN billing_stream s ON s.id = l.stream_id",
+        columns="id, state = 'draft'",
+        operations=("update",),
+    ),
 ]
 
 LINE_TRIGGERS = [
+    # What a draft loses must be drawn up again, whoever took it.
+    *touching("SELECT s.contract_id FROM rows r JOIN billing_stream s ON s.id = r.stream_id", operations=("delete",)),
     # Lines move with their invoice: only a draft's may be written (approval writes revisions before the state).
     pgtrigger.Trigger(
         name="line_of_draft",

@@ -1,9 +1,11 @@
 """Lines of invoices from deltas, with the streams and slots that they hang on: a constant number of queries."""
 
+import json
 from collections.abc import Iterable, Sequence
 from decimal import Context, Decimal
 from typing import Any
 
+from django.db import connection
 from django.db.models import QuerySet
 
 from billing.invoicing.computations.models import Computation
@@ -84,21 +86,26 @@ def ensure_streams(keys: Iterable[tuple[int, StreamKey]]) -> dict[StreamKey, int
     wanted = {key: contract_id for contract_id, key in sorted(keys)}  # in order: two writers then do not deadlock
     if not wanted:
         return {}
-    rows = Stream.objects.filter(contract_id__in=set(wanted.values())).values_list(
+    rows = Stream.objects.filter(contract_id__among=set(wanted.values())).values_list(
         "contract_id", "subscription_id", "charge_code_id", "id"
     )
     there = _stream_ids(rows)
     missing = [(key, contract_id) for key, contract_id in wanted.items() if key not in there]
     if not missing:
         return there
-    Stream.objects.bulk_create(
-        [
-            Stream(contract_id=contract, subscription_id=key[0] if key[0] > 0 else None, charge_code_id=key[1] or None)
-            for key, contract in missing
-        ],
-        ignore_conflicts=True,  # another writer may have been faster
-    )
-    return _stream_ids(rows.all())
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """INSERT INTO billing_stream (contract_id, subscription_id, charge_code_id)
+               SELECT contract, CASE WHEN subscription > 0 THEN subscription END, nullif(code, %s)
+               FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS r(contract, subscription, code)
+               ON CONFLICT DO NOTHING RETURNING contract_id, subscription_id, charge_code_id, id""",
+            [
+                WHOLE, _array(contract for _, contract in missing), _array(key[0] for key, _ in missing),
+                _array(key[1] for key, _ in missing),
+            ],
+        )  # fmt: skip
+        made = _stream_ids(cursor.fetchall())
+    return there | made if len(made) == len(missing) else _stream_ids(rows.all())  # another was faster
 
 
 def _stream_ids(rows: Iterable[tuple[int, int | None, int | None, int]]) -> dict[StreamKey, int]:
@@ -110,18 +117,37 @@ def ensure_slots(rows: Iterable[SlotRow]) -> dict[SlotRow, int]:
     wanted = dict.fromkeys(sorted(rows, key=lambda each: (each[0], each[1], each[2].start, each[2].until, each[3])))
     if not wanted:
         return {}
-    known = Slot.objects.filter(stream_id__in={stream for stream, *_ in wanted}, cycle_start__isnull=False)
+    starts = [cycle.start for _, _, cycle, _ in wanted]
+    known = Slot.objects.filter(
+        stream_id__among={stream for stream, *_ in wanted}, cycle_start__gte=min(starts), cycle_start__lte=max(starts)
+    )
     there = _slot_ids(known)
     missing = [row for row in wanted if row not in there]
     if not missing:
         return there
-    Slot.objects.bulk_create(
-        [Slot(stream_id=stream, kind=kind, cycle_start=cycle.start, cycle_end=cycle.end,
-              dimensions=Slot.dimensions_about(kind, about))
-         for stream, kind, cycle, about in missing],
-        ignore_conflicts=True,  # another writer may have been faster
-    )  # fmt: skip
-    return _slot_ids(known.all())
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """INSERT INTO billing_slot (stream_id, kind, cycle_start, cycle_end, dimensions, occurrence)
+               SELECT stream, kind, first, last, dimensions, ''
+               FROM unnest(%s::bigint[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::jsonb[])
+                    AS r(stream, kind, first, last, dimensions)
+               ON CONFLICT DO NOTHING RETURNING id""",
+            [
+                _array(row[0] for row in missing), _array(row[1] for row in missing),
+                _array(row[2].start.isoformat() for row in missing),
+                _array(row[2].until.isoformat() for row in missing),
+                [json.dumps(Slot.dimensions_about(row[1], row[3])) for row in missing],
+            ],
+        )  # fmt: skip
+        made = [id_ for (id_,) in cursor.fetchall()]
+    if len(made) == len(missing):  # rows come back in the order in which they went in
+        return there | dict(zip(missing, made, strict=True))
+    return _slot_ids(known.all())  # another was faster
+
+
+def _array(values: Iterable[object]) -> str:
+    """Numbers, words or instants as the text of an array."""
+    return "{" + ",".join(map(str, values)) + "}"
 
 
 def _slot_ids(slots: QuerySet[Slot]) -> dict[SlotRow, int]:

@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any, Final
 
 from billing.catalog.changes.options import DEFAULT, Options, Unused
-from billing.invoicing.calendars import calendar_of, proration_of
+from billing.invoicing.calendars import calendar_of, proration_of, share_in
 from billing.invoicing.terms import ChargeTerms, ContractTerms, StreamKey
 from billing.periods import Period
 
@@ -90,7 +90,7 @@ def share_of(contract: ContractTerms, fee: Fee, part: Period, full: Period) -> F
     calendar, proration = calendar_of(contract, fee.charge), proration_of(contract, fee.charge)
     if PAID_UNTIL in fee.terms and part.end == fee.period.end:
         part = Period(part.start, datetime.fromisoformat(fee.terms[PAID_UNTIL]))
-    share = calendar.share(part, full, proration)
+    share = share_in(calendar, part, full, proration)
     if IN_FULL not in fee.terms:
         return share
     whole = Period(datetime.fromisoformat(fee.terms[IN_FULL]), full.until)

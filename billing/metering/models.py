@@ -22,6 +22,7 @@ from billing.metering.definitions import MeterDefinition, parse_meter
 from billing.metering.exact_json import ExactDecoder, ExactEncoder
 from billing.metering.expressions import MAX_LENGTH
 from billing.metering.filters import Filter
+from customers.marking import EVERYBODY, touching
 
 
 class EventSource(models.Model):
@@ -354,6 +355,8 @@ class Meter(models.Model):
                     RETURN NEW;
                 """,
             ),
+            # What a unit is called stands on lines.
+            *touching(EVERYBODY, columns="id, unit", operations=("update",)),
         ]
 
     def __str__(self) -> str:

@@ -71,7 +71,7 @@ def claims_of(customer_ids: Iterable[int]) -> dict[int, tuple[Claim, ...]]:
     """The subjects that each customer claims, and when; every id has an answer, () without claims. One query."""
     ids = list(customer_ids)
     found: dict[int, list[Claim]] = {customer: [] for customer in ids}
-    rows = UsageSubject.objects.filter(customer__in=ids).order_by("subject", "valid_from")
+    rows = UsageSubject.objects.filter(customer__among=ids).order_by("subject", "valid_from")
     for row in in_force(rows):
         found[row.customer_id].append((row.subject, Period(row.valid_from or BEGINNING, row.valid_to)))
     return {customer: tuple(claims) for customer, claims in found.items()}

@@ -8,6 +8,7 @@ from django.db.models import F, Q
 from billing.catalog.agreements.facts import DatedFact, kept_triggers, said_constraints
 from billing.catalog.agreements.states import AgreementKind
 from billing.metering.exact_json import ExactDecoder, ExactEncoder
+from customers.marking import touching
 from customers.models import Contract
 
 
@@ -42,7 +43,7 @@ class ContractTerm(DatedFact):
             ),
             *said_constraints("contractterm"),
         ]
-        triggers = kept_triggers("contractterm")
+        triggers = [*kept_triggers("contractterm"), *touching("SELECT contract_id FROM rows")]
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} of {self.contract} from {self.start:%Y-%m-%d}"

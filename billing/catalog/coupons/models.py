@@ -11,6 +11,7 @@ from django.db.models.functions import Coalesce
 
 from billing.catalog.agreements.facts import DatedFact, kept_triggers, said_constraints
 from customers.knowledge import remembered
+from customers.marking import touching
 from customers.models import CODE, Contract, Customer, int_range
 from customers.validators import validate_currency
 
@@ -131,7 +132,13 @@ class Redemption(DatedFact):
             models.CheckConstraint(name="redemption_period", condition=Q(end=None) | Q(end__gt=F("start"))),
             *said_constraints("redemption"),
         ]
-        triggers = kept_triggers("redemption")
+        triggers = [
+            *kept_triggers("redemption"),
+            *touching(
+                "SELECT k.id FROM rows r JOIN customers_contract k ON k.customer_id = r.customer_id"
+                " AND (r.contract_id IS NULL OR r.contract_id = k.id)"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.coupon} for {self.contract or self.customer} from {self.start}"

@@ -9,6 +9,7 @@ from django.db.models import F, Func, Q
 
 from billing.catalog.models import Product, Subscription
 from customers.knowledge import remembered
+from customers.marking import OF_SUBSCRIPTION, touching
 from customers.models import Customer, int_range
 
 # What one statement says; only the stamp that takes it back may ever change.
@@ -90,6 +91,7 @@ class SubscriptionFreeTime(models.Model):
             ),
             pgtrigger.Protect(name="free_time_kept", operation=pgtrigger.Delete),
             remembered(),
+            *touching(OF_SUBSCRIPTION),
         ]
 
     def __str__(self) -> str:

@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from customers.knowledge import remembered
+from customers.marking import touching
 from customers.models import Contract
 
 
@@ -33,6 +34,7 @@ class Renewal(models.Model):
         triggers = [
             pgtrigger.Protect(name="renewal_kept", operation=pgtrigger.Update | pgtrigger.Delete),
             remembered(),
+            *touching("SELECT contract_id FROM rows"),
         ]
 
     def __str__(self) -> str:

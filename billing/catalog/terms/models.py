@@ -16,6 +16,7 @@ from billing.catalog.triggers import METER_CLASH
 from billing.metering.exact_json import ExactDecoder, ExactEncoder
 from billing.metering.models import Meter
 from customers.knowledge import remembered
+from customers.marking import OF_SUBSCRIPTION, touching
 from customers.models import int_range
 
 # What one statement of a term says; only the stamp that supersedes it may ever change.
@@ -111,6 +112,7 @@ class SubscriptionTerm(models.Model):
             ),
             pgtrigger.Protect(name="term_kept", operation=pgtrigger.Delete),
             remembered(),
+            *touching(OF_SUBSCRIPTION),
             # At the end of a change, when what it supersedes and what takes its place both stand.
             pgtrigger.Trigger(
                 name="term_meters",

@@ -36,7 +36,7 @@ def charges_with_prices() -> QuerySet[Charge]:
 def intervals_of(contract_ids: Sequence[int]) -> dict[int, list[SubscriptionInterval]]:
     """The current intervals of each contract's subscriptions; one query."""
     found: dict[int, list[SubscriptionInterval]] = defaultdict(list)
-    rows = SubscriptionInterval.objects.filter(subscription__contract_id__in=contract_ids)
+    rows = SubscriptionInterval.objects.filter(subscription__contract_id__among=contract_ids)
     for interval in in_force(rows.select_related("subscription"), "superseded_at"):
         found[interval.subscription.contract_id].append(interval)
     return found
@@ -95,7 +95,7 @@ class OwnTerms:
 def own_terms(contract_ids: Sequence[int]) -> OwnTerms:
     """The current terms of each subscription of these contracts; one query where there are none."""
     rows = (
-        SubscriptionTerm.objects.filter(subscription__contract_id__in=contract_ids)
+        SubscriptionTerm.objects.filter(subscription__contract_id__among=contract_ids)
         .select_related("meter").prefetch_related(Prefetch("charge", charges_with_prices()))
         .order_by("subscription_id", "start", "id")
     )  # fmt: skip

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from customers.knowledge import remembered
+from customers.marking import EVERYBODY, touching
 from customers.validators import validate_currency
 
 
@@ -79,6 +80,7 @@ class ConversionRate(models.Model):
         triggers = [
             pgtrigger.Protect(name="conversionrate_frozen", operation=pgtrigger.Update | pgtrigger.Delete),
             remembered(),
+            *touching(EVERYBODY),
         ]
 
     def __str__(self) -> str:

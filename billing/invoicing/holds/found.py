@@ -1,4 +1,4 @@
-"""What a guard finds: a contract that must wait, why, and what a release would let pass. Pure."""
+"""What a guard finds: a contract that must wait, why, and what a release would let pass."""
 
 from dataclasses import dataclass, field
 from decimal import Decimal

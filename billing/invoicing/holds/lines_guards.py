@@ -71,7 +71,7 @@ def billed_already(deltas: Sequence[Delta]) -> Iterator[Held]:
         return
     since = min(line.service.start for line in fresh)
     rows = Coverage.objects.filter(
-        Q(end__gt=since), stream__contract__in=[pk for pk, lines in charged.items() if lines], credited_by=None
+        Q(end__gt=since), stream__contract__among=[pk for pk, lines in charged.items() if lines], credited_by=None
     ).values_list("stream__subscription", "stream__charge_code", "line", "start", "end")
     covered: dict[StreamKey, list[tuple[int, Period]]] = defaultdict(list)
     for subscription, code, line, start, end in rows:

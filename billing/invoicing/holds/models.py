@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.db.models.functions import Coalesce
 
 from billing.invoicing.runs.models import BillingRun
+from customers.marking import EVERYBODY, touching
 from customers.models import Contract, LegalEntity
 
 
@@ -100,6 +101,7 @@ class UsageTolerance(models.Model):
         ordering = ["entity"]
         verbose_name_plural = "usage tolerances"
         constraints = [models.UniqueConstraint(Coalesce("entity", 0), name="tolerance_of_all")]
+        triggers = touching(EVERYBODY)
 
     def __str__(self) -> str:
         return f"tolerance of {self.entity or 'every legal entity'}"

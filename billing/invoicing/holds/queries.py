@@ -1,6 +1,6 @@
 """Reads of holds: what stands, what was released, and what is held in money."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -27,13 +27,18 @@ def open_holds(contract_ids: Collection[int] | None = None) -> QuerySet[Hold]:
 
 def latest_releases(contract_ids: Collection[int]) -> dict[tuple[int, str], Hold]:
     """The latest release of each contract and check; one query."""
-    released = Hold.objects.filter(contract__in=contract_ids, released_at__isnull=False).order_by("pk")
+    released = Hold.objects.filter(contract__among=contract_ids, released_at__isnull=False).order_by("pk")
     return {(each.contract_id, each.code): each for each in released}
 
 
 def known_of(hold: Hold) -> Known:
     """The usage that was known when the hold was last seen: what a release of it covers."""
     return Known(hold.covers.get("position", 0), frozenset(hold.covers.get("pending", ())))
+
+
+def covered(latest: Mapping[tuple[int, str], Hold]) -> dict[int, str]:
+    """By contract, the amount below zero that a release lets pass."""
+    return {pk: str(hold.covers.get("below_zero", "")) for (pk, code), hold in latest.items() if code == "negative"}
 
 
 def held_money() -> list[HeldMoney]:

@@ -1,6 +1,6 @@
 """The verbs of holds: note what a run found, and release."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from django.contrib.auth.models import AbstractBaseUser
@@ -61,8 +61,3 @@ def release(*, hold_id: int, user: AbstractBaseUser | None, reason: str, now: da
         hold.released_at, hold.released_by, hold.released_why = now, user, reason.strip()  # type: ignore[assignment]
         hold.save(update_fields=["released_at", "released_by", "released_why"])
     return hold
-
-
-def covered(latest: Mapping[tuple[int, str], Hold]) -> dict[int, str]:
-    """By contract, the amount below zero that a release lets pass."""
-    return {pk: str(hold.covers.get("below_zero", "")) for (pk, code), hold in latest.items() if code == "negative"}

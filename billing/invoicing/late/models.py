@@ -8,6 +8,7 @@ from django.db.models import Q
 
 from billing.invoicing.late.policy import Grace, Policy
 from billing.invoicing.models import MONEY, Invoice
+from customers.marking import EVERYBODY, touching
 from customers.models import Contract, LegalEntity
 from customers.validators import validate_currency
 
@@ -87,6 +88,7 @@ class InvoicingPolicy(models.Model):
         ]
         triggers = [
             pgtrigger.Protect(name="policy_kept", operation=pgtrigger.Update | pgtrigger.Delete),
+            *touching(EVERYBODY),
         ]
 
     def __str__(self) -> str:

@@ -10,11 +10,12 @@ from billing.invoicing.facts import NOW, Facts
 from billing.invoicing.holds.errors import OnHold
 from billing.invoicing.holds.found import Held
 from billing.invoicing.holds.guards import Checked, check, hold
-from billing.invoicing.holds.queries import known_of, latest_releases
-from billing.invoicing.holds.services import covered, note
+from billing.invoicing.holds.queries import covered, known_of, latest_releases
+from billing.invoicing.holds.services import note
 from billing.invoicing.holds.usage_guards import Watched
 from billing.invoicing.late.queries import apart
 from billing.invoicing.load import as_of_instant
+from billing.invoicing.marks.keeping import Computed, seen, settle
 from billing.invoicing.runs.errors import WorkerDied
 from billing.invoicing.runs.models import BillingRun, RunOutcome
 from billing.metering.months.errors import MonthDetached
@@ -30,11 +31,13 @@ def bill_contracts(
 
     The caller holds the locks of everyone concerned, and the transaction.
     """
-    contracts = list(Contract.objects.filter(id__in=contract_ids).order_by("customer_id", "id"))
+    before = seen(contract_ids)
+    contracts = list(Contract.objects.filter(id__among=contract_ids).order_by("customer_id", "id"))
     days = days_of(contracts, as_of)
     computation = computations.begin(now=now)
     watched = Watched(facts)
-    found = deltas(contracts, {each.id: as_of_instant(days[each.id], each) for each in contracts}, watched)
+    until = {each.id: as_of_instant(days[each.id], each) for each in contracts}
+    found = deltas(contracts, until, watched)
     releases = latest_releases(contract_ids)
     passed = {key: known_of(each) for key, each in releases.items()}
     held = check(found, Checked(watched.asked, passed, covered(releases)))
@@ -48,6 +51,12 @@ def bill_contracts(
     ]
     note(contract_ids=contract_ids, found=held, run=run, now=now)
     reasons = {each.contract_id: each for each in held}
+    computed = {
+        each.contract.id: Computed(until[each.contract.id], each.due_on)
+        for each in found
+        if each.error is None and each.contract.id not in reasons and facts is NOW
+    }
+    settle(before, contract_ids, computed)
     return [_outcome(run, delta, drafted[delta.contract.id], reasons.get(delta.contract.id)) for delta in found]
 
 

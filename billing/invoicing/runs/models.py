@@ -16,6 +16,9 @@ class BillingRun(models.Model):
     as_of = models.DateField(help_text="The start of this day in each contract's time zone.")
     state = models.CharField(max_length=10, choices=RunState, default=RunState.QUEUED)
     contracts = models.PositiveIntegerField(default=0, help_text="How many it bills.")
+    left_out = models.PositiveIntegerField(
+        default=0, help_text="Contracts of which nothing fell due and nothing was learned since they were computed."
+    )
     again = models.ForeignKey(
         "self", models.PROTECT, null=True, related_name="repeated_by", verbose_name="repeats",
         help_text="The run whose held and failed contracts it bills again.",

@@ -8,6 +8,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from django.db.models import QuerySet
 
+from billing.invoicing.marks.selecting import needed
 from billing.invoicing.runs.errors import NothingToRepeat, RunOver
 from billing.invoicing.runs.models import BillingRun, RunChunk, RunOutcome
 from billing.invoicing.runs.states import WORKING, ChunkState, RunState
@@ -22,17 +23,26 @@ TROUBLED = [RunOutcome.Result.HELD, RunOutcome.Result.FAILED]
 
 def request_run(
     *, as_of: date, now: datetime, user: AbstractBaseUser | None = None, contract_ids: Sequence[int] | None = None,
-    again: BillingRun | None = None, queue: Queue | None = None,
+    again: BillingRun | None = None, queue: Queue | None = None, full: bool = False,
 ) -> BillingRun:  # fmt: skip
-    """A new run over every active contract, or some, with its chunks laid down. Nothing is billed yet."""
+    """A new run over every active contract, or some, with its chunks laid down. Nothing is billed yet.
+
+    Unless it is `full`, or over named contracts, it leaves out those whose drafts cannot differ from their deltas,
+    since nothing fell due and nothing was learned of them since they were computed.
+    """
     contracts = Contract.objects.filter(state=ContractState.ACTIVE, start__lte=as_of)
+    left_out = 0
+    if contract_ids is None and not full:
+        contract_ids = needed(as_of=as_of)
+        left_out = contracts.count() - len(contract_ids)
     if contract_ids is not None:
         contracts = contracts.filter(id__in=contract_ids)
     with transaction.atomic():
         chunks = list(_chunks(contracts))
         run = BillingRun.objects.create(
-            as_of=as_of, requested_by=user, started_at=now, again=again, contracts=sum(map(len, chunks))
-        )  # type: ignore[misc]
+            as_of=as_of, requested_by=user, started_at=now, again=again, contracts=sum(map(len, chunks)),
+            left_out=max(left_out, 0),
+        )  # type: ignore[misc]  # fmt: skip
         RunChunk.objects.bulk_create(
             [RunChunk(run=run, number=number, contract_ids=ids) for number, ids in enumerate(chunks, 1)]
         )

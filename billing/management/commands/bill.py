@@ -19,10 +19,13 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--as-of", required=True, type=_day, metavar="DATE", help="e.g. 2023-12-01")
+        parser.add_argument(
+            "--full", action="store_true", help="compute every contract, those too of which nothing can have changed"
+        )
         parser.add_argument("--contract", action="append", metavar="NUMBER", help="bill these contracts only")
 
-    def handle(self, *args: Any, as_of: date, contract: list[str] | None, **options: Any) -> None:
-        run = run_billing(as_of=as_of, now=clock.now(), contract_ids=_ids(contract))
+    def handle(self, *args: Any, as_of: date, contract: list[str] | None, full: bool = False, **options: Any) -> None:
+        run = run_billing(as_of=as_of, now=clock.now(), contract_ids=_ids(contract), full=full)
         outcomes = list(run.outcomes.select_related("contract", "invoice", "contract__customer"))
         for outcome in outcomes:
             if outcome.invoice and outcome.result == RunOutcome.Result.DRAFTED:
@@ -33,6 +36,7 @@ class Command(BaseCommand):
             elif outcome.result in NOTABLE:
                 self.stdout.write(f"  {outcome.contract}  {outcome.get_result_display().lower()}: {outcome.reason}")
         counts = {result: sum(each.result == result for each in outcomes) for result in RunOutcome.Result.values}
+        counts[RunOutcome.Result.UNCHANGED] += run.left_out
         self.stdout.write(
             f"Billed as of {as_of}: {', '.join(f'{count} {result}' for result, count in counts.items())}."
         )

@@ -62,7 +62,7 @@ def send(contract: Any, tokens: int) -> None:
 def test_it_works() -> None:
     """Two billing runs at once produce one set of invoices."""
     book(8)
-    runs = at_once(*[lambda: run_billing(as_of=DECEMBER, now=NOW)] * 3)
+    runs = at_once(*[lambda: run_billing(as_of=DECEMBER, now=NOW, full=True)] * 3)
     assert Invoice.objects.count() == 8
     assert InvoiceLine.objects.count() == 8 * 3
     assert {each.total for each in Invoice.objects.all()} == {Decimal("201.00")}

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from billing.catalog.services import change_subscription, end_subscription
 from billing.invoicing.models import Invoice, NumberSeries, RunOutcome
-from billing.invoicing.services import approve, issue, send_back
+from billing.invoicing.services import approve, issue, run_billing, send_back
 from billing.payments.errors import TakesNoPayment
 from billing.payments.queries import with_standing
 from billing.payments.services import record_payment
@@ -53,7 +53,7 @@ def test_it_works() -> None:
         customer.contracts.values_list("number", flat=True), key=lambda number: int(number[2:])
     )
     stamp = draft.updated_at
-    bill("2023-11-01", now=NOW.replace(day=2))
+    run_billing(as_of=date(2023, 11, 1), now=NOW.replace(day=2), full=True)
     draft.refresh_from_db()
     assert draft.updated_at == stamp
     assert set(RunOutcome.objects.order_by("-id")[:2].values_list("result", flat=True)) == {"unchanged"}

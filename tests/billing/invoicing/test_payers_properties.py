@@ -148,7 +148,7 @@ def play(history: list[tuple[str, int, int, int]]) -> None:
             known = ids("approved") + ids("draft")
             approve(invoice_ids=known, user=None, now=NOW)
             assert issue(invoice_ids=known, user=None, now=NOW).skipped == []
-        again = run_billing(as_of=LAST, now=NOW)
+        again = run_billing(as_of=LAST, now=NOW, full=True)
         assert set(RunOutcome.objects.filter(run=again).values_list("result", flat=True)) == {"unchanged"}
         assert ids("draft") == []
         check_records(family)

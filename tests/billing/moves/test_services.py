@@ -410,4 +410,4 @@ def test_a_chunk_asks_the_same_number_of_questions_however_many_it_moves(
             services.step(move_id=move.pk, now=NOW)
         counts.append(len(queries))
         work(move)
-    assert counts == [31, 25, 22]
+    assert counts == [37, 25, 22]

@@ -1,0 +1,55 @@
+"""Rows of a model in bulk by COPY, which costs less than INSERT: triggers and constraints hold as ever."""
+
+import json
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from django.db import connection, models
+
+Written = Callable[[Any], str]
+
+
+def copy_rows(model: type[models.Model], rows: Iterable[models.Model]) -> None:
+    """Insert unsaved instances with every field but the key, which the database gives and nobody is told."""
+    columns = _columns(model)
+    lines = []
+    for row in rows:
+        values = row.__dict__
+        lines.append("\t".join([
+            "\\N" if (value := values[name]) is None else written(value) for name, _, written in columns
+        ]))  # fmt: skip
+    if not lines:
+        return
+    names = ", ".join(f'"{column}"' for _, column, _ in columns)
+    statement = f'COPY "{model._meta.db_table}" ({names}) FROM STDIN'
+    with connection.cursor() as cursor, connection.wrap_database_errors, cursor.copy(statement) as copy:
+        copy.write("\n".join(lines) + "\n")
+
+
+@cache
+def _columns(model: type[models.Model]) -> list[tuple[str, str, Written]]:
+    """Attribute, column and how its values are written, of each field but the key."""
+    return [
+        (field.attname, str(field.column), _writer(field))
+        for field in model._meta.concrete_fields
+        if not field.primary_key
+    ]
+
+
+def _writer(field: "models.Field[Any, Any]") -> Written:
+    if isinstance(field, models.JSONField):
+        encoder = field.encoder
+        return lambda value: json.dumps(value, cls=encoder).replace("\\", "\\\\")
+    if isinstance(field, models.DateTimeField):
+        return datetime.isoformat
+    if isinstance(field, models.CharField | models.TextField):
+        return _text
+    return str
+
+
+def _text(value: str) -> str:
+    if "\\" in value or "\n" in value or "\t" in value or "\r" in value:
+        value = value.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")
+    return str(value)

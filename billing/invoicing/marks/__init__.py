@@ -1,0 +1,1 @@
+"""What a run may leave out: contracts of which nothing falls due and about which nothing was learned."""
