@@ -72,6 +72,19 @@ def billed_cycles(standings: Standings) -> Kept:
     return found
 
 
+def _joined(covered: list[Period]) -> list[Period]:
+    """Stretches as they were known: what a later credit cut apart was one. Those known now are as they are."""
+    if horizon() is None:
+        return covered
+    found: list[Period] = []
+    for each in covered:
+        if found and found[-1].end == each.start:
+            found[-1] = Period(found[-1].start, each.end)
+        else:
+            found.append(each)
+    return found
+
+
 def billed_fees(contract_ids: Sequence[int]) -> dict[int, list[BilledFee]]:
     """Every recorded charge of a recurring fee with its live coverage and what it still stands for; three queries."""
     live = Prefetch("coverage", Coverage.objects.filter(_live()).order_by("start"), to_attr="live")
@@ -99,7 +112,7 @@ def billed_fees(contract_ids: Sequence[int]) -> dict[int, list[BilledFee]]:
             amount=line.amount,
             standing=line.amount + taken_back,
             unit=line.unit,
-            covered=[Period(each.start, each.end) for each in line.live],
+            covered=_joined([Period(each.start, each.end) for each in line.live]),
         )
         found[line.stream.contract_id].append(fee)
     return found

@@ -2,9 +2,14 @@
 
 from typing import Any, Final
 
+from billing.catalog.changes.checking import period_end
+from billing.catalog.changes.direction import increase_now
+from billing.catalog.changes.options import ALLOWED, Options
+from billing.catalog.changes.services import undo_change
 from billing.catalog.models import Charge
 from billing.catalog.services import change_subscription, end_subscription
 from billing.catalog.terms import services as terms
+from billing.catalog.terms.dates import calendar_of
 from billing.metering.models import Meter
 from config.scenario.actions import Action
 from config.scenario.errors import Refused
@@ -22,7 +27,7 @@ from config.scenario.sections import (
 )
 from config.scenario.sections import check_value as check
 from config.scenario.setup import WHY, make_contract, make_customer, make_subscription, make_term, remember
-from config.scenario.shapes import Anything, Moment, Number, Obj, Text, Whole, may, needs
+from config.scenario.shapes import Anything, Choice, Moment, Number, Obj, Text, Whole, may, needs
 from config.scenario.world import Answer, Args, World, meter_of, version_of
 from customers.models import Customer
 from customers.services import set_payer, undo_payer
@@ -71,16 +76,40 @@ def _subscribe(world: World, given: Args) -> Answer:
     return {}
 
 
+def _options(given: Args) -> Options:
+    return Options(**{key: given[key] for key in ALLOWED if key in given})
+
+
 def _change(world: World, given: Args) -> Answer:
-    change_subscription(
-        subscription=world.subscription(given), at=given.get("from", world.today()), now=world.now,
-        version=version_of(given), quantity=given.get("quantity"),
+    subscription, version, quantity = world.subscription(given), version_of(given), given.get("quantity")
+    at = given.get("from", world.today())
+    if given.get("when") == "period_end":
+        at = period_end(calendar_of(subscription.contract), world.now)
+    elif given.get("when") == "increase_now":
+        at = increase_now(subscription, version, quantity, world.now)
+    change = change_subscription(
+        subscription=subscription, at=at, now=world.now, version=version, quantity=quantity, options=_options(given),
+        reason=given.get("reason", ""),
     )  # fmt: skip
+    remember(world, "change", given, change)
     return {}
 
 
 def _end(world: World, given: Args) -> Answer:
-    end_subscription(subscription=world.subscription(given), at=given.get("at", world.today()), now=world.now)
+    subscription, at = world.subscription(given), given.get("at", world.today())
+    if given.get("when") == "period_end":
+        at = period_end(calendar_of(subscription.contract), world.now)
+    change = end_subscription(
+        subscription=subscription, at=at, now=world.now, options=_options(given), reason=given.get("reason", "")
+    )
+    remember(world, "change", given, change)
+    return {}
+
+
+def _undo_change(world: World, given: Args) -> Answer:
+    undo_change(
+        change=world.named["change", given["change"]], reason=given.get("reason", WHY), user=None, now=world.now
+    )
     return {}
 
 
@@ -130,6 +159,16 @@ def _undo_term(world: World, given: Args) -> Answer:
 
 _BOUNDS: Final = {key: TERM_KEYS[key] for key in ("from", "until", "periods", "reason", "name")}
 
+_ABOUT: Final = {
+    "unused": "time that was paid; default credit", "fees": "new ones until the next boundary; default prorated",
+    "anchor": "of cycles; default kept, but another cadence begins anew",
+    "tiers": "over the change; default continue where only prices change",
+    "gauges": "meters whose parts do not add up; default next_cycle",
+}  # fmt: skip
+_OPTIONS: Final = {
+    key: may(Choice(tuple(each for each in values if each)), _ABOUT.get(key, "")) for key, values in ALLOWED.items()
+}
+_CHANGE_NAME: Final = may(named("change"), "by which it can be undone")
 ACTIONS: Final = [
     Action("customer", "A new customer.", CUSTOMER, _customer),
     Action("contract", "A contract is signed and put into force, with its subscriptions.", CONTRACT, _sign),
@@ -149,10 +188,17 @@ ACTIONS: Final = [
     Action("change", "A subscription gets another plan, version or quantity from a day on.", Obj("a change", {
         "subscription": SUBSCRIPTION, "from": may(Moment(), "default the step’s day; may lie in the past"),
         "plan": may(Text(60, refers="plan")), "version": may(Whole(1, 2147483647)), "quantity": may(Number(0)),
+        "when": may(Choice(("period_end", "increase_now")), "in place of from: increase_now waits where fees fall"),
+        **_OPTIONS, "reason": REASON, "name": _CHANGE_NAME,
     }), _change),
     Action("end", "A subscription ends.", Obj("an end", {
         "subscription": SUBSCRIPTION, "at": may(Moment(), "the first day without it; default the step’s day"),
+        "when": may(Choice(("period_end",)), "in place of at"), "unused": _OPTIONS["unused"],
+        "reason": REASON, "name": _CHANGE_NAME,
     }), _end),
+    Action("undo_change", "A change, or an end, as if it had never been agreed.", Obj("what is undone", {
+        "change": needs(Text(refers="change"), "its name"), "reason": REASON,
+    }), _undo_change),
     Action("set_term", "A customer’s own term is agreed.", Obj("a term", {
         "subscription": SUBSCRIPTION, **TERM_KEYS,
     }, check), _set_term),

@@ -206,7 +206,7 @@ def _verify(world: World, given: Args) -> Answer:
     mine = Invoice.objects.filter(customer__in=world.customers.values()).values_list("pk", flat=True)
     found = list(verify(invoice_ids=mine))
     return {
-        "equal": all(each.result == "equal" for each in found), "invoices": len(found),
+        "equal": all(each.result == "equal" for each in found), "count": len(found),
         "reasons": [reason for each in found for reason in each.reasons],
     }  # fmt: skip
 
@@ -285,7 +285,7 @@ RECORDS: Final = [
         }))),
     }),
     _question("verify", "Whether invoices are what was known when they were computed comes to.", _verify, {}, {
-        "equal": may(Flag()), "invoices": may(Whole(0, 10**9)), "reasons": may(ListOf(Text())),
+        "equal": may(Flag()), "count": may(Whole(0, 10**9), "how many invoices"), "reasons": may(ListOf(Text())),
     }),
     _question("ties", "Whether the books tie with the documents.", _ties, {}, {
         "hold": may(Flag()), "ties": may(ListOf(Anything())),
