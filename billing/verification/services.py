@@ -107,18 +107,34 @@ def _hold(
             verified[key].say("different", f"{delta.contract}: {delta.error}")
         return
     left = {_identity(line): line for line in fresh}
+    found = [(line, left.get(_identity(line))) for line in stored if line.slot_id is not None]
+    renamed = any(again is not None and again.unit != line.unit for line, again in found)
     for line in stored:
         again = left.pop(_identity(line), None)
         if again is None:
             reason = f"{line.description} of {line.amount}: nothing asks for it."
             verified[line.invoice_id].say("different", reason)
-        elif names := [name for name in HELD if getattr(again, name) != getattr(line, name)]:
+        elif names := _differing(line, again, renamed):
             reason = f"{line.description} of {line.amount} comes to {again.amount} ({', '.join(names)})."
             verified[line.invoice_id].say("different", reason)
     home = verified[stored[0].invoice_id]
     for line in left.values():
         if not _billed_elsewhere(line):
             home.say("different", f"{line.description} of {line.amount} is missing.")
+
+
+def _differing(line: InvoiceLine, again: InvoiceLine, renamed: bool) -> list[str]:
+    """In what a line differs. What a meter's unit is called is only shown: where it was `renamed` since, words may."""
+    names = [name for name in HELD if getattr(again, name) != getattr(line, name)]
+    if renamed and line.slot_id is not None:
+        same = {"unit"} | ({"steps"} if _figures(line) == _figures(again) else set())
+        names = [name for name in names if name not in same]
+    return names
+
+
+def _figures(line: InvoiceLine) -> list[dict[str, object]]:
+    """The steps of a line but for what they are called."""
+    return [{name: value for name, value in step.items() if name != "label"} for step in line.steps]
 
 
 def _identity(line: InvoiceLine) -> tuple[object, ...]:

@@ -23,13 +23,23 @@ from billing.invoicing.models import Invoice, InvoiceLine
 from billing.invoicing.services import approve, issue, run_billing
 from billing.metering.corrections import services as corrections
 from billing.metering.corrections.criteria import Criteria
+from billing.metering.meters.services import revise_meter
 from billing.metering.rollups import services as rollups
 from billing.periods import Period
 from billing.verification.services import verify
 from customers.services import claim_subject, date_claim
 from tests.billing.invoicing.agreed import apply, make_coupon
 from tests.billing.invoicing.test_histories import ACTION, DAYS, START, TIERS, World
-from tests.factories import NOW, fee, make_contract, make_subscription, make_version, send_events, usage
+from tests.factories import (
+    NOW,
+    fee,
+    make_contract,
+    make_meter,
+    make_subscription,
+    make_version,
+    send_events,
+    usage,
+)
 
 pytestmark = pytest.mark.django_db
 DECEMBER = date(2023, 12, 1)
@@ -80,6 +90,16 @@ def test_a_claim_that_changes_hands_later_changes_no_invoice() -> None:
     date_claim(claim=claim, valid_from=None, valid_to=datetime(2023, 11, 1, tzinfo=UTC))
     claim_subject(customer=other.customer, subject=claim.subject, valid_from=datetime(2023, 11, 1, tzinfo=UTC))
     assert [result for result, _ in told()] == ["equal"]
+
+
+def test_a_unit_that_is_called_otherwise_later_changes_no_invoice() -> None:
+    contract, meter = make_contract(), make_meter(unit="token")
+    make_subscription(contract, make_version(usage(meter=meter)))
+    send_events(subject=contract.customer.external_id, data={"tokens": 250}, time="2023-11-10T00:00:00Z")
+    issued()
+    assert InvoiceLine.objects.get().unit == "token"
+    revise_meter(meter=meter, changes={"unit": "word"}, now=NOW)
+    assert told() == [("equal", [])]
 
 
 def test_what_was_not_billed_as_it_should_is_found() -> None:
