@@ -15,13 +15,12 @@ from billing.catalog.changes.checking import last_day, moment_of
 from billing.catalog.changes.direction import increase_now
 from billing.catalog.changes.models import SubscriptionChange
 from billing.catalog.changes.services import change_subscription, end_subscription, undo_change
-from billing.catalog.contract_admin import ContractAdmin as Contracts
 from billing.catalog.models import Subscription
 from billing.catalog.terms.admin import SubscriptionAdmin as Terms
 from billing.changing import pages
 from billing.changing.forms import ChangeForm, EndForm, UndoForm
 from billing.invoicing.preview import Preview, preview
-from customers.backoffice import change_url, granted
+from customers.backoffice import change_url
 from customers.models import Contract
 
 FORMS: dict[str, Any] = {"change": ChangeForm, "end": EndForm, "undo": UndoForm}
@@ -105,22 +104,15 @@ def _moment(subscription: Subscription, given: dict[str, Any], now: datetime) ->
     return moment_of(subscription.contract, given["when"], given["day"], now)
 
 
-class ContractAdmin(Contracts):
-    """Contracts, with the way to the changes of their subscriptions."""
+class ChangeSteps:
+    """On the page of a contract: the way to the changes of its subscriptions."""
 
-    actions_detail = (
-        *Contracts.actions_detail,
-        {"title": "Change", "icon": "edit_calendar", "items": ["change_terms", "end_subscription"]},
-    )
-
-    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+    def get_actions_detail(self: Any, request: HttpRequest, object_id: Any) -> list[Any]:
         """Changes need something to change."""
-        steps = super().get_actions_detail(request, object_id)
+        steps: list[Any] = super().get_actions_detail(request, object_id)  # type: ignore[misc]
         if Subscription.objects.filter(contract_id=unquote(str(object_id))).exists():
             return steps
         return [step for step in steps if step.path not in ("change_terms", "end_subscription")]
-
-    has_subscribe_permission = granted("billing.add_subscription")
 
     @action(description="Change plan or quantity", icon="swap_horiz", permissions=["subscribe"])
     def change_terms(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -132,7 +124,7 @@ class ContractAdmin(Contracts):
         """To the form that shows the lines first."""
         return self._to(request, object_id, "end")
 
-    def _to(self, request: HttpRequest, object_id: str, verb: str) -> HttpResponse:
+    def _to(self: Any, request: HttpRequest, object_id: str, verb: str) -> HttpResponse:
         contract = self._contract(request, object_id)
         mine = list(contract.subscriptions.all()[:2])
         if len(mine) == 1:
@@ -141,6 +133,15 @@ class ContractAdmin(Contracts):
         return HttpResponseRedirect(change_url(contract))
 
 
-for model, page in ((Subscription, SubscriptionAdmin), (Contract, ContractAdmin)):
-    admin.site.unregister(model)
-    admin.site.register(model, page)
+def _with_changes() -> None:
+    """Register the pages again: on that of a contract whatever others added to it stays."""
+    admin.site.unregister(Subscription)
+    admin.site.register(Subscription, SubscriptionAdmin)
+    page: Any = type(admin.site.get_model_admin(Contract))
+    steps = {"title": "Change", "icon": "edit_calendar", "items": ["change_terms", "end_subscription"]}
+    changed = {"actions_detail": (*page.actions_detail, steps), "__doc__": page.__doc__}
+    admin.site.unregister(Contract)
+    admin.site.register(Contract, type(page.__name__, (ChangeSteps, page), changed))
+
+
+_with_changes()

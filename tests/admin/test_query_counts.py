@@ -1,6 +1,8 @@
 """Lists and pages cost the same number of queries however many rows they have; the numbers are committed."""
 
 import json
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +11,19 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from billing.catalog.coupons.models import Coupon
 from billing.catalog.models import Plan
 from billing.catalog.services import new_version
 from billing.catalog.units.models import ConversionRate, CustomUnit
+from billing.invoicing.holds.models import Hold
+from billing.invoicing.late.models import InvoicingPolicy
 from billing.invoicing.models import BillingRun, Invoice
+from billing.verification.models import Difference, Verification
 from customers.models import Contract
 from revenue.ledger.models import JournalEntry
 from tests import factories
 from tests.admin.conftest import make_business
+from tests.billing.invoicing.agreed import agreed, apply, make_coupon
 
 pytestmark = pytest.mark.django_db
 FILE = Path(__file__).with_name("query_counts.json")
@@ -24,7 +31,8 @@ LISTS = (
     "customers_customer", "customers_contract", "customers_legalentity", "billing_product", "billing_plan",
     "billing_planversion", "billing_meter", "billing_apikey", "billing_billingrun", "billing_invoice",
     "billing_payment", "revenue_account", "revenue_accountingperiod", "revenue_journalentry", "revenue_obligation",
-    "billing_eventmonth", "billing_usagealert", "billing_customunit",
+    "billing_eventmonth", "billing_usagealert", "billing_customunit", "billing_coupon", "billing_contractterm",
+    "billing_hold", "billing_invoicingpolicy", "billing_verification",
 )  # fmt: skip
 
 
@@ -59,6 +67,11 @@ def _pages() -> dict[str, str]:
         "compare": reverse("admin:billing_plan_compare") + f"?old={sold.pk}&new={draft.pk}",
         "plan file": reverse("admin:billing_planversion_json", args=[sold.pk]),
         "import": reverse("admin:billing_plan_import"),
+        "billing_coupon page": reverse("admin:billing_coupon_change", args=[Coupon.objects.earliest("pk").pk]),
+        "billing_hold page": reverse("admin:billing_hold_change", args=[Hold.objects.earliest("pk").pk]),
+        "billing_verification page": reverse(
+            "admin:billing_verification_change", args=[Verification.objects.earliest("pk").pk]
+        ),
         "revenue_journalentry page": reverse(
             "admin:revenue_journalentry_change", args=[JournalEntry.objects.earliest("pk").pk]
         ),
@@ -75,6 +88,26 @@ def _pages() -> dict[str, str]:
     return lists | pages
 
 
+def _make_engine_rows(contracts: list[Contract]) -> None:
+    """What each contract agreed, redeemed and waits for, and verifications that name every invoice."""
+    coupon = make_coupon()
+    for number, contract in enumerate(contracts):
+        apply(coupon, contract)
+        make_coupon(f"C-{number}")
+        agreed(contract, "minimum_spend", amount="10")
+        InvoicingPolicy.objects.create(
+            contract=contract, since=date(2023, 11, 1), zero="issue", reason="Agreed", recorded_at=factories.NOW
+        )
+        Hold.objects.create(
+            contract=contract, code="unreadable", sentence="Mend the events.", amount=Decimal(5),
+            first_seen_at=factories.NOW, last_seen_at=factories.NOW,
+        )  # fmt: skip
+        found = Verification.objects.create(started_at=factories.NOW)
+        Difference.objects.bulk_create(
+            Difference(verification=found, invoice=each, reasons=["It differs."]) for each in Invoice.objects.all()
+        )
+
+
 def _counts(client: Any) -> dict[str, int]:
     return {name: _count(client, url) for name, url in _pages().items()}
 
@@ -86,7 +119,7 @@ def test_it_works(sign_in: Any) -> None:
 
 @pytest.mark.parametrize("customers", [3, 30])
 def test_counts_are_the_committed_ones_with_few_rows_and_with_many(customers: int, sign_in: Any) -> None:
-    make_business(customers)
+    _make_engine_rows(make_business(customers).contracts)
     assert _counts(sign_in("admin")) == json.loads(FILE.read_text())
 
 

@@ -239,7 +239,7 @@ def test_the_contracts_page_leads_to_its_subscriptions_and_counts_their_terms(si
     assert "1 own term" in text
 
 
-COUNTS = {"list": 6, "page": 9, "agree": 6, "in force": 10}
+COUNTS = {"list": 6, "page": 10, "agree": 6, "in force": 10}
 
 
 @pytest.mark.parametrize("size", [1, 6])

@@ -16,6 +16,8 @@ from billing.catalog.terms.errors import TermsError
 from billing.catalog.terms.models import SubscriptionTerm
 from billing.catalog.terms.services import set_term, undo_term
 from billing.invoicing.errors import InvoicingError
+from billing.invoicing.holds.models import Hold
+from billing.invoicing.holds.services import release
 from billing.invoicing.marks.models import Mark
 from billing.invoicing.marks.selecting import needed
 from billing.invoicing.models import Invoice, InvoiceLine
@@ -228,6 +230,24 @@ def test_a_claim_an_own_term_and_a_draft_taken_away_are_computed_again() -> None
     run_at("2023-12-01")
     Invoice.objects.filter(contract=other).delete()
     assert needed(as_of=date(2023, 12, 1)) == [other.pk]
+
+
+def test_a_contract_that_is_held_is_looked_at_by_every_run_until_it_is_drafted() -> None:
+    """A hold that stands, and one that was released."""
+    good, held = make_contract(), make_contract(make_customer("held"))
+    version = make_version(fee(), usage())
+    for contract in (good, held):
+        make_subscription(contract, version)
+    send_events(subject="held", time="2023-11-10T10:00:00Z", data={"tokens": "many"})
+    assert outcomes(run_at("2023-12-01")) == ["drafted", "held"]
+    catch_up()
+    for _ in range(2):
+        assert needed(as_of=date(2023, 12, 1)) == [held.pk]
+        assert outcomes(run_at("2023-12-01")) == ["held"]
+    release(hold_id=Hold.objects.get().pk, user=None, reason="A test of the customer’s", now=NOW)
+    assert needed(as_of=date(2023, 12, 1)) == [held.pk]
+    assert outcomes(run_at("2023-12-01")) == ["drafted"]
+    assert needed(as_of=date(2023, 12, 1)) == []
 
 
 def test_the_queries_of_an_empty_run_do_not_grow_with_contracts() -> None:

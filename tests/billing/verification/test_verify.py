@@ -1,6 +1,6 @@
 """Invoices hold what their facts came to when they were computed, whatever was learned since."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -9,8 +9,16 @@ from django.db import connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from billing.catalog.changes.options import Options
+from billing.catalog.changes.services import undo_change
+from billing.catalog.coupons.models import Coupon
+from billing.catalog.errors import CatalogError
+from billing.catalog.free.models import SubscriptionFreeTime
+from billing.catalog.free.services import pause, undo_free_time
 from billing.catalog.services import change_subscription
+from billing.catalog.terms.errors import TermsError
 from billing.catalog.units.models import CustomUnit
+from billing.invoicing.errors import InvoicingError
 from billing.invoicing.models import Invoice, InvoiceLine
 from billing.invoicing.services import approve, issue, run_billing
 from billing.metering.corrections import services as corrections
@@ -19,7 +27,8 @@ from billing.metering.rollups import services as rollups
 from billing.periods import Period
 from billing.verification.services import verify
 from customers.services import claim_subject, date_claim
-from tests.billing.invoicing.test_histories import ACTION, TIERS, World
+from tests.billing.invoicing.agreed import apply, make_coupon
+from tests.billing.invoicing.test_histories import ACTION, DAYS, START, TIERS, World
 from tests.factories import NOW, fee, make_contract, make_subscription, make_version, send_events, usage
 
 pytestmark = pytest.mark.django_db
@@ -112,6 +121,88 @@ def counts() -> dict[str, int]:
             cursor.execute(f'SELECT count(*) FROM "{table}"')
             (found[table],) = cursor.fetchone()
     return found
+
+
+def test_time_that_was_paid_and_given_up_is_known_to_have_been_given_up() -> None:
+    """Unused time is not credited and the new fee charged in full; a credit of nothing says so, and verifies too."""
+    contract = make_contract()
+    basic, pro = (
+        make_version(fee("seats") | {"price": {"model": "per_unit", "unit_amount": amount}}) for amount in ("50", "100")
+    )
+    subscription = make_subscription(contract, basic)
+    issued(date(2023, 11, 1))
+    options = Options(unused="none", fees="full")
+    change_subscription(subscription=subscription, at=date(2023, 11, 16), version=pro, options=options, now=NOW)
+    issued(date(2023, 11, 16))
+    issued()
+    assert told() == [("equal", [])] * 3
+    assert [invoice.net for invoice in Invoice.objects.order_by("id")] == [50, 100, 100]
+    assert InvoiceLine.objects.filter(corrects__isnull=False, amount=0).exists()
+
+
+FACTS = st.one_of(
+    ACTION,
+    st.tuples(st.sampled_from(["change", "coupon", "pause"]), DAYS, st.integers(0, 17)),
+    st.tuples(st.sampled_from(["undo a change", "undo a pause"]), st.just(0), st.just(0)),
+)
+
+
+def learn(world: World, what: str, day: int, amount: int) -> None:
+    """One fact or one move; what is refused leaves nothing."""
+    when, subscription = START + timedelta(day), world.subscription
+    try:
+        with transaction.atomic():
+            match what:
+                case "change":
+                    options = Options(
+                        unused=("credit", "none")[amount % 2], fees=("prorated", "full", "next_period")[amount % 3],
+                        anchor=("", "kept", "change")[amount // 6],
+                    )  # fmt: skip
+                    quantity = Decimal(amount % 4 + 1)
+                    change_subscription(subscription=subscription, at=when, quantity=quantity, options=options, now=NOW)
+                case "coupon":
+                    coupon = make_coupon(f"C-{Coupon.objects.count()}", duration="forever", percentage=str(amount + 1))
+                    apply(coupon, world.contract, when.isoformat())
+                case "pause":
+                    until = when + timedelta(amount + 1)
+                    pause(subscription=subscription, start=when, end=until, reason="Asked", user=None, now=NOW)
+                case "undo a change":
+                    for change in subscription.changes.filter(undone_at=None).order_by("-pk")[:1]:
+                        undo_change(change=change, reason="A mistake", user=None, now=NOW)
+                case "undo a pause":
+                    for free in SubscriptionFreeTime.objects.filter(undone_at=None)[:1]:
+                        undo_free_time(free=free, reason="A mistake", user=None, now=NOW)
+                case _:
+                    world.act(what, day, amount)
+    except (CatalogError, TermsError, InvoicingError):
+        pass
+
+
+def play_facts(history: list[tuple[str, int, int]]) -> None:
+    """A history of whatever can be agreed, and a look at every invoice that it left."""
+    with transaction.atomic():
+        world = World()
+        for each in history:
+            learn(world, *each)
+        issued(date(2024, 5, 1))
+        for each in verify(invoice_ids=Invoice.objects.values_list("id", flat=True)):
+            assert (each.result, each.reasons) == ("equal", []), each.invoice
+        transaction.set_rollback(True)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=6)
+@given(st.lists(FACTS, max_size=12))
+def test_invoices_of_changes_coupons_and_pauses_are_equal(history: list[tuple[str, int, int]]) -> None:
+    play_facts(history)
+
+
+@pytest.mark.deep
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=200)
+@given(st.lists(FACTS, min_size=6, max_size=25))
+def test_invoices_of_200_histories_of_changes_coupons_and_pauses_are_equal(
+    history: list[tuple[str, int, int]],
+) -> None:
+    play_facts(history)
 
 
 def play(history: list[tuple[str, int, int]]) -> None:
