@@ -6,14 +6,26 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import connection, models
 
 Written = Callable[[Any], str]
 
 
-def copy_rows(model: type[models.Model], rows: Iterable[models.Model]) -> None:
-    """Insert unsaved instances with every field but the key, which the database gives and nobody is told."""
-    columns = _columns(model)
+def draw_keys(model: type[models.Model], count: int) -> list[int]:
+    """So many keys for rows to come, which nobody else is given."""
+    with connection.cursor() as cursor:
+        sequence = "pg_get_serial_sequence(%s, %s)"
+        cursor.execute(
+            f"SELECT nextval({sequence}) FROM generate_series(1, %s)",
+            [model._meta.db_table, model._meta.pk.column, count],
+        )
+        return [key for (key,) in cursor.fetchall()]
+
+
+def copy_rows(model: type[models.Model], rows: Iterable[models.Model], *, keyed: bool = False) -> None:
+    """Insert unsaved instances with every field. Keys are `keyed`, or the database gives them and nobody is told."""
+    columns = _columns(model, keyed=keyed)
     lines = []
     for row in rows:
         values = row.__dict__
@@ -29,12 +41,12 @@ def copy_rows(model: type[models.Model], rows: Iterable[models.Model]) -> None:
 
 
 @cache
-def _columns(model: type[models.Model]) -> list[tuple[str, str, Written]]:
-    """Attribute, column and how its values are written, of each field but the key."""
+def _columns(model: type[models.Model], *, keyed: bool) -> list[tuple[str, str, Written]]:
+    """Attribute, column and how its values are written, of each field, the key only when it is given."""
     return [
         (field.attname, str(field.column), _writer(field))
         for field in model._meta.concrete_fields
-        if not field.primary_key
+        if keyed or not field.primary_key
     ]
 
 
@@ -42,6 +54,8 @@ def _writer(field: "models.Field[Any, Any]") -> Written:
     if isinstance(field, models.JSONField):
         encoder = field.encoder
         return lambda value: json.dumps(value, cls=encoder).replace("\\", "\\\\")
+    if isinstance(field, ArrayField):
+        return lambda value: "{" + ",".join(map(str, value)) + "}"
     if isinstance(field, models.DateTimeField):
         return datetime.isoformat
     if isinstance(field, models.CharField | models.TextField):

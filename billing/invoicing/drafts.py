@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from django.db.models import Prefetch
 
 from billing.invoicing.computations.models import Computation
-from billing.invoicing.copying import copy_rows
+from billing.invoicing.copying import copy_rows, draw_keys
 from billing.invoicing.engine import Delta
 from billing.invoicing.errors import InvoicingError, NegativeTotal
 from billing.invoicing.late.arrived import tell_late
@@ -112,7 +112,7 @@ def write_drafts(
     documents = _documents(contracts, fresh, apart)
     errors = _hold(documents)
     moved = {place: document.moved() for place, document in documents.items()}
-    _store([document for place, document in documents.items() if moved[place]], as_of, run, now)
+    _store([document for place, document in documents.items() if moved[place]], as_of, run, now, computation)
     _tell_known(documents.values(), {each.pk for each in contracts}, computation)
     invoices = {section[2]: each.invoice for each in reversed(documents.values()) for section in each.new}
     changed = {contract for contracts in moved.values() for contract in contracts}
@@ -219,18 +219,23 @@ def _hold(documents: Mapping[Place, _Document]) -> dict[int, InvoicingError]:
     return errors
 
 
-def _store(documents: Sequence[_Document], as_of: Mapping[int, date], run: BillingRun | None, now: datetime) -> None:
+def _store(
+    documents: Sequence[_Document], as_of: Mapping[int, date], run: BillingRun | None, now: datetime,
+    computation: Computation,
+) -> None:  # fmt: skip
     """Write what changed: lines are made anew, invoices kept, and deleted where no line is left."""
     stale = [each.invoice.pk for each in documents if each.invoice]
     empty = [each.invoice.pk for each in documents if each.invoice and not each.new]
     InvoiceLine.objects.filter(invoice__in=stale).delete()
     Invoice.objects.filter(pk__in=empty).delete()
     full = [each for each in documents if each.new]
-    new = [_begin(each, now) for each in full if each.invoice is None]
+    new = [_begin(each, now, computation) for each in full if each.invoice is None]
     old = [each.invoice for each in full if each.invoice and each.invoice.pk]
     for document in full:
         _sum_up(document, as_of, run, now)
-    Invoice.objects.bulk_create(new)
+    for invoice, key in zip(new, draw_keys(Invoice, len(new)), strict=True):
+        invoice.pk = key
+    copy_rows(Invoice, new, keyed=True)
     Invoice.objects.bulk_update(old, ["kind", "contract", "net", "total", "as_of", "run", "updated_at"])
     copy_rows(InvoiceLine, [line for document in full for line in _numbered(document)])
 
@@ -240,15 +245,24 @@ def _tell_known(documents: Iterable[_Document], ids: Collection[int], computatio
 
     One that keeps lines of other contracts stays at what was known to these.
     """
-    whole = [each.invoice.pk for each in documents if each.invoice and {section[2] for section in each.new} <= set(ids)]
-    Invoice.objects.filter(pk__among=whole).update(
-        known_position=computation.position, known_pending=computation.pending
-    )
+    whole = [
+        each.invoice.pk
+        for each in documents
+        if each.invoice
+        and (each.invoice.known_position, each.invoice.known_pending) != (computation.position, computation.pending)
+        and {section[2] for section in each.new} <= set(ids)
+    ]
+    if whole:
+        told = {"known_position": computation.position, "known_pending": computation.pending}
+        Invoice.objects.filter(pk__among=whole).update(**told)
 
 
-def _begin(document: _Document, now: datetime) -> Invoice:
-    """A new draft at its place."""
-    document.invoice = Invoice(**document.place._asdict(), created_at=now)
+def _begin(document: _Document, now: datetime, computation: Computation) -> Invoice:
+    """A new draft at its place; all of its lines were computed now."""
+    document.invoice = Invoice(
+        **document.place._asdict(), created_at=now, known_position=computation.position,
+        known_pending=computation.pending,
+    )  # fmt: skip
     return document.invoice
 
 
