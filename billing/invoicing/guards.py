@@ -71,7 +71,7 @@ LINE_TRIGGERS = [
         level=pgtrigger.Statement,
         when=pgtrigger.After,
         operation=pgtrigger.Insert,
-        referencing=pgtrigger.Referencing(new="fresh"),
+        referencing=pgtrigger.Referencing(new="fresh"),  # type: ignore[no-untyped-call]
         func=f"""
             IF EXISTS (SELECT 1 FROM fresh f JOIN billing_invoice i ON i.id = f.invoice_id
                        WHERE i.state <> 'draft') THEN
