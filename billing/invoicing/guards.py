@@ -66,10 +66,24 @@ LINE_TRIGGERS = [
     # What a draft loses must be drawn up again, whoever took it.
     *touching("SELECT s.contract_id FROM rows r JOIN billing_stream s ON s.id = r.stream_id", operations=("delete",)),
     # Lines move with their invoice: only a draft's may be written (approval writes revisions before the state).
+    pgtrigger.Trigger(  # once for all lines that a statement brings: a run brings thousands
+        name="lines_of_draft",
+        level=pgtrigger.Statement,
+        when=pgtrigger.After,
+        operation=pgtrigger.Insert,
+        referencing=pgtrigger.Referencing(new="fresh"),  # type: ignore[no-untyped-call]
+        func=f"""
+            IF EXISTS (SELECT 1 FROM fresh f JOIN billing_invoice i ON i.id = f.invoice_id
+                       WHERE i.state <> 'draft') THEN
+                RAISE EXCEPTION 'the lines of an approved or issued invoice are frozen' {REFUSE};
+            END IF;
+            RETURN NULL;
+        """,
+    ),
     pgtrigger.Trigger(
         name="line_of_draft",
         when=pgtrigger.Before,
-        operation=pgtrigger.Insert | pgtrigger.Update | pgtrigger.Delete,
+        operation=pgtrigger.Update | pgtrigger.Delete,
         func=f"""
             IF EXISTS (SELECT 1 FROM billing_invoice i
                        WHERE i.id IN (NEW.invoice_id, OLD.invoice_id) AND i.state <> 'draft') THEN

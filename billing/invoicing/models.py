@@ -238,7 +238,7 @@ class InvoiceLine(models.Model):
         DISCOUNT = "discount", "Discount"
         ONE_OFF = "one_off", "One-off"
 
-    invoice = models.ForeignKey(Invoice, models.CASCADE, related_name="lines")
+    invoice = models.ForeignKey(Invoice, models.CASCADE, db_index=False, related_name="lines")  # line_position has it
     position = models.PositiveIntegerField()
     stream = models.ForeignKey(Stream, models.PROTECT, related_name="lines")
     kind = models.CharField(max_length=10, choices=Kind)
@@ -265,7 +265,9 @@ class InvoiceLine(models.Model):
     engine = models.CharField(max_length=20, help_text="Version of the rules that computed it.")
     known = models.BigIntegerField(null=True, help_text="The number of the computation that made it.")
 
-    slot = models.ForeignKey(Slot, models.PROTECT, null=True, related_name="lines")
+    slot = models.ForeignKey(  # line_slot_revision is its index
+        Slot, models.PROTECT, null=True, db_index=False, related_name="lines"
+    )
     revision = models.PositiveIntegerField(null=True, help_text="Written at approval.")
     billed_before = models.DecimalField(**MONEY, null=True)
     desired = models.DecimalField(**MONEY, null=True)
