@@ -58,6 +58,36 @@ def _agree() -> None:
     set_term(subscription=second, kind="commitment", value=commitment, **why)
     credits = CustomUnit.objects.create(code="credits", name="Credits", places=0)
     ConversionRate.objects.create(unit=credits, currency="USD", rate=Decimal("0.01"), valid_from=month)
+    _change(now)
+
+
+def _change(now: datetime) -> None:
+    """A change with options, a pause, an agreement of a whole contract, a coupon, a payer and a policy."""
+    from billing.catalog.agreements.services import agree
+    from billing.catalog.changes.options import Options
+    from billing.catalog.coupons.models import Coupon
+    from billing.catalog.coupons.services import redeem
+    from billing.catalog.free.services import pause
+    from billing.catalog.models import Subscription
+    from billing.catalog.services import change_subscription
+    from billing.invoicing.late.services import set_policy
+    from customers.services import set_payer
+
+    first, second, third, fourth = Subscription.objects.select_related("contract__customer").order_by("id")[:4]
+    why: dict[str, Any] = {"reason": "Agreed with sales.", "user": None, "now": now}
+    change_subscription(
+        subscription=first, at=date(2024, 2, 12), quantity=Decimal(2), options=Options(unused="none"), **why
+    )
+    pause(subscription=second, start=date(2024, 2, 10), end=date(2024, 2, 15), **why)
+    minimum = {"name": "Minimum spend", "amount": "100"}
+    agree(contract=third.contract, kind="minimum_spend", value=minimum, start=date(2024, 2, 1), **why)
+    coupon = Coupon.objects.create(code="SPRING", name="Spring", percentage=Decimal(10), created_at=now)
+    redeem(coupon=coupon, customer=fourth.contract.customer, start=date(2024, 2, 1), **why)
+    set_payer(
+        customer=third.contract.customer, payer=fourth.contract.customer, start=date(2024, 2, 1), now=now,
+        reason="One invoice for both.",
+    )  # fmt: skip
+    set_policy(entity=first.contract.entity, since=date(2024, 2, 1), grace=2, grace_unit="days", **why)
 
 
 if __name__ == "__main__":
