@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 
 from billing.catalog.models import PlanVersion
 from billing.catalog.services import subscribe
+from billing.invoicing.holds.models import UsageTolerance
 from billing.metering.services import create_api_key
 from config.demo import company
 from config.demo.people import Person
@@ -40,6 +41,7 @@ def set_up(story: Story, people: Sequence[Person]) -> None:
         world = _World(story, company.make_entities(), company.make_catalog(user=logins["revops"], now=now))
         _, secret = create_api_key(name=KEY_NAME, default_source=SOURCE, user=logins["engineer"], now=now)
         note("api key", {"secret": secret})
+        UsageTolerance.objects.create()  # no limit: of few events, one that cannot be read is soon more than 1 %
         for person in people:
             _sign_up(world, person, logins["revops"])
 
