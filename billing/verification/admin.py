@@ -88,6 +88,8 @@ class VerificationAdmin(RecordAdmin):
             return badge("Differences", {"Differences": "danger"})
         if verification.finished_at is None:
             return badge("Running", {"Running": "info"})
+        if verification.untold:
+            return badge("No differences", {"No differences": "success"})
         return badge("All equal", {"All equal": "success"})
 
     @display(description="Invoices", ordering="checked")
