@@ -16,6 +16,7 @@ from django_q.tasks import async_task
 
 from billing.catalog import publication
 from billing.invoicing.models import Invoice
+from billing.metering import names, partitions
 from config import clock
 from config.scenario import showing
 from config.scenario.actions import Action
@@ -64,11 +65,15 @@ class Result:
 
 def run(scenario: Scenario) -> Result:
     """Run a scenario and take everything back; ScenarioError where the file cannot be followed."""
-    with transaction.atomic():
-        try:
-            return _Run(scenario).whole()
-        finally:
-            transaction.set_rollback(True)
+    try:
+        with transaction.atomic():
+            try:
+                return _Run(scenario).whole()
+            finally:
+                transaction.set_rollback(True)
+    finally:  # what this process remembered of names and months was taken back with the rest
+        names.forget()
+        partitions.forget()
 
 
 class _Run:

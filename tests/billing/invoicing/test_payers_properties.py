@@ -52,7 +52,7 @@ class Family:
         self.people: list[Customer] = [make_customer(f"person-{each}") for each in range(3)]
         self.contracts = [make_contract(each) for each in self.people]
         self.subscriptions = [make_subscription(each, version) for each in self.contracts]
-        self.seats = [{START + timedelta(day): 1 for day in range(100)} for _ in self.people]
+        self.changes: list[dict[date, int]] = [{START: 1} for _ in self.people]
         self.tokens = [0, 0, 0]
         self.payers: list[dict[date, int]] = [{} for _ in self.people]
 
@@ -70,7 +70,7 @@ class Family:
                 self.tokens[who] += amount
             case "seats":
                 change_subscription(subscription=self.subscriptions[who], at=when, quantity=Decimal(amount), now=NOW)
-                self.seats[who] |= {each: amount for each in self.seats[who] if each >= when}
+                self.changes[who][when] = amount
             case "group":
                 self.contracts[who].invoice_group = ["", "Apart"][amount]
                 self.contracts[who].save()
@@ -92,11 +92,15 @@ class Family:
         begun = [day for day in self.payers[who] if day <= line.service_start.date()]
         return self.people[self.payers[who][max(begun)]] if begun else self.people[who]
 
+    def seats(self, who: int, day: date) -> int:
+        """As the last change up to that day has it, whenever it was recorded."""
+        return self.changes[who][max(each for each in self.changes[who] if each <= day)]
+
     def owed(self, who: int) -> Decimal:
         """What a contract owes in all, by hand."""
         days = [START + timedelta(day) for day in range((LAST - START).days)]
-        cents = sum(self.seats[who][day] * PER_MONTH * 100 // monthrange(day.year, day.month)[1] for day in days)
-        return Decimal(cents) / 100 + self.seats[who][LAST] * PER_MONTH + Decimal(self.tokens[who]) / 100
+        cents = sum(self.seats(who, day) * PER_MONTH * 100 // monthrange(day.year, day.month)[1] for day in days)
+        return Decimal(cents) / 100 + self.seats(who, LAST) * PER_MONTH + Decimal(self.tokens[who]) / 100
 
 
 def ids(state: str) -> list[int]:
