@@ -14,7 +14,16 @@ from customers.checking import calendar_problems
 from customers.knowledge import Knowledge, remembered
 from customers.marking import Touch, touching
 from customers.states import CONTRACT_MOVES, ContractState
-from customers.validators import CURRENCY_PATTERN, validate_currency, validate_locale, validate_logo, validate_timezone
+from customers.validators import (
+    CURRENCY_PATTERN,
+    validate_bic,
+    validate_colour,
+    validate_currency,
+    validate_iban,
+    validate_locale,
+    validate_logo,
+    validate_timezone,
+)
 
 CODE = RegexValidator(r"^[A-Za-z0-9][A-Za-z0-9._-]*$", "Use letters, digits, “.”, “_” and “-”, e.g. acme-gmbh.")
 CADENCE = RegexValidator(
@@ -42,6 +51,10 @@ class LegalEntity(models.Model):
     class Negative(models.TextChoices):
         CREDIT_NOTE = "credit_note", "Credit note"
         NEXT_INVOICE = "next_invoice", "On the next invoice that outweighs them"
+
+    class Reference(models.TextChoices):
+        NUMBER = "number", "Invoice number"
+        CREDITOR = "creditor", "Creditor reference (ISO 11649) of the invoice number"
 
     code = models.CharField(max_length=40, unique=True, validators=[CODE])
     name = models.CharField(max_length=200)
@@ -81,6 +94,29 @@ class LegalEntity(models.Model):
         choices=Negative,
         default=Negative.CREDIT_NOTE,
         help_text="What becomes of credits that outweigh the charges of an invoice.",
+    )
+    colour = models.CharField(
+        max_length=7,
+        blank=True,
+        validators=[validate_colour],
+        help_text="Of titles and rules on documents, e.g. #0b5fff. Empty: black.",
+    )
+    legal_text = models.TextField(
+        blank=True, help_text="Printed below the total of every document, e.g. terms of delivery or of late payment."
+    )
+    footer = models.TextField(
+        blank=True, help_text="Printed at the foot of every page, two lines at most, e.g. register and directors."
+    )
+    iban = models.CharField(
+        "IBAN", max_length=42, blank=True, validators=[validate_iban], help_text="Printed with the bank details."
+    )
+    bic = models.CharField("BIC", max_length=14, blank=True, validators=[validate_bic])
+    reference = models.CharField(
+        "payment reference",
+        max_length=10,
+        choices=Reference,
+        default=Reference.NUMBER,
+        help_text="What customers are asked to name when they pay.",
     )
 
     class Meta:
