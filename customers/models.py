@@ -10,16 +10,14 @@ from django.db import models
 from django.db.models import F, Func, Q, Value
 
 from customers import lookups  # noqa: F401  registers `among`
+from customers.branding import Branding
 from customers.checking import calendar_problems
 from customers.knowledge import Knowledge, remembered
 from customers.marking import Touch, touching
 from customers.states import CONTRACT_MOVES, ContractState
 from customers.validators import (
     CURRENCY_PATTERN,
-    validate_bic,
-    validate_colour,
     validate_currency,
-    validate_iban,
     validate_locale,
     validate_logo,
     validate_timezone,
@@ -45,16 +43,12 @@ def int_range(expression: str | F | Func) -> Func:
     )
 
 
-class LegalEntity(models.Model):
+class LegalEntity(Branding):
     """A seller: the company whose name, tax number and number series stand on the invoice."""
 
     class Negative(models.TextChoices):
         CREDIT_NOTE = "credit_note", "Credit note"
         NEXT_INVOICE = "next_invoice", "On the next invoice that outweighs them"
-
-    class Reference(models.TextChoices):
-        NUMBER = "number", "Invoice number"
-        CREDITOR = "creditor", "Creditor reference (ISO 11649) of the invoice number"
 
     code = models.CharField(max_length=40, unique=True, validators=[CODE])
     name = models.CharField(max_length=200)
@@ -94,29 +88,6 @@ class LegalEntity(models.Model):
         choices=Negative,
         default=Negative.CREDIT_NOTE,
         help_text="What becomes of credits that outweigh the charges of an invoice.",
-    )
-    colour = models.CharField(
-        max_length=7,
-        blank=True,
-        validators=[validate_colour],
-        help_text="Of titles and rules on documents, e.g. #0b5fff. Empty: black.",
-    )
-    legal_text = models.TextField(
-        blank=True, help_text="Printed below the total of every document, e.g. terms of delivery or of late payment."
-    )
-    footer = models.TextField(
-        blank=True, help_text="Printed at the foot of every page, two lines at most, e.g. register and directors."
-    )
-    iban = models.CharField(
-        "IBAN", max_length=42, blank=True, validators=[validate_iban], help_text="Printed with the bank details."
-    )
-    bic = models.CharField("BIC", max_length=14, blank=True, validators=[validate_bic])
-    reference = models.CharField(
-        "payment reference",
-        max_length=10,
-        choices=Reference,
-        default=Reference.NUMBER,
-        help_text="What customers are asked to name when they pay.",
     )
 
     class Meta:

@@ -96,8 +96,8 @@ def _usages(meter: Meter, narrowed_by: str, need: Need, requests: Sequence[Reque
         for key, values, quantity in rows:
             cells[key].append((values, quantity.value))
         return [Cells(need.dimensions, tuple(cells[request.key])) for request in requests]
-    counted = {key: quantity for key, _, quantity in rows}
-    quantities = [counted.get(request.key, Quantity()) for request in requests]
+    by_key = {key: quantity for key, _, quantity in rows}
+    quantities = [by_key.get(request.key, Quantity()) for request in requests]
     if need.kind == "totals":
         return [Totals(quantity.value, quantity.events) for quantity in quantities]
     return [quantity.value for quantity in quantities]

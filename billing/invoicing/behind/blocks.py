@@ -55,9 +55,7 @@ def usage_pages(
     return UsagePages(blocks, labels["lines_left"].format(count=left) if left else "")
 
 
-def _block(
-    usage: Mapping[str, Any], line: InvoiceLine, period: str, write: Format, labels: Mapping[str, str]
-) -> Block:
+def _block(usage: Mapping[str, Any], line: InvoiceLine, period: str, write: Format, labels: Mapping[str, str]) -> Block:
     """One line's usage."""
     values = [
         (breakable(" · ".join(drawable(name or labels["none"]) for name in names), 30), write.short(Decimal(quantity)))

@@ -141,9 +141,7 @@ def _count(
     """Ask for the days of all stretches in one statement, and give each line its rows."""
     filters = read_filters(json.loads(narrowed_by, parse_float=Decimal), "narrowed_by") if narrowed_by else ()
     days = [(each, day) for each in group for day in split(each.period, "day", each.timezone)]
-    requests = [
-        Request(place, each.claims, day, timezone=each.timezone) for place, (each, day) in enumerate(days)
-    ]
+    requests = [Request(place, each.claims, day, timezone=each.timezone) for place, (each, day) in enumerate(days)]
     for place, values, quantity in counted(meter, filters, dimensions, requests):
         each, day = days[place]
         if quantity.events or quantity.value:

@@ -52,7 +52,7 @@ LABELS: Final[dict[str, str]] = {
     "how_amounts": "Wie die Beträge entstanden sind",
     "see_appendix": "Wie jeder Betrag entstanden ist, steht am Ende dieses Dokuments.",
     "usage": "Nutzung im Einzelnen",
-    "usage_note": "Die gesamte Nutzung des Zeitraums, wie sie bei der Abrechnung bekannt war, samt bereits Berechnetem.",
+    "usage_note": "Alle Nutzung des Zeitraums, wie sie bei der Abrechnung bekannt war, auch bereits Berechnetes.",
     "by_values": "Nach {dimensions}",
     "by_day": "Nach Tagen",
     "by_month": "Nach Monaten",
