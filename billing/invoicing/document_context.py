@@ -1,7 +1,7 @@
 """What stands on an invoice's document, as texts ready to print: from its copies at issue, or live for a draft."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -11,7 +11,7 @@ from babel import Locale
 
 from billing.invoicing.behind.blocks import UsagePages, usage_pages
 from billing.invoicing.behind.printed import Printed
-from billing.invoicing.formatting import Format, breakable, share_in_days
+from billing.invoicing.formatting import Format, breakable, share_in_days, width
 from billing.invoicing.languages.labels import labels_of, language_of
 from billing.invoicing.languages.steps import step_in
 from billing.invoicing.late.wording import late_in_words
@@ -33,10 +33,14 @@ from billing.pricing.words import plural
 from customers.banking import compact, grouped
 from customers.logos import Logo, logo_of
 
-MOST_STEPS = 90
+MOST_STEPS = 120
 """Steps that stand below their lines; where there are more, they stand at the end, and the lines make a summary."""
 HOUSE_COLOUR = "#1b2430"
-STEP_WIDTH = 50
+STEP_WIDTH = 54
+"""Characters of a step's label that surely stand on one line; kanji and kana count as two."""
+FEW_STEPS = 40
+"""Steps of which each has a row of its own; where there are more, short ones share one: every cell takes its time."""
+STEPS_A_ROW = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,7 @@ class PrintedStep:
 
 @dataclass(frozen=True, slots=True)
 class PrintedLine:
-    """A line: what, for which days, how many, how much, and the rows that explain it."""
+    """A line: what, for which days, how many, how much, and the steps that explain it, as rows of the table."""
 
     description: str
     period: str
@@ -58,6 +62,7 @@ class PrintedLine:
     unit: str
     amount: str
     steps: tuple[PrintedStep, ...]
+    step_rows: list[list[PrintedStep]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,9 +261,10 @@ def _zone(line: InvoiceLine, terms: Terms) -> str:
     return zones.get(line.stream.contract_id, terms["timezone"])
 
 
-def _sections(lines: Iterable[InvoiceLine], terms: Terms, write: Writer) -> list[PrintedSection]:
+def _sections(lines: Sequence[InvoiceLine], terms: Terms, write: Writer) -> list[PrintedSection]:
     """The lines by contract; each contract's days are cut in its own zone."""
     contracts = {each["id"]: each for each in terms.get("contracts", ())}
+    a_row = 1 if sum(len(line.steps) for line in lines) <= FEW_STEPS else STEPS_A_ROW
 
     def heading(line: InvoiceLine) -> Heading:
         known = contracts.get(line.stream.contract_id)
@@ -269,21 +275,34 @@ def _sections(lines: Iterable[InvoiceLine], terms: Terms, write: Writer) -> list
     return [
         PrintedSection(
             title=breakable(each.title, 60),
-            lines=[_line(line, write, _zone(line, terms)) for line in each.lines],
+            lines=[_line(line, write, _zone(line, terms), a_row) for line in each.lines],
             sums=[(breakable(label, 60), write.amount(amount)) for label, amount in each.sums],
         )
         for each in sections(((heading(line), line.amount, line) for line in lines), write.labels)
     ]
 
 
-def _line(line: InvoiceLine, write: Writer, timezone: str) -> PrintedLine:
+def _rows(steps: Iterable[PrintedStep], most: int) -> list[list[PrintedStep]]:
+    """The steps in rows of `most` at most; one whose label is long has a row of its own."""
+    rows: list[list[PrintedStep]] = []
+    for step in steps:
+        apart = width(step.label) > STEP_WIDTH or (bool(rows) and width(rows[-1][0].label) > STEP_WIDTH)
+        if not rows or apart or len(rows[-1]) == most:
+            rows.append([])
+        rows[-1].append(step)
+    return rows
+
+
+def _line(line: InvoiceLine, write: Writer, timezone: str, a_row: int) -> PrintedLine:
+    steps = tuple(_steps(line, write, timezone))
     return PrintedLine(
         description=breakable(line.description),
         period=write.period(line.service_start, line.service_end, timezone),
         quantity="" if line.quantity is None else write.quantity(line.quantity),
         unit=plural(line.unit, Fraction(line.quantity or 0)) if line.unit else "",
         amount=write.amount(line.amount),
-        steps=tuple(_steps(line, write, timezone)),
+        steps=steps,
+        step_rows=_rows(steps, a_row),
     )
 
 

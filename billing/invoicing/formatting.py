@@ -138,6 +138,11 @@ def breakable(text: str, widest: int = 26) -> str:
     return re.sub(r"\S+", parts, text)
 
 
+def width(text: str) -> int:
+    """How many columns a text takes; a wide character (kanji, kana) takes two."""
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+
+
 @cache
 def _writes_months(locale: str) -> bool:
     """Whether the font can draw the locale's dates: those of Korean or Hindi it cannot."""

@@ -140,7 +140,7 @@ def test_the_usage_is_printed_once_and_drawn_the_same_for_ever():
 
 @pytest.mark.django_db
 def test_an_invoice_with_many_steps_is_a_summary_and_explains_itself_at_the_end():
-    steps = [(f"Item {place} at USD 1.00", "1", "1") for place in range(30)]
+    steps = [(f"Item {place} at USD 1.00", "1", "1") for place in range(31)]
     lines = [Line(f"Tokens {place}", "30.00", code=f"t{place}", steps=steps) for place in range(4)]
     rendered = render_pdf(made_invoice(made_contract(), lines))
     pages = [page.extract_text() for page in pypdf.PdfReader(io.BytesIO(rendered.bytes)).pages]
