@@ -44,13 +44,13 @@ def test_a_document_that_somebody_opened_first_waits_no_more():
 
 @pytest.mark.django_db
 def test_one_that_cannot_be_drawn_keeps_the_reason_and_the_others_go_on():
-    bad = make_issued(number="C-1", customer__legal_name="서울")
+    bad = make_issued(number="C-1", customer__legal_name="दिल्ली")
     good = make_issued(number="C-2")
     want(invoice_ids=[bad.pk, good.pk], now=NOW)
     assert draw_at() == (1, 1)
     waiting = WaitingDocument.objects.get()
     assert waiting.invoice == bad
-    assert waiting.error.startswith("GlyphsMissing: The font of the documents cannot draw “서”")
+    assert waiting.error.startswith("GlyphsMissing: The font of the documents cannot draw “द”")
     assert waiting.next_try_at == NOW + timedelta(minutes=1)
     assert draw_at() == (0, 0)
     assert draw_at(NOW + timedelta(minutes=1)) == (0, 1)
