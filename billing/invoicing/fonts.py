@@ -1,8 +1,9 @@
 """The fonts of the documents, and what they can draw.
 
-M PLUS 1p draws Latin, Greek, Cyrillic, Hebrew and Japanese; runs of characters that it lacks are drawn with the first of the
-others that has them: Nanum Gothic Coding for Korean, Droid Sans Fallback for Chinese. Their licences (OFL 1.1, OFL 1.1,
-Apache 2.0) lie beside them. Scripts whose letters join (Arabic, Hindi) need more than a font and are not drawn. There is no ₹, ₺ or ₽: amounts carry ISO codes. Pure: no Django, no clock.
+M PLUS 1p draws Latin, Greek, Cyrillic, Hebrew and Japanese; runs of characters that it lacks are drawn with the first
+of the others that has them: Nanum Gothic Coding for Korean, Droid Sans Fallback for Chinese. Their licences (OFL 1.1,
+OFL 1.1, Apache 2.0) lie beside them. Scripts whose letters join (Arabic, Hindi) need more than a font and are not
+drawn. There is no ₹, ₺ or ₽: amounts carry ISO codes. Pure: no Django, no clock.
 """
 
 import re
