@@ -51,7 +51,7 @@ class LegalEntityAdmin(OfficeAdmin):
         (None, {"fields": (("name", "code"), ("country", "tax_id"), "address", "email")}),
         ("Books", {"fields": (("currency", "timezone"),)}),
         ("Documents", {"fields": (("invoice_prefix", "credit_note_prefix"), "negative")}),
-        ("Bank", {"fields": ("bank_details", ("iban", "bic"), "reference")}),
+        ("Bank", {"fields": ("bank_details", "iban", "bic", "reference")}),
         ("Look of documents", {"fields": (("logo", "colour"), "legal_text", "footer")}),
     )
 
