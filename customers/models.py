@@ -10,12 +10,19 @@ from django.db import models
 from django.db.models import F, Func, Q, Value
 
 from customers import lookups  # noqa: F401  registers `among`
+from customers.branding import Branding
 from customers.checking import calendar_problems
 from customers.facts import said_once
 from customers.knowledge import Knowledge, remembered
 from customers.marking import Touch, touching
 from customers.states import CONTRACT_MOVES, ContractState
-from customers.validators import CURRENCY_PATTERN, validate_currency, validate_locale, validate_logo, validate_timezone
+from customers.validators import (
+    CURRENCY_PATTERN,
+    validate_currency,
+    validate_locale,
+    validate_logo,
+    validate_timezone,
+)
 
 CODE = RegexValidator(r"^[A-Za-z0-9][A-Za-z0-9._-]*$", "Use letters, digits, “.”, “_” and “-”, e.g. acme-gmbh.")
 CADENCE = RegexValidator(
@@ -37,7 +44,7 @@ def int_range(expression: str | F | Func) -> Func:
     )
 
 
-class LegalEntity(models.Model):
+class LegalEntity(Branding):
     """A seller: the company whose name, tax number and number series stand on the invoice."""
 
     class Negative(models.TextChoices):

@@ -82,7 +82,7 @@ class GlyphsMissing(RenderFailed):
         shown = ", ".join(f"“{char}” (U+{ord(char):04X})" for char in characters)
         super().__init__(
             f"The font of the documents cannot draw {shown}. Write the name, address or description that has "
-            "them in Latin, Greek, Cyrillic or Japanese characters."
+            "them in Latin, Greek, Cyrillic, Japanese, Chinese or Korean characters."
         )
 
 

@@ -9,7 +9,7 @@ import reportlab.rl_config
 from xhtml2pdf import pisa
 
 from billing.invoicing.errors import GlyphsMissing, RenderFailed
-from billing.invoicing.fonts import FONT_DIR, printable, unprintable
+from billing.invoicing.fonts import FONT_DIR, printable, unprintable, with_fonts
 
 reportlab.rl_config.invariant = 1  # no clock and no chance in the file: the same invoice gives the same bytes
 
@@ -34,7 +34,7 @@ def render_html(html: str) -> Rendered:
 
     GlyphsMissing names the characters that would print as boxes; RenderFailed anything else that went wrong.
     """
-    text, out = printable(html), io.BytesIO()
+    text, out = with_fonts(printable(html)), io.BytesIO()
     result = pisa.CreatePDF(text, dest=out, path=str(FONT_DIR / "invoice.html"), encoding="utf-8")
     if any(_NO_GLYPH in str(message) for _, _, message, _ in result.log):
         raise GlyphsMissing(unprintable(text))
