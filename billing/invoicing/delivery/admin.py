@@ -154,13 +154,15 @@ class LetterAdmin(OfficeAdmin):
     @display(description="Preview")
     def preview(self, letter: MailTemplate) -> str:
         """What comes out for example invoices, as it was last saved."""
-        if letter.pk is None:
+        if letter._state.adding:
             return "Save the letter to see what comes out."
         try:
             shown = [filled(Letter(letter.subject, letter.body), texts) for texts in EXAMPLES]
         except LetterBroken as error:
             return f"It does not come out, and the built-in letter goes instead. {error}"
         return format_html_join(
-            "", '<div class="mb-card" style="margin-bottom: 12px"><h2>{}</h2><p style="white-space: pre-line">{}</p></div>',
+            "",
+            '<div class="mb-card" style="margin-bottom: 12px"><h2>{}</h2>'
+            '<p style="white-space: pre-line">{}</p></div>',
             ((each.subject, each.body) for each in shown),
         )  # fmt: skip

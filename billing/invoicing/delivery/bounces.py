@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from email import message_from_bytes, policy
-from email.message import EmailMessage, Message
+from email.message import Message
 from typing import cast
 
 
@@ -20,7 +20,7 @@ class NoBounce(Exception):
 
 def read_bounce(content: bytes) -> Bounce:
     """The report in an e-mail as it arrived. NoBounce where it is none, or tells of delays only."""
-    mail = cast(EmailMessage, message_from_bytes(content, policy=policy.default))
+    mail = message_from_bytes(content, policy=policy.default)
     message_id, reasons = "", {}
     for part in mail.walk():
         kind = part.get_content_type()

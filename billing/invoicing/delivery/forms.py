@@ -12,7 +12,7 @@ from billing.invoicing.delivery.models import MailTemplate
 from billing.periods import local_midnight
 
 
-class LetterForm(forms.ModelForm):  # type: ignore[type-arg]
+class LetterForm(forms.ModelForm):
     """A letter; one that does not come out is refused with the place and the way out."""
 
     class Meta:

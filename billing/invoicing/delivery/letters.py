@@ -106,7 +106,8 @@ BUILT_IN: dict[str, Letter] = {
         "{{ title }} {{ number }} von {{ seller }}",
         "Guten Tag,\n\nanbei erhalten Sie: {{ title }} {{ number }}{% if period %}, {{ period }}{% endif %}.\n\n"
         + _FACTS % {
-            "credit": "Gutschrift:   ", "total": "Gesamtbetrag: ", "due": "Zahlbar bis:  ", "reference": "Referenz:     ",
+            "credit": "Gutschrift:   ", "total": "Gesamtbetrag: ", "due": "Zahlbar bis:  ",
+            "reference": "Referenz:     ",
             "nothing": "Dafür ist nichts zu zahlen.", "pay": "Bitte zahlen Sie an:",
         }
         + "\n\nHaben Sie Fragen? Antworten Sie einfach auf diese Nachricht.\n\n{{ seller }}",
@@ -115,7 +116,8 @@ BUILT_IN: dict[str, Letter] = {
         "{{ title }} {{ number }} de {{ seller }}",
         "Bonjour,\n\nveuillez trouver ci-joint : {{ title }} {{ number }}{% if period %}, {{ period }}{% endif %}.\n\n"
         + _FACTS % {
-            "credit": "Avoir :       ", "total": "Total :       ", "due": "À payer le :  ", "reference": "Référence :   ",
+            "credit": "Avoir :       ", "total": "Total :       ", "due": "À payer le :  ",
+            "reference": "Référence :   ",
             "nothing": "Aucun paiement n’est à effectuer.", "pay": "Merci de régler à :",
         }
         + "\n\nUne question ? Répondez à ce message.\n\n{{ seller }}",

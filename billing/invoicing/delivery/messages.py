@@ -95,7 +95,9 @@ def hand_over(message: EmailMultiAlternatives) -> dict[str, str]:
         assert connection.connection is not None
         sender = sanitize_address(message.from_email, message.encoding or settings.DEFAULT_CHARSET)
         refused = connection.connection.sendmail(
-            parseaddr(sender)[1], message.recipients(), message.message().as_bytes(linesep="\r\n")
+            parseaddr(sender)[1],
+            message.recipients(),
+            message.message().as_bytes(linesep="\r\n"),  # type: ignore[call-arg]  Django's own message has it
         )
     finally:
         connection.close()
