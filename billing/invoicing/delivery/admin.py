@@ -5,7 +5,8 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.http import HttpRequest, HttpResponse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
+from django.utils.safestring import mark_safe
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
 from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
@@ -93,7 +94,7 @@ class DeliveryAdmin(RecordAdmin):
         """The last error, addresses that were refused, and what went otherwise than it was set up."""
         told = [text for text in (delivery.error, delivery.remark) if text]
         told += [f"{address}: {reason}" for address, reason in delivery.refused.items()]
-        return format_html_join(format_html("<br>"), "{}", ((text,) for text in told)) or NONE
+        return format_html_join(mark_safe("<br>"), "{}", ((text,) for text in told)) or NONE
 
     @action(description="Send again", icon="mail", permissions=["issue"], dialog={
         "title": "Send this invoice again?", "form_class": BaseDialogForm, "form_submit_text": "Send",
