@@ -11,6 +11,7 @@ from billing.invoicing.agreed.admin import *  # noqa: F403
 from billing.invoicing.agreed.buttons import *  # noqa: F403
 from billing.invoicing.agreed.coupon_admin import *  # noqa: F403
 from billing.invoicing.corrections_admin import *  # noqa: F403
+from billing.invoicing.delivery.admin import *  # noqa: F403
 from billing.invoicing.holds.admin import *  # noqa: F403
 from billing.invoicing.late.admin import *  # noqa: F403
 from billing.invoicing.run_admin import *  # noqa: F403

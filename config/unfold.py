@@ -100,6 +100,8 @@ NAVIGATION: list[dict[str, Any]] = [
             entry("Usage tolerances", "tune", "billing_usagetolerance"),
             entry("Verifications", "verified", "billing_verification"),
             entry("Invoices", "receipt_long", "billing_invoice") | {"active": at_invoices},
+            entry("E-mails", "mail", "billing_delivery"),
+            entry("Letters", "edit_note", "billing_mailtemplate"),
             page("Late usage", "history", "billing_late_usage", "billing.view_invoice"),
             entry("Invoicing policies", "rule_settings", "billing_invoicingpolicy"),
             entry("Payments", "payments", "billing_payment"),

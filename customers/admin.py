@@ -119,7 +119,17 @@ class CustomerAdmin(PayerButtons):
     has_invoices_permission = granted("billing.view_invoice")
     has_contract_permission = granted("customers.add_contract")
     fieldsets = (
-        (None, {"fields": (("legal_name", "external_id"), "emails", ("currency", "timezone", "locale"))}),
+        (
+            None,
+            {
+                "fields": (
+                    ("legal_name", "external_id"),
+                    "emails",
+                    ("copy_emails", "hidden_copy_emails"),
+                    ("currency", "timezone", "locale"),
+                )
+            },
+        ),
         (
             "Address",
             {"fields": (("address_line1", "address_line2"), ("postal_code", "city"), ("region", "country"), "tax_id")},
@@ -139,7 +149,7 @@ class CustomerAdmin(PayerButtons):
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Addresses as one line of text."""
-        if db_field.name == "emails":
+        if db_field.name.endswith("emails"):
             kwargs["widget"] = UnfoldAdminTextInputWidget()
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 

@@ -139,6 +139,14 @@ class Customer(models.Model):
         blank=True,
         help_text="Invoices go to all of these; separate them by commas.",
     )
+    copy_emails = ArrayField(
+        models.EmailField(), verbose_name="copies to", default=list, blank=True,
+        help_text="Get a copy of each invoice that is sent; everybody sees that they do.",
+    )  # fmt: skip
+    hidden_copy_emails = ArrayField(
+        models.EmailField(), verbose_name="hidden copies to", default=list, blank=True,
+        help_text="Get a copy of each invoice that is sent; nobody sees that they do.",
+    )  # fmt: skip
     address_line1 = models.CharField("address", max_length=200, blank=True)
     address_line2 = models.CharField("address, second line", max_length=200, blank=True)
     postal_code = models.CharField(max_length=20, blank=True)

@@ -15,10 +15,12 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
-from billing.invoicing import delivery, services
+from billing.invoicing import services
 from billing.invoicing.background import enqueue
 from billing.invoicing.behind.csv_file import usage_file
 from billing.invoicing.bulk_page import Step, confirm_and_run, report
+from billing.invoicing.delivery import services as delivery
+from billing.invoicing.delivery.forms import SendForm
 from billing.invoicing.documents import document_of, preview_pdf, read_document
 from billing.invoicing.errors import InvoicingError
 from billing.invoicing.forms import SendBackForm
@@ -49,11 +51,14 @@ BUTTONS: dict[str, tuple[str, ...]] = {
 }
 
 
-def queue_deliveries(invoice_ids: Sequence[int], *, user: Any, now: datetime) -> BulkResult:
+def queue_deliveries(
+    invoice_ids: Sequence[int], *, user: Any, now: datetime, send_at: datetime | None = None
+) -> BulkResult:
     """Leave many mails to the worker: each takes a second, and the page would wait for all of them."""
-    deliveries, skipped = delivery.request_deliveries(invoice_ids=invoice_ids, user=user, now=now)
+    deliveries, skipped = delivery.request_deliveries(invoice_ids=invoice_ids, user=user, now=now, send_at=send_at)
     for each in deliveries:
-        enqueue("billing.invoicing.tasks.deliver", each.pk)
+        if send_at is None:
+            enqueue("billing.invoicing.tasks.deliver", each.pk)
     return BulkResult(done=[each.invoice for each in deliveries], skipped=skipped)
 
 
@@ -159,7 +164,7 @@ class InvoiceAdmin(RecordAdmin):
         """With tax."""
         return money(invoice.total, invoice.currency)
 
-    def steps(self, request: HttpRequest) -> dict[str, Step]:
+    def steps(self, request: HttpRequest, send_at: datetime | None = None) -> dict[str, Step]:
         """The three moves that one or many invoices can make."""
         who, now = request.user, clock.now()
         return {
@@ -181,7 +186,7 @@ class InvoiceAdmin(RecordAdmin):
             "queue": Step(
                 "send_selected", "Send", "queued to be sent:", InvoiceState.ISSUED,
                 "The documents go by e-mail to the customers' billing addresses, one after the other.",
-                lambda ids: queue_deliveries(ids, user=who, now=now),
+                lambda ids: queue_deliveries(ids, user=who, now=now, send_at=send_at),
             ),
         }  # fmt: skip
 
@@ -235,11 +240,18 @@ class InvoiceAdmin(RecordAdmin):
         return self._one(request, "issue", object_id)
 
     @action(description="Send", icon="mail", permissions=["issue"], dialog=_dialog(
-        "Send this invoice?", "The document goes by e-mail to the customer's billing addresses.", "Send",
+        "Send this invoice?", "The document goes by e-mail to the customer's billing addresses.", "Send", SendForm,
     ))  # fmt: skip
-    def send(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
-        """Mail the document."""
-        return self._one(request, "send", object_id)
+    def send(self, request: HttpRequest, form: SendForm, object_id: str) -> HttpResponse:
+        """Mail the document, at once or on a day."""
+        if form.cleaned_data["day"] is None:
+            return self._one(request, "send", object_id)
+        invoice = self.get_object(request, unquote(object_id))
+        later = form.on_day(invoice.entity.timezone)
+        report(
+            request, self, self.steps(request, later)["queue"], self.steps(request, later)["queue"].run([invoice.pk])
+        )
+        return leave_dialog(change_url(invoice))
 
     @action(description="Send back", icon="undo", permissions=["approve"], dialog=_dialog(
         "Send back to draft?", "It no longer counts as billed, and the next run brings it up to date.", "Send back",

@@ -353,25 +353,6 @@ class InvoiceDocument(models.Model):
         return str(self.file)
 
 
-class Delivery(models.Model):
-    """One e-mail of an invoice: to whom, under which message id, and what became of it."""
-
-    invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="deliveries")
-    recipients = models.JSONField()
-    message_id = models.CharField(max_length=200, unique=True)
-    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
-    requested_at = models.DateTimeField()
-    sent_at = models.DateTimeField(null=True)
-    error = models.TextField(blank=True)
-
-    class Meta:
-        ordering = ["-id"]
-        verbose_name_plural = "deliveries"
-
-    def __str__(self) -> str:
-        return f"{self.invoice} to {', '.join(self.recipients)}"
-
-
 class Outbox(models.Model):
     """What the books must hear of, written in the transaction that made it so; revenue takes it from here."""
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from django.conf import settings
 from django.contrib.auth.models import User
 
-from billing.invoicing.delivery import send_invoices
+from billing.invoicing.delivery.services import send_invoices
 from billing.invoicing.documents import document_of
 from billing.invoicing.models import Invoice
 from config import clock

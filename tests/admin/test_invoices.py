@@ -6,8 +6,9 @@ import pytest
 from django.contrib.messages import get_messages
 from django.urls import reverse
 
+from billing.invoicing.delivery.models import Delivery
 from billing.invoicing.drawing.models import WaitingDocument
-from billing.invoicing.models import BillingRun, Delivery, Invoice
+from billing.invoicing.models import BillingRun, Invoice
 from billing.invoicing.services import issue
 from billing.payments.models import Payment
 from tests.admin.conftest import NOW, ROLES, make_business

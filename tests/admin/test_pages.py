@@ -42,6 +42,8 @@ VIEWERS: dict[str, tuple[str, ...]] = {
     "billing.experiment": ("RevOps", "Finance", "Auditor"),
     "billing.invoice": ("RevOps", "Finance", "Auditor"),
     "billing.invoicingpolicy": ("RevOps", "Finance", "Auditor"),
+    "billing.delivery": ("RevOps", "Finance", "Auditor"),
+    "billing.mailtemplate": ("RevOps", "Finance", "Auditor"),
     "billing.payment": ("Finance", "Auditor"),
     **dict.fromkeys(BOOKS, ("Finance", "Auditor")),
     **dict.fromkeys(QUEUE, ("Engineer",)),
@@ -58,6 +60,7 @@ ADDERS: dict[str, tuple[str, ...]] = {
     "customers.legalentity": ("Finance",),
     "billing.usagetolerance": ("Finance",),
     "billing.invoicingpolicy": ("Finance",),
+    "billing.mailtemplate": ("Finance",),
     "billing.meter": ("RevOps", "Engineer"),
     "billing.apikey": ("Engineer",),
     "billing.upload": ("RevOps", "Engineer"),
@@ -65,7 +68,7 @@ ADDERS: dict[str, tuple[str, ...]] = {
     "billing.correction": ("RevOps", "Engineer"),
 }
 NEVER_ADDED = {"billing.planversion", "billing.billingrun", "billing.hold", "billing.verification",
-               "billing.invoice", "billing.payment", *BOOKS,
+               "billing.invoice", "billing.delivery", "billing.payment", *BOOKS,
                "billing.backfill", "billing.eventconflict", "billing.eventreject", "billing.eventmonth",
                "billing.usagealert", "billing.subscription", "billing.contractterm",
                "django_q.ormq", "django_q.failure", "django_q.success"}  # fmt: skip

@@ -15,7 +15,7 @@ from django.urls import reverse
 from PIL import Image
 
 from billing.catalog.services import end_subscription
-from billing.invoicing.delivery import send_invoices
+from billing.invoicing.delivery.services import send_invoices
 from billing.invoicing.documents import document_of, read_document, render_pdf
 from billing.invoicing.models import Invoice
 from customers.models import LegalEntity

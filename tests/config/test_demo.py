@@ -16,7 +16,8 @@ from django.db import connection
 from django.db.models import F, Q
 from django.test import override_settings
 
-from billing.invoicing.models import Delivery, Invoice, InvoiceDocument, InvoiceLine, Outbox
+from billing.invoicing.delivery.models import Delivery
+from billing.invoicing.models import Invoice, InvoiceDocument, InvoiceLine, Outbox
 from billing.metering import names, partitions
 from billing.metering.explorer.activity import unmatched_subjects, unmatched_types
 from billing.metering.explorer.unreadable import unreadable
