@@ -36,7 +36,7 @@ from customers.states import ContractState
 STATE_BADGES = {ContractState.DRAFT.label: "warning", ContractState.ACTIVE.label: "success"}
 FROZEN_WHEN_ACTIVE = (
     "number", "customer", "entity", "start", "currency", "cadence", "anchor_day", "anchor_month", "stub_divisor",
-    "timezone", "proration",
+    "timezone", "proration", "prices",
 )  # fmt: skip  # the columns that the trigger contract_frozen keeps
 
 
@@ -233,6 +233,7 @@ class ContractAdmin(OfficeAdmin):
                     ("proration", "stub_divisor"),
                     ("net_days", "po_number"),
                     ("invoice_group", "paid_by"),
+                    "prices",
                 )
             },
         ),
