@@ -310,7 +310,8 @@ class Contract(models.Model):
                     "OLD.state <> 'draft' AND (OLD.number, OLD.customer_id, OLD.entity_id, OLD.start, OLD.currency,"
                     " OLD.cadence, OLD.anchor_day, OLD.anchor_month, OLD.stub_divisor, OLD.timezone, OLD.proration,"
                     " OLD.prices, OLD.billing_dates) IS DISTINCT FROM (NEW.number, NEW.customer_id, NEW.entity_id,"
-                    " NEW.start, NEW.currency, NEW.cadence, NEW.anchor_day, NEW.anchor_month, NEW.stub_divisor, NEW.timezone,"
+                    " NEW.start, NEW.currency, NEW.cadence, NEW.anchor_day, NEW.anchor_month, NEW.stub_divisor,"
+                    " NEW.timezone,"
                     # dates may be added after the last, and none taken away
                     " NEW.proration, NEW.prices, NEW.billing_dates[1:cardinality(OLD.billing_dates)])"
                 ),

@@ -1,7 +1,7 @@
 """Which taxes apply to lines: by who sells, who pays, what is sold and when. Constant queries for a chunk."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -66,8 +66,11 @@ class Finder:
         """Whether the contract's prices hold the tax."""
         return (contract.prices or setup.prices) == TaxSetup.Prices.INCLUSIVE
 
-    def taxes(self, sold: Collection[Sold]) -> dict[Sold, Sequence[Tax] | TaxError]:
-        """What applies to each, or why it cannot be told; two queries and one question to each provider."""
+    def taxes(self, sold: Collection[Sold], *, again: bool = False) -> dict[Sold, Sequence[Tax] | TaxError]:
+        """What applies to each, or why it cannot be told; two queries and one question to each provider.
+
+        Asked `again`, only providers that remember what was known; what others said is left out.
+        """
         found: dict[Sold, Sequence[Tax] | TaxError] = {}
         asked: dict[str, dict[Sold, Sale]] = defaultdict(dict)
         days: dict[Sold, tuple[TaxSetup, date]] = {}
@@ -90,6 +93,8 @@ class Finder:
                 contract.currency, day,
             )  # fmt: skip
         for provider, sales in asked.items():
+            if again and not providers.remembers(provider):
+                continue
             answers = providers.ask(provider, list(dict.fromkeys(sales.values())))
             found |= {each: answers[sale] for each, sale in sales.items()}
         return found
@@ -104,6 +109,41 @@ def finder_of(contracts: Iterable[Contract], payer_ids: Collection[int]) -> Find
         return None
     countries = dict(LegalEntity.objects.filter(pk__in=sellers).values_list("pk", "country"))
     return Finder(known, countries, setups, Treatments(payer_ids))
+
+
+def not_as_told(
+    lines: Iterable[InvoiceLine], contracts: Iterable[Contract], payers: Mapping[int, int]
+) -> list[InvoiceLine]:
+    """The stored lines whose taxes are not those of the facts, now or as they were known; `payers` by line id.
+
+    A correction is held against the line that it corrects. What a provider said that does not remember, stands.
+    """
+    lines = list(lines)
+    corrected = taxes_of_lines({line.corrects_id for line in lines if line.corrects_id})
+    wrong = [line for line in lines if line.corrects_id and _rates(line) != corrected[line.corrects_id]]
+    new = [line for line in lines if line.corrects_id is None]
+    finder = finder_of(contracts, set(payers.values()))
+    if finder is None:
+        return wrong + [line for line in new if line.taxes]
+    sold = {line.pk: sold_as(line, line.stream.contract_id, payers[line.pk]) for line in new}
+    found = finder.taxes(sold.values(), again=True)
+    for line in new:
+        told = found.get(sold[line.pk])
+        if told is not None and (isinstance(told, TaxError) or to_rows(told) != _rates(line)):
+            wrong.append(line)
+    return wrong
+
+
+def taxes_of_lines(line_ids: Collection[int]) -> dict[int, Rows]:
+    """The taxes of stored lines by line id, without amounts; one query, and none for no lines."""
+    if not line_ids:
+        return {}
+    rows = InvoiceLine.objects.filter(pk__in=line_ids).order_by().values_list("pk", "taxes")
+    return {key: to_rows(from_rows(taxes)) for key, taxes in rows}
+
+
+def _rates(line: InvoiceLine) -> Rows:
+    return to_rows(from_rows(line.taxes))
 
 
 def untaxed(treatment: TaxTreatment) -> Tax:

@@ -67,3 +67,8 @@ def ask(name: str, sales: Sequence[Sale]) -> dict[Sale, Sequence[Tax] | TaxError
     except Exception as error:
         log.exception("The tax provider %s failed", name)
         return dict.fromkeys(sales, ProviderFailed(name, error))
+
+
+def remembers(name: str) -> bool:
+    """Whether the provider of that name answers what was known; one that is not configured any more does not."""
+    return name in settings.TAX_PROVIDERS and provider_named(name).remembers

@@ -13,7 +13,7 @@ from billing.catalog.models import Product
 from billing.invoicing.models import Invoice, InvoiceLine
 from billing.invoicing.states import RECORDED
 from billing.invoicing.taxes.errors import TaxError
-from billing.invoicing.taxes.finding import finder_of, from_rows, sold_as, to_rows
+from billing.invoicing.taxes.finding import finder_of, from_rows, sold_as, taxes_of_lines, to_rows
 from billing.invoicing.taxes.models import InvoiceTax, ProductTax, TaxRate
 from billing.invoicing.taxes.rules import Left, Rounding, Tax, Taxable, taxes_of
 from customers.models import Contract, TaxSetup
@@ -38,7 +38,7 @@ def find_taxes(fresh: Sequence[tuple[InvoiceLine, Contract, int]]) -> dict[int, 
 
     A correction has those of the line that it corrects (R5.3). By contract id, why one's cannot be told: it is held.
     """
-    known = _taxes_of_corrected({line.corrects_id for line, _, _ in fresh if line.corrects_id})
+    known = taxes_of_lines({line.corrects_id for line, _, _ in fresh if line.corrects_id})
     for line, _, _ in fresh:
         line.taxes = known.get(line.corrects_id or 0, [])
     new = [each for each in fresh if each[0].corrects_id is None]
@@ -89,7 +89,7 @@ def tax_draft(*, invoice: Invoice) -> Invoice:
     Sets `tax` and `total` and the rows of taxes. Lines that correct nothing keep the taxes that they have.
     """
     lines = list(invoice.lines.order_by("position"))
-    known = _taxes_of_corrected({line.corrects_id for line in lines if line.corrects_id})
+    known = taxes_of_lines({line.corrects_id for line in lines if line.corrects_id})
     for line in lines:
         line.taxes = known.get(line.corrects_id or 0, line.taxes)
     share_out([Document(invoice.entity_id, invoice.currency, invoice.as_of, lines)])
@@ -136,14 +136,6 @@ def set_tax_code(
     fact.full_clean()
     fact.save()
     return fact
-
-
-def _taxes_of_corrected(line_ids: set[int]) -> dict[int, list[dict[str, object]]]:
-    """The taxes of corrected lines by line id, without amounts."""
-    if not line_ids:
-        return {}
-    rows = InvoiceLine.objects.filter(pk__in=line_ids).order_by().values_list("pk", "taxes")
-    return {key: to_rows(from_rows(taxes)) for key, taxes in rows}
 
 
 def _share_out(document: Document, setup: TaxSetup | None, left: Mapping[Hashable, Left]) -> None:
