@@ -8,7 +8,9 @@ from billing.catalog.models import *  # noqa: F403
 from billing.catalog.renewals.models import *  # noqa: F403
 from billing.catalog.terms.models import *  # noqa: F403
 from billing.catalog.units.models import *  # noqa: F403
+from billing.invoicing.behind.models import *  # noqa: F403
 from billing.invoicing.computations.models import *  # noqa: F403
+from billing.invoicing.drawing.models import *  # noqa: F403
 from billing.invoicing.holds.models import *  # noqa: F403
 from billing.invoicing.late.models import *  # noqa: F403
 from billing.invoicing.marks.models import *  # noqa: F403

@@ -48,9 +48,11 @@ class LegalEntityAdmin(OfficeAdmin):
     search_fields = ("name", "code", "tax_id")
     search_help_text = "Name, code or tax number"
     fieldsets = (
-        (None, {"fields": (("name", "code"), ("country", "tax_id"), "address", "email", "bank_details", "logo")}),
+        (None, {"fields": (("name", "code"), ("country", "tax_id"), "address", "email")}),
         ("Books", {"fields": (("currency", "timezone"),)}),
         ("Documents", {"fields": (("invoice_prefix", "credit_note_prefix"), "negative")}),
+        ("Bank", {"fields": ("bank_details", ("iban", "bic"), "reference")}),
+        ("Look of documents", {"fields": (("logo", "colour"), "legal_text", "footer")}),
     )
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:

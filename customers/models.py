@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import F, Func, Q, Value
 
 from customers import lookups  # noqa: F401  registers `among`
+from customers.branding import Branding
 from customers.checking import calendar_problems
 from customers.knowledge import Knowledge, remembered
 from customers.marking import Touch, touching
@@ -40,7 +41,7 @@ def int_range(expression: str | F | Func) -> Func:
     )
 
 
-class LegalEntity(models.Model):
+class LegalEntity(Branding):
     """A seller: the company whose name, tax number and number series stand on the invoice."""
 
     class Negative(models.TextChoices):

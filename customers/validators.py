@@ -1,5 +1,6 @@
 """Checks of single fields, with a sentence that names the value and the way out."""
 
+import re
 from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
@@ -8,9 +9,11 @@ from babel import Locale, UnknownLocaleError
 from django.core.exceptions import ValidationError
 from PIL import Image
 
+from customers.banking import is_bic, is_iban
 from customers.currencies import is_currency
 
 LOGO_BYTES = 500_000  # it stands in every document
+LIGHTEST = 170  # of 255: what is lighter can hardly be read on white
 CURRENCY_PATTERN = r"^[A-Z]{3}$"
 
 
@@ -53,3 +56,24 @@ def validate_logo(file: Any) -> None:
         file.seek(0)
     if kind not in ("PNG", "JPEG"):
         raise ValidationError(f"The logo is a {kind} picture: use a PNG or JPEG file.")
+
+
+def validate_colour(colour: str) -> None:
+    """Accept a colour such as #0b5fff that can be read on white paper."""
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", colour):
+        raise ValidationError(f"“{colour}” is no colour: write # and six digits, such as #0b5fff.")
+    red, green, blue = bytes.fromhex(colour[1:])
+    if (299 * red + 587 * green + 114 * blue) // 1000 > LIGHTEST:
+        raise ValidationError(f"{colour} is too light to be read on white paper: choose a darker one.")
+
+
+def validate_iban(code: str) -> None:
+    """Accept an IBAN, with or without blanks, whose check digits are right."""
+    if not is_iban(code):
+        raise ValidationError(f"“{code}” is no valid IBAN: copy it from the bank, check digits included.")
+
+
+def validate_bic(code: str) -> None:
+    """Accept a BIC of 8 or 11 characters."""
+    if not is_bic(code):
+        raise ValidationError(f"“{code}” is no BIC: it has 8 or 11 letters and digits, such as COBADEFFXXX.")

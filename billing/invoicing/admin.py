@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.urls import path
 from django.utils.html import format_html
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
@@ -17,6 +17,7 @@ from unfold.forms import BaseDialogForm
 
 from billing.invoicing import delivery, services
 from billing.invoicing.background import enqueue
+from billing.invoicing.behind.csv_file import usage_file
 from billing.invoicing.bulk_page import Step, confirm_and_run, report
 from billing.invoicing.documents import document_of, preview_pdf, read_document
 from billing.invoicing.errors import InvoicingError
@@ -41,9 +42,9 @@ STATE_BADGES = {
 }
 # Which buttons a state offers, the most likely next step first.
 BUTTONS: dict[str, tuple[str, ...]] = {
-    InvoiceState.DRAFT: ("approve", "approve_early", "pdf"),
-    InvoiceState.APPROVED: ("issue", "send_back", "pdf"),
-    InvoiceState.ISSUED: ("send", "record_payment", "pdf"),
+    InvoiceState.DRAFT: ("approve", "approve_early", "pdf", "usage"),
+    InvoiceState.APPROVED: ("issue", "send_back", "pdf", "usage"),
+    InvoiceState.ISSUED: ("send", "record_payment", "pdf", "usage"),
     InvoiceState.SKIPPED: (),
 }
 
@@ -79,7 +80,7 @@ class InvoiceAdmin(RecordAdmin):
     date_hierarchy = "issue_date"
     empty_hint = "Drafts come from a billing run over active contracts."
     actions = ("approve_selected", "issue_selected", "send_selected")
-    actions_detail = ("approve", "approve_early", "issue", "send", "send_back", "pdf")
+    actions_detail = ("approve", "approve_early", "issue", "send", "send_back", "pdf", "usage")
     change_form_template = "billing/admin/invoice.html"
     has_approve_permission = granted("billing.approve_invoice")
     has_issue_permission = granted("billing.issue_invoice")
@@ -271,6 +272,11 @@ class InvoiceAdmin(RecordAdmin):
         name = f"{invoice.number or f'preview-{invoice.pk}'}.pdf"
         disposition = {"Content-Disposition": f'inline; filename="{name}"'}
         return HttpResponse(content, content_type="application/pdf", headers=disposition)
+
+    @action(description="Usage as CSV", icon="download", permissions=["view"])
+    def usage(self, request: HttpRequest, object_id: str) -> StreamingHttpResponse:
+        """The usage behind the invoice's lines, by day and dimension, streamed."""
+        return usage_file(self.get_object(request, unquote(object_id)))
 
 
 admin.site.register(Invoice, InvoiceAdmin)

@@ -90,20 +90,20 @@ def _usages(meter: Meter, narrowed_by: str, need: Need, requests: Sequence[Reque
     filters = read_filters(json.loads(narrowed_by, parse_float=Decimal), "narrowed_by") if narrowed_by else ()
     if need.kind == "events":
         return _events(meter.narrowed(filters) if filters else meter, need, requests)
-    rows = _counted(meter, filters, need.dimensions, requests)
+    rows = counted(meter, filters, need.dimensions, requests)
     if need.kind == "cells":
         cells: dict[int, list[Cell]] = defaultdict(list)
         for key, values, quantity in rows:
             cells[key].append((values, quantity.value))
         return [Cells(need.dimensions, tuple(cells[request.key])) for request in requests]
-    counted = {key: quantity for key, _, quantity in rows}
-    quantities = [counted.get(request.key, Quantity()) for request in requests]
+    by_key = {key: quantity for key, _, quantity in rows}
+    quantities = [by_key.get(request.key, Quantity()) for request in requests]
     if need.kind == "totals":
         return [Totals(quantity.value, quantity.events) for quantity in quantities]
     return [quantity.value for quantity in quantities]
 
 
-def _counted(
+def counted(
     meter: Meter, filters: tuple[Filter, ...], dimensions: Sequence[str], requests: Sequence[Request]
 ) -> Iterable[tuple[int, Values, Quantity]]:
     """Key, values of dimensions and quantity; narrowed from the rollup's cells where they tell, else from events."""

@@ -1,6 +1,7 @@
 """What stands on an invoice's document, as texts ready to print: from its copies at issue, or live for a draft."""
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -8,9 +9,14 @@ from typing import cast
 
 from babel import Locale
 
+from billing.invoicing.behind.blocks import UsagePages, usage_pages
+from billing.invoicing.behind.printed import Printed
 from billing.invoicing.formatting import Format, breakable, share_in_days
+from billing.invoicing.languages.labels import labels_of, language_of
+from billing.invoicing.languages.steps import step_in
 from billing.invoicing.late.wording import late_in_words
 from billing.invoicing.models import Invoice, InvoiceLine
+from billing.invoicing.paying import Transfer, code_of, epc_text, reference_of
 from billing.invoicing.sections import Heading, sections
 from billing.invoicing.shown import shown_steps
 from billing.invoicing.snapshots import (
@@ -24,9 +30,13 @@ from billing.invoicing.snapshots import (
 )
 from billing.invoicing.states import InvoiceState
 from billing.pricing.words import plural
+from customers.banking import compact, grouped
 from customers.logos import Logo, logo_of
 
-NOT_ISSUED = "an invoice that is not yet issued"
+MOST_STEPS = 90
+"""Steps that stand below their lines; where there are more, they stand at the end, and the lines make a summary."""
+HOUSE_COLOUR = "#1b2430"
+STEP_WIDTH = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,24 +79,51 @@ class Party:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """How the seller's documents look: a colour, a tint of it, and texts by lines."""
+
+    logo: Logo | None
+    colour: str
+    tint: str
+    legal_text: list[str]
+    footer: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """How to pay: what is said of the due day, what to name, to which bank, and a picture that banking apps read."""
+
+    due: str
+    text: str
+    reference: str
+    bank_details: list[str]
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
 class PrintedInvoice:
     """Everything that the template prints. `mark` is empty for an issued invoice, else says that this is none.
 
-    `credit` is what a credit note gives, empty for an invoice.
+    `credit` is what a credit note gives, empty for an invoice. `labels` are the words of the customer's language.
     """
 
+    labels: Mapping[str, str]
+    language: str
     title: str
     number: str
     mark: str
-    logo: Logo | None
+    look: Look
     seller: Party
     buyer: Party
     email: str
     bank_details: list[str]
     period: str
     facts: list[tuple[str, str]]
-    currency: str
+    amount_in: str
+    page: tuple[str, ...]
     sections: list[PrintedSection]
+    steps_apart: bool
+    usage: UsagePages
     net: str
     tax: str
     total: str
@@ -94,38 +131,99 @@ class PrintedInvoice:
     credit: str
     due_date: str
     net_days: int
+    payment: Payment
 
 
-def printed_invoice(invoice: Invoice) -> PrintedInvoice:
-    """The invoice as its document shows it, in one query whatever the number of lines."""
+def printed_invoice(invoice: Invoice, usage: Printed | None = None) -> PrintedInvoice:
+    """The invoice as its document shows it, in one query whatever the number of lines; `usage` as it was read."""
     issued = invoice.state == InvoiceState.ISSUED
     seller = cast(Seller, invoice.seller) if issued else seller_snapshot(invoice.entity)
     buyer = cast(Buyer, invoice.buyer) if issued else buyer_snapshot(invoice.customer)
     terms = cast(Terms, invoice.terms) if issued else terms_snapshot(contracts_on(invoice))
-    write = Format(locale=buyer["locale"], currency=invoice.currency)
+    write = Writer(locale=buyer["locale"], currency=invoice.currency)
     lines = list(invoice.lines.select_related("corrects__invoice", "stream").order_by("position"))
-    period = service_period(lines, write, terms["timezone"])
+    period, periods = service_period(lines, write, terms["timezone"]), {}
+    for line in lines:
+        periods[line.position] = write.period(line.service_start, line.service_end, _zone(line, terms))
+    parts = _sections(lines, terms, write)
+    credit = write.money(-invoice.total) if invoice.kind == Invoice.Kind.CREDIT_NOTE else ""
     return PrintedInvoice(
-        title=invoice.get_kind_display(),
+        labels=write.labels,
+        language=language_of(buyer["locale"]),
+        title=write.labels[invoice.kind],
         number=invoice.number or "",
-        mark="" if issued else "DRAFT",
-        logo=logo_of(seller.get("logo", "")),
+        mark="" if issued else write.labels["draft"],
+        look=_look(seller),
         seller=_party(seller["name"], _address(seller["address"], seller["country"]), seller["tax_id"]),
         buyer=_party(buyer["legal_name"], _address(buyer["address"], buyer["country"]), buyer["tax_id"]),
         email=breakable(seller["email"]),
-        bank_details=seller["bank_details"],
+        bank_details=_bank(seller),
         period=period,
         facts=_facts(invoice, buyer, terms, period, write),
-        currency=invoice.currency,
-        sections=_sections(lines, terms, write),
+        amount_in=write.say("amount_in", currency=invoice.currency),
+        page=tuple(re.split(r"{pages?}", write.labels["page"])),
+        sections=parts,
+        steps_apart=sum(len(line.steps) for part in parts for line in part.lines) > MOST_STEPS,
+        usage=usage_pages(usage or {}, lines, periods, write, write.labels),
         net=write.amount(invoice.net),
         tax=write.amount(invoice.tax),
         total=write.money(invoice.total),
         nothing_due=invoice.total <= 0,
-        credit=write.money(-invoice.total) if invoice.kind == Invoice.Kind.CREDIT_NOTE else "",
+        credit=credit,
         due_date=write.day(invoice.due_date) if invoice.due_date else "",
         net_days=terms["net_days"],
+        payment=_payment(invoice, seller, terms, credit, write),
     )
+
+
+class Writer(Format):
+    """Writes values and words for one locale and one currency."""
+
+    def __init__(self, *, locale: str, currency: str) -> None:
+        super().__init__(locale=locale, currency=currency)
+        self.labels, self.language = labels_of(locale), language_of(locale)
+
+    def say(self, key: str, **values: object) -> str:
+        """A label with its names filled in."""
+        return self.labels[key].format(**values)
+
+    def step(self, label: str) -> str:
+        """A label of a rating step in the language, with the locale's numbers."""
+        return step_in(self.language, self.label(label))
+
+
+def _look(seller: Seller) -> Look:
+    """How the seller's documents look."""
+    colour = seller.get("colour") or HOUSE_COLOUR
+    tint = "".join(f"{255 - (255 - part) // 12:02x}" for part in bytes.fromhex(colour[1:]))
+    return Look(
+        logo=logo_of(seller.get("logo", "")), colour=colour, tint=f"#{tint}",
+        legal_text=seller.get("legal_text", []), footer=seller.get("footer", [])[:2],
+    )  # fmt: skip
+
+
+def _bank(seller: Seller) -> list[str]:
+    """The bank details as printed: what the seller wrote, then account number and bank, unless they stand there."""
+    written = compact("".join(seller["bank_details"]))
+    pairs = (("IBAN", grouped(seller.get("iban", ""))), ("BIC", seller.get("bic", "")))
+    return seller["bank_details"] + [f"{name} {code}" for name, code in pairs if code and compact(code) not in written]
+
+
+def _payment(invoice: Invoice, seller: Seller, terms: Terms, credit: str, write: Writer) -> Payment:
+    """What a customer is asked to do; nothing for a credit note, or where nothing is due."""
+    if credit:
+        return Payment(write.say("credit"), write.say("credited", amount=credit), "", [], "")
+    if invoice.total <= 0:
+        return Payment(write.say("nothing_to_pay"), write.say("nothing_for_it"), "", [], "")
+    days, reference = terms["net_days"], reference_of(invoice.number or "", seller.get("reference", "number"))
+    if invoice.due_date is None:
+        return Payment(write.say("due_days", days=days), write.say("payable", days=days), "", _bank(seller), "")
+    day = write.day(invoice.due_date)
+    text = write.say("transfer", amount=write.money(invoice.total), day=day, days=days)
+    transfer = Transfer(
+        seller["name"], seller.get("iban", ""), seller.get("bic", ""), invoice.total, invoice.currency, reference
+    )
+    return Payment(write.say("due_by", day=day), text, reference, _bank(seller), code_of(epc_text(transfer)))
 
 
 def service_period(lines: Iterable[InvoiceLine], write: Format, timezone: str) -> str:
@@ -138,21 +236,27 @@ def service_period(lines: Iterable[InvoiceLine], write: Format, timezone: str) -
     return write.period(start, end, timezone)
 
 
-def _facts(invoice: Invoice, buyer: Buyer, terms: Terms, period: str, write: Format) -> list[tuple[str, str]]:
+def _facts(invoice: Invoice, buyer: Buyer, terms: Terms, period: str, write: Writer) -> list[tuple[str, str]]:
     """Label and value of each row of the box beside the buyer; what is not known has no row."""
     rows = [
-        ("Invoice number" if invoice.kind == Invoice.Kind.INVOICE else "Number", invoice.number or ""),
-        ("Issue date", write.day(invoice.issue_date) if invoice.issue_date else ""),
-        ("Due date", write.day(invoice.due_date) if invoice.due_date and invoice.total > 0 else ""),
-        ("Service period", period),
-        ("PO number", terms["po_number"]),
-        ("Contract", terms["contract"]),
-        ("Customer number", buyer["external_id"]),
+        ("invoice_number" if invoice.kind == Invoice.Kind.INVOICE else "number", invoice.number or ""),
+        ("issue_date", write.day(invoice.issue_date) if invoice.issue_date else ""),
+        ("due_date", write.day(invoice.due_date) if invoice.due_date and invoice.total > 0 else ""),
+        ("service_period", period),
+        ("po_number", terms["po_number"]),
+        ("contract", terms["contract"]),
+        ("customer_number", buyer["external_id"]),
     ]
-    return [(label, breakable(value, 20)) for label, value in rows if value]
+    return [(write.labels[key], breakable(value, 20)) for key, value in rows if value]
 
 
-def _sections(lines: Iterable[InvoiceLine], terms: Terms, write: Format) -> list[PrintedSection]:
+def _zone(line: InvoiceLine, terms: Terms) -> str:
+    """The time zone of the line's contract."""
+    zones = {each["id"]: each["timezone"] for each in terms.get("contracts", ())}
+    return zones.get(line.stream.contract_id, terms["timezone"])
+
+
+def _sections(lines: Iterable[InvoiceLine], terms: Terms, write: Writer) -> list[PrintedSection]:
     """The lines by contract; each contract's days are cut in its own zone."""
     contracts = {each["id"]: each for each in terms.get("contracts", ())}
 
@@ -162,21 +266,17 @@ def _sections(lines: Iterable[InvoiceLine], terms: Terms, write: Format) -> list
             return Heading(0, "", terms["contract"])
         return Heading(known["id"], known["customer"], known["contract"], known["po_number"])
 
-    def zone(line: InvoiceLine) -> str:
-        known = contracts.get(line.stream.contract_id)
-        return known["timezone"] if known else terms["timezone"]
-
     return [
         PrintedSection(
             title=breakable(each.title, 60),
-            lines=[_line(line, write, zone(line)) for line in each.lines],
+            lines=[_line(line, write, _zone(line, terms)) for line in each.lines],
             sums=[(breakable(label, 60), write.amount(amount)) for label, amount in each.sums],
         )
-        for each in sections((heading(line), line.amount, line) for line in lines)
+        for each in sections(((heading(line), line.amount, line) for line in lines), write.labels)
     ]
 
 
-def _line(line: InvoiceLine, write: Format, timezone: str) -> PrintedLine:
+def _line(line: InvoiceLine, write: Writer, timezone: str) -> PrintedLine:
     return PrintedLine(
         description=breakable(line.description),
         period=write.period(line.service_start, line.service_end, timezone),
@@ -187,25 +287,27 @@ def _line(line: InvoiceLine, write: Format, timezone: str) -> PrintedLine:
     )
 
 
-def _steps(line: InvoiceLine, write: Format, timezone: str) -> Iterator[PrintedStep]:
+def _steps(line: InvoiceLine, write: Writer, timezone: str) -> Iterator[PrintedStep]:
     """What a line corrects, how its amount came about, and what is not the whole of it."""
     if line.corrects is not None:
         other = line.corrects.invoice.number
-        yield PrintedStep(f"Adjustment to {f'{other}, line {line.corrects.position}' if other else NOT_ISSUED}")
-    if told := late_in_words(line.late, line.quantity, line.unit, write.quantity):
-        yield PrintedStep(breakable(told))
-    share = share_in_days(line.service_start, line.service_end, line.fraction, timezone)
+        key = "adjustment" if other else "adjustment_unissued"
+        yield PrintedStep(write.say(key, invoice=other, line=line.corrects.position))
+    if told := late_in_words(line.late, line.quantity, line.unit, write.quantity, write.labels):
+        yield PrintedStep(breakable(told, STEP_WIDTH))
+    share = share_in_days(line.service_start, line.service_end, line.fraction, timezone, write.labels)
+    prorated = write.say("prorated", share=share)
     for step in shown_steps(line.steps):
-        label = f"Prorated: {share}" if step["label"].startswith("Prorated: ") else write.label(step["label"])
+        label = prorated if step["label"].startswith("Prorated: ") else write.step(step["label"])
         yield PrintedStep(
-            label=breakable(label),
+            label=breakable(label, STEP_WIDTH),
             quantity=write.quantity(Decimal(step["quantity"])) if step["quantity"] is not None else "",
             amount=write.addend(Decimal(step["amount"])),
         )
     if share and not line.steps:
-        yield PrintedStep(f"Prorated: {share}")
+        yield PrintedStep(prorated)
     if line.billed_before:  # the steps show all usage: without it they would not explain the difference
-        yield PrintedStep("Already billed", amount=write.amount(-line.billed_before))
+        yield PrintedStep(write.labels["already_billed"], amount=write.amount(-line.billed_before))
 
 
 def _address(lines: list[str], country: str) -> list[str]:

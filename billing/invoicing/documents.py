@@ -10,7 +10,10 @@ from django.db import IntegrityError, transaction
 from django.template.loader import render_to_string
 from django.utils.text import get_valid_filename
 
+from billing.invoicing.behind.models import PrintedUsage
+from billing.invoicing.behind.printed import Printed, printed_usage
 from billing.invoicing.document_context import printed_invoice
+from billing.invoicing.drawing.models import WaitingDocument
 from billing.invoicing.errors import DocumentDamaged, NotIssued
 from billing.invoicing.models import Invoice, InvoiceDocument
 from billing.invoicing.rendering import Rendered, render_html
@@ -22,7 +25,7 @@ def render_pdf(invoice: Invoice) -> Rendered:
 
     GlyphsMissing when a name has characters that the font lacks.
     """
-    return render_html(render_to_string("billing/invoice.html", {"invoice": printed_invoice(invoice)}))
+    return _render(invoice, _usage(invoice))
 
 
 def preview_pdf(invoice: Invoice) -> bytes:
@@ -41,7 +44,8 @@ def document_of(*, invoice: Invoice, now: datetime) -> InvoiceDocument:
         raise NotIssued(invoice)
     document = InvoiceDocument.objects.filter(invoice=invoice).first()
     if document is None:
-        return _store(invoice, render_pdf(invoice), now)
+        usage = _usage(invoice)
+        return _store(invoice, _render(invoice, usage), usage, now)
     if not default_storage.exists(str(document.file)):
         _restore(document)
     return document
@@ -58,15 +62,28 @@ def read_document(document: InvoiceDocument) -> bytes:
     return content
 
 
-def _store(invoice: Invoice, rendered: Rendered, now: datetime) -> InvoiceDocument:
-    """Write the file, then its row; whoever finds a row already there takes the file back."""
+def _usage(invoice: Invoice) -> Printed:
+    """The usage that the document shows: as it was printed first, else as it was known when the lines were made."""
+    kept = PrintedUsage.objects.filter(invoice=invoice).first()
+    return kept.content if kept else printed_usage(invoice)
+
+
+def _render(invoice: Invoice, usage: Printed) -> Rendered:
+    return render_html(render_to_string("billing/invoice.html", {"invoice": printed_invoice(invoice, usage)}))
+
+
+def _store(invoice: Invoice, rendered: Rendered, usage: Printed, now: datetime) -> InvoiceDocument:
+    """Write the file, then its rows; whoever finds a row already there takes the file back."""
     wanted = f"invoices/{invoice.issue_date:%Y/%m}/{get_valid_filename(str(invoice.number))}.pdf"
     name = default_storage.save(wanted, File(BytesIO(rendered.bytes)))
     try:
         with transaction.atomic():
-            return InvoiceDocument.objects.create(
+            document = InvoiceDocument.objects.create(
                 invoice=invoice, file=name, sha256=rendered.sha256, pages=rendered.pages, rendered_at=now
             )
+            PrintedUsage.objects.create(invoice=invoice, content=usage)
+            WaitingDocument.objects.filter(invoice=invoice).delete()
+            return document
     except IntegrityError:
         default_storage.delete(name)
         return InvoiceDocument.objects.get(invoice=invoice)

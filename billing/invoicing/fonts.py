@@ -26,6 +26,12 @@ def unprintable(text: str) -> list[str]:
     return list(dict.fromkeys(char for char in printable(text) if ord(char) not in drawn and not char.isspace()))
 
 
+def drawable(text: str) -> str:
+    """The text with “?” for what the font cannot draw: for values of usage, which nobody can be asked to rename."""
+    missing = str.maketrans(dict.fromkeys(unprintable(text), "?"))
+    return printable(text).translate(missing)
+
+
 @cache
 def _drawn() -> frozenset[int]:
     """The code points that both weights of the font have."""

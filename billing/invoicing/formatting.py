@@ -5,6 +5,7 @@ Places of amounts come from our ISO 4217 table, digits and order of dates from b
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal, localcontext
 from fractions import Fraction
@@ -16,11 +17,13 @@ from babel.dates import format_interval, format_skeleton
 from babel.numbers import format_decimal
 
 from billing.invoicing.fonts import printable, unprintable
+from billing.invoicing.languages.labels import ENGLISH
 from billing.periods import local_date
 from customers.currencies import minor_places
 
 MAX_PLACES: Final = 12
 ADDEND_PLACES: Final = 6
+SHORT_PLACES: Final = 4
 _DIGITS: Final = 100
 _PLAIN_LOCALE: Final = "en_GB"
 # Names have numbers too: `large-20240229` stays as it is.
@@ -54,9 +57,21 @@ class Format:
         """`1,234.5`: grouped, no trailing zeros, at most twelve places."""
         return self._decimal(quantity, 0, MAX_PLACES)
 
+    def short(self, quantity: Decimal) -> str:
+        """`1,234.5`: a quantity in a narrow column, with at most four places."""
+        return self._decimal(quantity, 0, SHORT_PLACES)
+
+    def short_day(self, day: date) -> str:
+        """`30 Nov`, in the locale's order."""
+        return printable(format_skeleton("MMMd", day, locale=self.dates))
+
     def day(self, day: date) -> str:
         """`30 Nov 2023`, in the locale's order."""
         return printable(format_skeleton("yMMMd", day, locale=self.dates))
+
+    def month(self, day: date) -> str:
+        """`Nov 2023`, in the locale's order."""
+        return printable(format_skeleton("yMMM", day, locale=self.dates))
 
     def period(self, start: datetime, end: datetime, timezone: str) -> str:
         """`1–30 Nov 2023`: the days of `[start, end)` in that zone, first and last included."""
@@ -87,7 +102,9 @@ class Format:
             return printable(format_decimal(number or Decimal(0), format=pattern, locale=self.locale))
 
 
-def share_in_days(start: datetime, end: datetime, share: str, timezone: str) -> str:
+def share_in_days(
+    start: datetime, end: datetime, share: str, timezone: str, labels: Mapping[str, str] = ENGLISH
+) -> str:
     """`15 of 31 days` for a part and its share of a full period; empty for a full one.
 
     A share is a fraction's text such as `15/31`, which may be reduced (`1/2`): the days of the part tell the full
@@ -102,8 +119,8 @@ def share_in_days(start: datetime, end: datetime, share: str, timezone: str) -> 
     days = (local_date(end, timezone) - local_date(start, timezone)).days
     full = days / fraction if fraction else Fraction(0)
     if days and full.denominator == 1:
-        return f"{days} of {full} days"
-    return f"{fraction} of a full period"
+        return labels["days_of"].format(days=days, full=full)
+    return labels["share_of"].format(share=fraction)
 
 
 def breakable(text: str, widest: int = 26) -> str:

@@ -41,7 +41,8 @@ def page_of(invoice: Invoice) -> dict[str, Any]:
         "tax": amount_text(invoice.tax, invoice.currency),
         "total": amount_text(invoice.total, invoice.currency),
         "deliveries": list(invoice.deliveries.select_related("requested_by")),
-        "document": getattr(invoice, "document", None),
+        "document": (document := getattr(invoice, "document", None)),
+        "waiting": None if document else getattr(invoice, "waiting_document", None),
         "early": list(invoice.early_approvals.all()) if invoice.state != InvoiceState.DRAFT else [],
         "journal_url": f"{reverse('admin:revenue_journalentry_changelist')}?source__exact=invoice/{invoice.pk}",
     }

@@ -11,6 +11,7 @@ from django.db.models import Max, Q
 from billing.invoicing import coverage
 from billing.invoicing.background import enqueue
 from billing.invoicing.drafts import payers_moved, place_of
+from billing.invoicing.drawing.services import want
 from billing.invoicing.errors import InvoicingError, LaterInvoice, StaleDraft, Unprintable, WrongState
 from billing.invoicing.fonts import unprintable
 from billing.invoicing.late.errors import MustWait
@@ -26,6 +27,7 @@ from customers.locks import lock_customers
 from customers.models import Contract
 
 REVENUE_TASK = "revenue.tasks.post_documents"
+DRAWING_TASK = "billing.invoicing.drawing.tasks.draw"
 
 
 def approve(*, invoice_ids: Sequence[int], user: AbstractBaseUser | None, now: datetime, early: str = "") -> BulkResult:
@@ -45,6 +47,7 @@ def issue(*, invoice_ids: Sequence[int], user: AbstractBaseUser | None, now: dat
     result = _each(invoice_ids, lambda invoice: _issue(invoice, user, now))
     if result.done:
         enqueue(REVENUE_TASK)
+        enqueue(DRAWING_TASK)
     return result
 
 
@@ -171,6 +174,7 @@ def _issue(invoice: Invoice, user: AbstractBaseUser | None, now: datetime) -> In
     invoice.state, invoice.issued_at, invoice.issued_by = InvoiceState.ISSUED, now, user  # type: ignore[assignment]
     invoice.save()
     Outbox.objects.create(kind=Outbox.Kind.INVOICE_ISSUED, object_id=invoice.id, created_at=now)
+    want(invoice_ids=[invoice.id], now=now)
     return invoice
 
 

@@ -1,10 +1,12 @@
 """The lines of a document by customer and contract, with what each adds up to. Pure: no Django, no clock."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import groupby
 from typing import Generic, TypeVar
+
+from billing.invoicing.languages.labels import ENGLISH
 
 LineT = TypeVar("LineT")
 
@@ -28,7 +30,9 @@ class Section(Generic[LineT]):
     sums: tuple[tuple[str, Decimal], ...] = ()
 
 
-def sections(lines: Iterable[tuple[Heading, Decimal, LineT]]) -> list[Section[LineT]]:
+def sections(
+    lines: Iterable[tuple[Heading, Decimal, LineT]], labels: Mapping[str, str] = ENGLISH
+) -> list[Section[LineT]]:
     """Lines with their amounts, in their order, cut where customer or contract changes.
 
     With sums where there is more than one contract; a customer with several has one of its own below the last of them,
@@ -46,16 +50,22 @@ def sections(lines: Iterable[tuple[Heading, Decimal, LineT]]) -> list[Section[Li
         contracts = list(mine)
         whole = customer, sum((total for *_, total in contracts), Decimal(0))
         for place, (heading, rows, total) in enumerate(contracts, 1):
-            sums: tuple[tuple[str, Decimal], ...] = ((f"Contract {heading.contract}", total),)
+            sums: tuple[tuple[str, Decimal], ...] = ((_called(heading, labels), total),)
             if several and len(contracts) == 1:
                 sums = (whole,)
             elif several and place == len(contracts):
                 sums += (whole,)
-            result.append(Section(_title(heading, several), rows, sums))
+            result.append(Section(_title(heading, several, labels), rows, sums))
     return result
 
 
-def _title(heading: Heading, several: bool) -> str:
+def _title(heading: Heading, several: bool, labels: Mapping[str, str]) -> str:
     """“North Ltd · Contract C-7 · PO 4711”."""
-    customer, order = heading.customer if several else "", f"PO {heading.po_number}" if heading.po_number else ""
-    return " · ".join(filter(None, [customer, f"Contract {heading.contract}", order]))
+    customer = heading.customer if several else ""
+    order = labels["po_section"].format(number=heading.po_number) if heading.po_number else ""
+    return " · ".join(filter(None, [customer, _called(heading, labels), order]))
+
+
+def _called(heading: Heading, labels: Mapping[str, str]) -> str:
+    """“Contract C-7”."""
+    return labels["contract_section"].format(number=heading.contract)

@@ -11,11 +11,16 @@ from typing import NotRequired, TypedDict
 from django.db.models import Min
 
 from billing.invoicing.models import Invoice
+from customers.banking import compact
 from customers.models import Contract, Customer, LegalEntity
 
 
 class Seller(TypedDict):
-    """The legal entity that sells; `address` and `bank_details` are lines as printed, `logo` a stored file's name."""
+    """The legal entity that sells; `address` and `bank_details` are lines as printed, `logo` a stored file's name.
+
+    `reference` says what a payment is to name: the `number`, or a `creditor` reference. What is not required is missing
+    from what was issued before there was such a thing.
+    """
 
     name: str
     address: list[str]
@@ -24,6 +29,12 @@ class Seller(TypedDict):
     email: str
     bank_details: list[str]
     logo: NotRequired[str]
+    colour: NotRequired[str]
+    legal_text: NotRequired[list[str]]
+    footer: NotRequired[list[str]]
+    iban: NotRequired[str]
+    bic: NotRequired[str]
+    reference: NotRequired[str]
 
 
 class Buyer(TypedDict):
@@ -75,6 +86,12 @@ def seller_snapshot(entity: LegalEntity) -> Seller:
         "email": entity.email,
         "bank_details": _lines(entity.bank_details),
         "logo": entity.logo.name or "",
+        "colour": entity.colour,
+        "legal_text": _lines(entity.legal_text),
+        "footer": _lines(entity.footer),
+        "iban": compact(entity.iban),
+        "bic": compact(entity.bic),
+        "reference": entity.reference,
     }
 
 

@@ -6,20 +6,14 @@ from datetime import date
 from django.conf import settings
 from django.contrib.auth import get_user_model
 
-from billing.invoicing import delivery, documents
+from billing.invoicing import delivery
 from billing.invoicing.background import enqueue
-from billing.invoicing.models import Invoice
 from billing.invoicing.runs import working
 from billing.invoicing.services import request_run
 from config import clock
 
 SLICE = 420
 """Seconds that one task works, below the time limit of the worker; what is left is another task."""
-
-
-def render(invoice_id: int) -> None:
-    """Draw and store the document of an issued invoice, unless it has one."""
-    documents.document_of(invoice=Invoice.objects.get(pk=invoice_id), now=clock.now())
 
 
 def deliver(delivery_id: int) -> None:

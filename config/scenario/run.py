@@ -30,7 +30,7 @@ from config.scenario.setup import build
 from config.scenario.world import Answer, Args, World
 from revenue.ledger.models import JournalEntry
 
-LEFT_OUT: Final = ("billing.invoicing.tasks.render", "billing.invoicing.tasks.deliver")
+LEFT_OUT: Final = ("billing.invoicing.drawing.tasks.draw", "billing.invoicing.tasks.deliver")
 """Work after a commit that leaves the database: documents are not drawn, and nothing is sent."""
 
 

@@ -6,6 +6,7 @@ import pytest
 from django.contrib.messages import get_messages
 from django.urls import reverse
 
+from billing.invoicing.drawing.models import WaitingDocument
 from billing.invoicing.models import BillingRun, Delivery, Invoice
 from billing.invoicing.services import issue
 from billing.payments.models import Payment
@@ -48,10 +49,10 @@ def test_it_works(sign_in: Any, business: Any) -> None:
 
 def test_only_legal_next_steps_are_offered(sign_in: Any, business: Any) -> None:
     finance, draft = sign_in("Finance"), business.drafts[0]
-    assert buttons(finance, draft) == ["Approve", "PDF"]
+    assert buttons(finance, draft) == ["Approve", "PDF", "Usage as CSV"]
     press(finance, "approve", draft)
-    assert buttons(finance, draft) == ["Issue", "Send back", "PDF"]
-    assert buttons(finance, business.issued[0]) == ["Send", "PDF", "Record payment"]
+    assert buttons(finance, draft) == ["Issue", "Send back", "PDF", "Usage as CSV"]
+    assert buttons(finance, business.issued[0]) == ["Send", "PDF", "Usage as CSV", "Record payment"]
 
 
 def test_a_second_approval_does_nothing_and_says_why(sign_in: Any, business: Any) -> None:
@@ -110,7 +111,7 @@ def test_outsiders_neither_see_the_buttons_nor_get_through(
     assert answer.status_code == 403
     assert (state(approved), Payment.objects.count(), Delivery.objects.count()) == ("approved", 1, 0)
     if role != "Engineer":
-        assert buttons(client, invoice) == ["PDF"]
+        assert buttons(client, invoice) == ["PDF", "Usage as CSV"]
 
 
 @pytest.mark.parametrize("role", ["RevOps", "Auditor"])
@@ -184,6 +185,22 @@ def test_an_invoice_shows_its_steps_and_what_was_paid(sign_in: Any, business: An
     assert "BANK" in text
     assert reverse("admin:billing_usage") in text
     assert f"source__exact=invoice/{business.issued[0].pk}" in text
+
+
+def test_the_usage_behind_an_invoice_is_a_file(sign_in: Any, business: Any) -> None:
+    answer = sign_in("Auditor").get(reverse("admin:billing_invoice_usage", args=[business.issued[0].pk]))
+    assert answer["Content-Disposition"] == f'attachment; filename="usage-{business.issued[0].number}.csv"'
+    rows = b"".join(answer.streaming_content).decode().splitlines()
+    assert rows[0].startswith("invoice,line,description")
+    assert rows[1].startswith(f"{business.issued[0].number},")
+
+
+def test_a_document_that_cannot_be_drawn_says_so_on_the_page(sign_in: Any, business: Any) -> None:
+    waiting = WaitingDocument.objects.get(invoice=business.issued[0])
+    waiting.error, waiting.attempts = "GlyphsMissing: The font lacks “서”.", 2
+    waiting.save()
+    page = sign_in("Auditor").get(reverse("admin:billing_invoice_change", args=[business.issued[0].pk]))
+    assert "The document could not be drawn: GlyphsMissing: The font lacks “서”." in page.content.decode()
 
 
 def test_the_pdf_of_a_draft_is_a_preview_and_of_an_issued_one_the_document(

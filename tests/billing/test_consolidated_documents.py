@@ -158,7 +158,7 @@ def test_a_logo_is_uploaded_and_removed_on_the_page_of_its_entity(client: Any) -
     url = reverse("admin:customers_legalentity_change", args=[entity.pk])
     fields = {name: getattr(entity, name) for name in (
         "name", "code", "country", "tax_id", "address", "email", "bank_details", "currency", "timezone",
-        "invoice_prefix", "credit_note_prefix", "negative",
+        "invoice_prefix", "credit_note_prefix", "negative", "reference",
     )}  # fmt: skip
     upload = io.BytesIO(picture())
     upload.name = "acme.png"

@@ -145,10 +145,9 @@ def test_names_are_plain_in_text_and_escaped_in_html():
 
 
 @pytest.mark.django_db
-def test_tasks_draw_and_send_by_id():
+def test_a_task_draws_and_sends_by_id():
     invoice = make_issued()
-    tasks.render(invoice.pk)
-    assert Invoice.objects.get(pk=invoice.pk).document.pages == 1
     (delivery,), _ = request_deliveries(invoice_ids=[invoice.pk], user=None, now=NOW)
     tasks.deliver(delivery.pk)
     assert Delivery.objects.get().sent_at is not None
+    assert Invoice.objects.get(pk=invoice.pk).document.pages == 1
