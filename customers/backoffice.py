@@ -7,7 +7,10 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from django.contrib import messages
+from django.db import transaction
 from django.db.models import Model
+from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
@@ -104,6 +107,27 @@ class OfficeAdmin(ModelAdmin):
             for model in self.needs
             if not model._default_manager.exists()
         ]
+
+    def carry_out(
+        self, request: HttpRequest, about: Model, done: str, verb: Callable[[], Any], *,
+        refusals: type[Exception], form: BaseForm | None = None, after: str = "",
+    ) -> bool:  # fmt: skip
+        """Run a verb in one transaction, record it in the history of `about`, and say how it went; whether it was done.
+
+        What it refuses stands on the form, or above the page where there is none; `after` follows what is said.
+        """
+        try:
+            with transaction.atomic():
+                verb()
+        except refusals as error:
+            if form is None:
+                messages.error(request, str(error))
+            else:
+                form.add_error(None, str(error))
+            return False
+        self.log_change(request, about, done)
+        messages.success(request, f"{done}{after}")
+        return True
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """All but “delete selected”: what counts in the books is never deleted in passing."""

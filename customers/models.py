@@ -12,6 +12,7 @@ from django.db.models import F, Func, Q, Value
 from customers import lookups  # noqa: F401  registers `among`
 from customers.branding import Branding
 from customers.checking import calendar_problems
+from customers.facts import said_once
 from customers.knowledge import Knowledge, remembered
 from customers.marking import Touch, touching
 from customers.states import CONTRACT_MOVES, ContractState
@@ -382,15 +383,7 @@ class Payer(models.Model):
                 "SELECT k.id FROM rows r JOIN customers_contract k ON k.customer_id = r.customer_id"
                 " AND (r.contract_id IS NULL OR r.contract_id = k.id)"
             ),
-            pgtrigger.Protect(name="payer_kept", operation=pgtrigger.Delete),
-            pgtrigger.Protect(
-                name="payer_frozen",
-                operation=pgtrigger.Update,
-                condition=pgtrigger.Condition(
-                    "OLD.undone_at IS NOT NULL OR (OLD.customer_id, OLD.contract_id, OLD.payer_id, OLD.start) IS"
-                    " DISTINCT FROM (NEW.customer_id, NEW.contract_id, NEW.payer_id, NEW.start)"
-                ),
-            ),
+            *said_once("payer", stamp="undone_at", said=("customer_id", "contract_id", "payer_id", "start")),
         ]
 
     def __str__(self) -> str:

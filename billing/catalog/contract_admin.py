@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.utils import unquote
-from django.db import transaction
 from django.db.models import Count, Prefetch, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html, format_html_join
@@ -107,15 +106,8 @@ class ContractAdmin(TermsAdmin):
         return self.get_object(request, unquote(object_id))
 
     def _do(self, request: HttpRequest, contract: Contract, verb: Callable[[], Any], done: str) -> HttpResponse:
-        """Run one verb in a transaction, record it in the history, and say how it went."""
-        try:
-            with transaction.atomic():
-                verb()
-        except CatalogError as error:
-            messages.error(request, str(error))
-        else:
-            self.log_change(request, contract, done)
-            messages.success(request, done)
+        """Run one verb of a dialog, and go back to the page."""
+        self.carry_out(request, contract, done, verb, refusals=CatalogError)
         return leave_dialog(change_url(contract))
 
 

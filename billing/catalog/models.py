@@ -18,6 +18,7 @@ from billing.catalog.triggers import (
     VERSION_FROZEN,
 )
 from billing.metering.models import Meter
+from customers.facts import said_once
 from customers.knowledge import remembered
 from customers.marking import OF_SUBSCRIPTION, touching
 from customers.models import CADENCE, Contract, int_range
@@ -322,6 +323,9 @@ class Subscription(models.Model):
         return f"{self.contract} / {self.code}"
 
 
+INTERVAL_SAID = ("subscription_id", "version_id", "quantity", "start", '"end"', "options", "recorded_at")
+
+
 class SubscriptionInterval(models.Model):
     """What a subscription binds over `[start, end)`: a published plan version and a quantity.
 
@@ -366,16 +370,7 @@ class SubscriptionInterval(models.Model):
             models.CheckConstraint(name="interval_quantity", condition=Q(quantity__gte=0)),
         ]
         triggers = [
-            pgtrigger.Protect(
-                name="interval_frozen",
-                operation=pgtrigger.Update,
-                condition=pgtrigger.Condition(
-                    "OLD.superseded_at IS NOT NULL OR (OLD.subscription_id, OLD.version_id, OLD.quantity, OLD.start,"
-                    ' OLD."end", OLD.options, OLD.recorded_at) IS DISTINCT FROM (NEW.subscription_id, NEW.version_id,'
-                    ' NEW.quantity, NEW.start, NEW."end", NEW.options, NEW.recorded_at)'
-                ),
-            ),
-            pgtrigger.Protect(name="interval_kept", operation=pgtrigger.Delete),
+            *said_once("interval", stamp="superseded_at", said=INTERVAL_SAID),
             remembered(),
             *touching(OF_SUBSCRIPTION),
             pgtrigger.Trigger(

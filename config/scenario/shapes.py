@@ -5,6 +5,7 @@ there were none. Names are defined and referred to: a reference to what is not t
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -19,16 +20,16 @@ DAY: Final = r"^\d{4}-\d{2}-\d{2}$"
 INSTANT: Final = r"^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?([Zz]|[+-]\d{2}:\d{2})$"
 
 
-class Shape:
+class Shape(ABC):
     """What a value may be: how it is read, and its JSON Schema."""
 
+    @abstractmethod
     def read(self, value: Any, path: str, reading: Reading) -> Any:
         """The value as the program uses it; None after a problem was noted."""
-        raise NotImplementedError
 
+    @abstractmethod
     def schema(self) -> dict[str, Any]:
         """The JSON Schema of what `read` takes; it may be looser than that."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)

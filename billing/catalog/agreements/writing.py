@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
+from django.db.models import Model
 
 from billing.catalog.agreements.facts import DatedFact
 from billing.catalog.terms.errors import TermsError
@@ -18,13 +19,12 @@ def said(rows: Sequence[DatedFact], *, reason: str, user: AbstractBaseUser | Non
         row.save(force_insert=True)
 
 
-def superseded(rows: Sequence[DatedFact], *, reason: str, user: AbstractBaseUser | None, now: datetime) -> None:
-    """Stamp each row once; who comes second is told."""
-    why = checked(reason)
-    for row in rows:
-        current = type(row)._default_manager.filter(pk=row.pk, superseded_at=None)
-        if not current.update(superseded_at=now, superseded_by=user, superseded_reason=why):
-            raise TermsError("This was changed meanwhile: look at the agreements again.")
+def superseded(rows: Sequence[Model], *, reason: str, user: AbstractBaseUser | None, now: datetime) -> None:
+    """Stamp rows of one table, each once; who comes second is told."""
+    current = type(rows[0])._default_manager.filter(pk__in=[row.pk for row in rows], superseded_at=None)
+    stamped = current.update(superseded_at=now, superseded_by=user, superseded_reason=checked(reason))
+    if stamped < len(rows):
+        raise TermsError("This was changed meanwhile: look at what is agreed again.")
 
 
 def ended(row: Any, end: Any, kept: Sequence[str]) -> Any:

@@ -1,11 +1,11 @@
 """What was agreed about a subscription, as dated facts; its intervals follow from them."""
 
-import pgtrigger
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
 from billing.catalog.models import PlanVersion, Subscription
+from customers.facts import said_once
 
 CHANGE_SAID = (
     "subscription_id", "at", "version_id", "quantity", "runs", "options", "reason", "recorded_at", "recorded_by_id",
@@ -50,15 +50,7 @@ class SubscriptionChange(models.Model):
             ),
         ]
         triggers = [
-            pgtrigger.Protect(
-                name="change_frozen",
-                operation=pgtrigger.Update,
-                condition=pgtrigger.Condition(
-                    f"OLD.undone_at IS NOT NULL OR ({', '.join(f'OLD.{name}' for name in CHANGE_SAID)})"
-                    f" IS DISTINCT FROM ({', '.join(f'NEW.{name}' for name in CHANGE_SAID)})"
-                ),
-            ),
-            pgtrigger.Protect(name="change_kept", operation=pgtrigger.Delete),
+            *said_once("change", stamp="undone_at", said=CHANGE_SAID),
         ]
 
     def __str__(self) -> str:

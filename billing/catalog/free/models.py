@@ -1,6 +1,5 @@
 """Trials and pauses: dated facts about when a subscription owes nothing (R4.6)."""
 
-import pgtrigger
 from django.conf import settings
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import RangeOperators
@@ -8,6 +7,7 @@ from django.db import models
 from django.db.models import F, Func, Q
 
 from billing.catalog.models import Product, Subscription
+from customers.facts import said_once
 from customers.knowledge import remembered
 from customers.marking import OF_SUBSCRIPTION, touching
 from customers.models import Customer, int_range
@@ -80,16 +80,7 @@ class SubscriptionFreeTime(models.Model):
             ),
         ]
         triggers = [
-            pgtrigger.Protect(
-                name="free_time_frozen",
-                operation=pgtrigger.Update,
-                condition=pgtrigger.Condition(
-                    "OLD.undone_at IS NOT NULL"
-                    f" OR ({', '.join(f'OLD.{name}' for name in _SAID)})"
-                    f" IS DISTINCT FROM ({', '.join(f'NEW.{name}' for name in _SAID)})"
-                ),
-            ),
-            pgtrigger.Protect(name="free_time_kept", operation=pgtrigger.Delete),
+            *said_once("free_time", stamp="undone_at", said=_SAID),
             remembered(),
             *touching(OF_SUBSCRIPTION),
         ]

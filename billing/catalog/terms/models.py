@@ -15,6 +15,7 @@ from billing.catalog.terms.states import FOR_ALL, SPEND, TOGETHER, TermKind
 from billing.catalog.triggers import METER_CLASH
 from billing.metering.exact_json import ExactDecoder, ExactEncoder
 from billing.metering.models import Meter
+from customers.facts import said_once
 from customers.knowledge import remembered
 from customers.marking import OF_SUBSCRIPTION, touching
 from customers.models import int_range
@@ -101,16 +102,7 @@ class SubscriptionTerm(models.Model):
             ),
         ]
         triggers = [
-            pgtrigger.Protect(
-                name="term_frozen",
-                operation=pgtrigger.Update,
-                condition=pgtrigger.Condition(
-                    "OLD.superseded_at IS NOT NULL"
-                    f" OR ({', '.join(f'OLD.{name}' for name in SAID)})"
-                    f" IS DISTINCT FROM ({', '.join(f'NEW.{name}' for name in SAID)})"
-                ),
-            ),
-            pgtrigger.Protect(name="term_kept", operation=pgtrigger.Delete),
+            *said_once("term", stamp="superseded_at", said=SAID),
             remembered(),
             *touching(OF_SUBSCRIPTION),
             # At the end of a change, when what it supersedes and what takes its place both stand.

@@ -1,10 +1,8 @@
 """What the pages of a subscription print: its own terms as rows, what was done to them, and what holds on a day."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-
-from django.contrib.auth.models import AbstractBaseUser
 
 from billing.catalog.models import Subscription, SubscriptionInterval
 from billing.catalog.terms import queries
@@ -33,16 +31,15 @@ class Row:
     end: date | None
     now: bool
 
+    @property
+    def fact(self) -> SubscriptionTerm:
+        """As the timeline calls it."""
+        return self.term
 
-@dataclass(frozen=True)
-class Happened:
-    """One thing that somebody did to a term."""
-
-    at: datetime
-    who: AbstractBaseUser | None
-    what: str
-    row: Row
-    why: str
+    @property
+    def what(self) -> str:
+        """“discount of Tokens”."""
+        return f"{self.term.get_kind_display().lower()} of {self.about}"
 
 
 @dataclass(frozen=True)
@@ -106,18 +103,6 @@ def _row(term: SubscriptionTerm, subscription: Subscription, units: dict[int, st
 
 def _about_all(term: SubscriptionTerm) -> str:
     return str(term.value.get("name") or "spending") if "amount" in term.value else "all charges"
-
-
-def timeline(rows: Iterable[Row]) -> list[Happened]:
-    """Who did what to the terms, the latest first."""
-    found = []
-    for row in rows:
-        term = row.term
-        what = "Changed the end of" if term.replaces_id else "Agreed"
-        found.append(Happened(term.recorded_at, term.recorded_by, what, row, term.reason))
-        if term.superseded_at and not any(other.term.replaces_id == term.pk for other in rows):
-            found.append(Happened(term.superseded_at, term.superseded_by, "Undid", row, term.superseded_reason))
-    return sorted(found, key=lambda each: (each.at, each.row.term.pk, each.what == "Undid"), reverse=True)
 
 
 def on_day(subscription: Subscription, day: date) -> OnDay:

@@ -36,8 +36,8 @@ class RowsForm(TermForm):
                 self.fields[f"{name}_{place}"] = self.row_field(name, place)
 
     def row_field(self, name: str, place: int) -> forms.Field:
-        """The field of a column in a row."""
-        raise NotImplementedError
+        """The field of a column in a row: a figure that may stay empty."""
+        return figure(name.replace("_", " ").capitalize(), required=False)
 
     def row_names(self) -> list[list[str]]:
         """See TermForm."""

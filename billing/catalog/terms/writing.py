@@ -9,10 +9,10 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
+from billing.catalog.agreements import writing
 from billing.catalog.errors import Overlap
 from billing.catalog.models import Subscription
 from billing.catalog.terms import checking, queries
-from billing.catalog.terms.errors import TermsError
 from billing.catalog.terms.models import SubscriptionTerm
 from billing.catalog.terms.states import TOGETHER
 from billing.periods import local_date
@@ -29,14 +29,11 @@ def write(
     reason: str, user: AbstractBaseUser | None, now: datetime,
 ) -> None:  # fmt: skip
     """Stamp `superseded` and insert `fresh`, all or nothing; TermsError or Overlap says what does not fit."""
-    reason = reason.strip()
-    if not reason:
-        raise TermsError("Say why: whoever reads these terms in a year will want to know.")
-    if len(reason) > 300:
-        raise TermsError("The reason is too long: say it in 300 characters.")
+    reason = writing.checked(reason)
     with transaction.atomic():
         lock_customers([subscription.contract.customer_id])
-        _supersede(superseded, reason, user, now)
+        if superseded:
+            writing.superseded(superseded, reason=reason, user=user, now=now)
         for row in fresh:
             row.reason, row.recorded_by, row.recorded_at = reason, user, now  # type: ignore[assignment]
             checking.check_within(subscription, row)
@@ -45,14 +42,6 @@ def write(
             _insert(row)
         _check_meters(subscription)
         _try(subscription)
-
-
-def _supersede(rows: Sequence[SubscriptionTerm], reason: str, user: AbstractBaseUser | None, now: datetime) -> None:
-    """Stamp each once; who comes second is told."""
-    current = SubscriptionTerm.objects.filter(pk__in=[row.pk for row in rows], superseded_at=None)
-    stamped = current.update(superseded_at=now, superseded_by=user, superseded_reason=reason)
-    if stamped < len(rows):
-        raise TermsError("This term was changed meanwhile: look at the terms again.")
 
 
 def _insert(row: SubscriptionTerm) -> None:

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
@@ -94,7 +93,7 @@ class ContractTermAdmin(RecordAdmin):
         terms, redeemed = pages.term_rows(contract, now), pages.coupon_rows(contract, now)
         context = {
             "title": f"Agreements of {contract}", "terms": pages.standing(terms), "coupons": pages.standing(redeemed),
-            "timeline": pages.timeline([*terms, *redeemed]), "may": _may(request), "original": contract,
+            "timeline": pages.happened([*terms, *redeemed]), "may": _may(request), "original": contract,
         }  # fmt: skip
         return self._page(request, contract, "agreed.html", context)
 
@@ -157,16 +156,11 @@ class ContractTermAdmin(RecordAdmin):
             return []
 
     def _done(self, request: HttpRequest, about: Contract | Customer, form: Any, done: str, verb: Any) -> bool:
-        """Run one verb in a transaction and record it; what it refuses stands on the form."""
-        try:
-            with transaction.atomic():
-                verb(user=request.user, now=clock.now())
-        except CatalogError as error:
-            form.add_error(None, str(error))
-            return False
-        self.log_change(request, about, done)
-        messages.success(request, f"{done} The next billing run counts it.")
-        return True
+        """Run one verb and record it; what it refuses stands on the form."""
+        return self.carry_out(
+            request, about, done, lambda: verb(user=request.user, now=clock.now()), refusals=CatalogError, form=form,
+            after=" The next billing run counts it.",
+        )  # fmt: skip
 
     def _contract(self, request: HttpRequest, pk: int, *, change: bool = False) -> Contract:
         """The contract, for those who may see it, or with `change` agree its terms."""

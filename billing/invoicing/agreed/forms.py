@@ -1,6 +1,7 @@
 """Forms in which RevOps agrees what holds for a contract as a whole, and applies coupons."""
 
 import json
+from abc import abstractmethod
 from datetime import date
 from typing import Any
 
@@ -62,9 +63,9 @@ class AgreedForm(forms.Form):
     end = day("Until", required=False, help_text="The day after the last one. Empty: open, or the contract's end.")
     reason = reason()
 
+    @abstractmethod
     def agree(self, **who: Any) -> None:
         """Agree what was filled in."""
-        raise NotImplementedError
 
     def __init__(self, *args: Any, contract: Contract, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

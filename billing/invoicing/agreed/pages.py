@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import Q
 
 from billing.catalog.agreements.kinds import read_agreement
 from billing.catalog.agreements.models import ContractTerm
+from billing.catalog.agreements.timeline import Happened, timeline
 from billing.catalog.agreements.wording import agreement_in_words, off_in_words
 from billing.catalog.coupons.models import Coupon, Redemption
 from billing.periods import local_date
@@ -31,17 +31,6 @@ class Row:
     now: bool
 
 
-@dataclass(frozen=True)
-class Happened:
-    """One thing that somebody did."""
-
-    at: datetime
-    who: AbstractBaseUser | None
-    what: str
-    row: Row
-    why: str
-
-
 def term_rows(contract: Contract, now: datetime) -> list[Row]:
     """Every term that was ever agreed for the contract as a whole, by its start."""
     terms = ContractTerm.objects.filter(contract=contract).select_related("recorded_by", "superseded_by")
@@ -60,17 +49,9 @@ def standing(rows: Iterable[Row]) -> list[Row]:
     return [row for row in rows if row.fact.superseded_at is None]
 
 
-def timeline(rows: Sequence[Row]) -> list[Happened]:
+def happened(rows: Sequence[Row]) -> list[Happened]:
     """Who did what, the latest first."""
-    replaced = {(row.kind, row.fact.replaces_id) for row in rows}
-    found = []
-    for row in rows:
-        fact = row.fact
-        what = "Changed the end of" if fact.replaces_id else "Agreed" if row.kind == "term" else "Applied"
-        found.append(Happened(fact.recorded_at, fact.recorded_by, what, row, fact.reason))
-        if fact.superseded_at and (row.kind, fact.pk) not in replaced:
-            found.append(Happened(fact.superseded_at, fact.superseded_by, "Undid", row, fact.superseded_reason))
-    return sorted(found, key=lambda each: (each.at, each.row.fact.pk, each.what == "Undid"), reverse=True)
+    return timeline(rows, lambda row: "Agreed" if row.kind == "term" else "Applied")
 
 
 def coupon_in_words(coupon: Coupon) -> str:

@@ -50,7 +50,7 @@ def test_two_who_undo_one_term_undo_it_once() -> None:
     subscription = subscribed(fee())
     term = agree(subscription, "factor", factor="2")
     assert at_once(*[lambda: undo_term(term=term, **WHY)] * 2) == [
-        "", "This term was changed meanwhile: look at the terms again.",
+        "", "This was changed meanwhile: look at what is agreed again.",
     ]  # fmt: skip
 
 
