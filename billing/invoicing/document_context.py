@@ -29,6 +29,7 @@ from billing.invoicing.snapshots import (
     terms_snapshot,
 )
 from billing.invoicing.states import InvoiceState
+from billing.invoicing.taxes.printing import PrintedTax, printed_tax
 from billing.pricing.words import plural
 from customers.banking import compact, grouped
 from customers.logos import Logo, logo_of
@@ -126,6 +127,8 @@ class PrintedInvoice:
     usage: UsagePages
     net: str
     tax: str
+    taxes: list[PrintedTax]
+    tax_notes: list[str]
     total: str
     nothing_due: bool
     credit: str
@@ -135,7 +138,7 @@ class PrintedInvoice:
 
 
 def printed_invoice(invoice: Invoice, usage: Printed | None = None) -> PrintedInvoice:
-    """The invoice as its document shows it, in one query whatever the number of lines; `usage` as it was read."""
+    """The invoice as its document shows it, in two queries whatever the number of lines; `usage` as it was read."""
     issued = invoice.state == InvoiceState.ISSUED
     seller = cast(Seller, invoice.seller) if issued else seller_snapshot(invoice.entity)
     buyer = cast(Buyer, invoice.buyer) if issued else buyer_snapshot(invoice.customer)
@@ -145,7 +148,7 @@ def printed_invoice(invoice: Invoice, usage: Printed | None = None) -> PrintedIn
     period, periods = service_period(lines, write, terms["timezone"]), {}
     for line in lines:
         periods[line.position] = write.period(line.service_start, line.service_end, _zone(line, terms))
-    parts = _sections(lines, terms, write)
+    parts, taxes = _sections(lines, terms, write), list(invoice.taxes.all())
     credit = write.money(-invoice.total) if invoice.kind == Invoice.Kind.CREDIT_NOTE else ""
     return PrintedInvoice(
         labels=write.labels,
@@ -167,6 +170,8 @@ def printed_invoice(invoice: Invoice, usage: Printed | None = None) -> PrintedIn
         usage=usage_pages(usage or {}, lines, periods, write, write.labels),
         net=write.amount(invoice.net),
         tax=write.amount(invoice.tax),
+        taxes=[printed_tax(each, write, write.labels) for each in taxes],
+        tax_notes=[breakable(note, 90) for note in dict.fromkeys(each.note for each in taxes if each.note)],
         total=write.money(invoice.total),
         nothing_due=invoice.total <= 0,
         credit=credit,

@@ -4,6 +4,7 @@ import pgtrigger
 from django.conf import settings
 from django.db import models
 
+from customers.facts import said_once
 from customers.knowledge import remembered
 
 
@@ -22,17 +23,7 @@ class TaxFact(models.Model):
         abstract = True
 
 
-def kept(name: str) -> list[pgtrigger.Trigger]:
+def kept(name: str, *said: str) -> list[pgtrigger.Trigger]:
     """Nothing but the stamp that takes it back ever changes, once; and what was known can be told later."""
-    said = "to_jsonb({}) - ARRAY['undone_at']"
-    return [
-        pgtrigger.Protect(
-            name=f"{name}_frozen",
-            operation=pgtrigger.Update,
-            condition=pgtrigger.Condition(
-                f"OLD.undone_at IS NOT NULL OR {said.format('OLD.*')} IS DISTINCT FROM {said.format('NEW.*')}"
-            ),
-        ),
-        pgtrigger.Protect(name=f"{name}_kept", operation=pgtrigger.Delete),
-        remembered(),
-    ]
+    said = ("start", "reason", "recorded_at", "recorded_by_id", *said)
+    return [*said_once(name, stamp="undone_at", said=said), remembered()]

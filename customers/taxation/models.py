@@ -46,7 +46,7 @@ class TaxSetup(TaxFact):
             models.CheckConstraint(name="taxsetup_reason", condition=~Q(reason="")),
         ]
         triggers = [
-            *kept("taxsetup"),
+            *kept("taxsetup", "entity_id", "provider", "rounding", "point", "prices"),
             *touching(
                 "SELECT k.id FROM rows r JOIN customers_contract k ON k.entity_id = r.entity_id",
                 operations=("insert", "update"),
@@ -96,7 +96,7 @@ class TaxTreatment(TaxFact):
             ),
         ]
         triggers = [
-            *kept("taxtreatment"),
+            *kept("taxtreatment", "customer_id", "entity_id", "treatment", "country", "region", "note"),
             *touching(
                 "SELECT k.id FROM rows r JOIN customers_contract k ON k.customer_id = r.customer_id"
                 " OR k.customer_id IN (SELECT p.customer_id FROM customers_payer p WHERE p.payer_id = r.customer_id)",

@@ -47,7 +47,13 @@ class TaxRate(TaxFact):
                 violation_error_message="A rate ends after it begins.",
             ),
         ]
-        triggers = [*kept("taxrate"), *touching(EVERYBODY, operations=FACTS)]
+        triggers = [
+            *kept(
+                "taxrate", "code", "name", "country", "region", "category", "percentage", "compound", '"end"',
+                "position",
+            ),
+            *touching(EVERYBODY, operations=FACTS),
+        ]  # fmt: skip
 
     def __str__(self) -> str:
         return f"{self.name} {self.percentage.normalize():f} % from {self.start}"
@@ -65,7 +71,7 @@ class ProductTax(TaxFact):
             models.UniqueConstraint(name="producttax_of_day", fields=["product", "start"], condition=Q(undone_at=None)),
             models.CheckConstraint(name="producttax_reason", condition=~Q(reason="")),
         ]
-        triggers = [*kept("producttax"), *touching(EVERYBODY, operations=FACTS)]
+        triggers = [*kept("producttax", "product_id", "category"), *touching(EVERYBODY, operations=FACTS)]
 
     def __str__(self) -> str:
         return f"{self.product}: {self.category or 'ordinary'} from {self.start}"

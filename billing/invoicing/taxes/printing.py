@@ -1,6 +1,6 @@
-"""The taxes of an invoice as its document shows them: per rate, and the texts that must be printed."""
+"""The taxes of an invoice as its document shows them: what tax, of how much, how much."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from billing.invoicing.formatting import Format, breakable
@@ -10,22 +10,16 @@ from customers.models import TaxTreatment
 
 @dataclass(frozen=True, slots=True)
 class PrintedTax:
-    """A row of the totals: what tax, of how much, how much. `label` is “VAT 19 %”."""
+    """A row of the totals: “VAT 19 %”, “on 100.00”, “19.00”; what is not taxed has no rate."""
 
     label: str
-    net: str
+    on: str
     amount: str
 
 
-def printed_taxes(taxes: Iterable[InvoiceTax], write: Format) -> tuple[list[PrintedTax], list[str]]:
-    """The rows, and the texts that must be printed, each once; empty where nothing is said of tax."""
-    taxes = list(taxes)
-    rows = [PrintedTax(label(each, write), write.amount(each.net), write.amount(each.tax)) for each in taxes]
-    return rows, [breakable(note, 60) for note in dict.fromkeys(each.note for each in taxes if each.note)]
-
-
-def label(tax: InvoiceTax, write: Format) -> str:
-    """“VAT 19 %”; what is not taxed has no rate."""
+def printed_tax(tax: InvoiceTax, write: Format, labels: Mapping[str, str]) -> PrintedTax:
+    """The row of one tax, in the words of a language."""
+    label = f"{tax.name} {write.quantity(tax.percentage)} %"
     if tax.treatment != TaxTreatment.Treatment.STANDARD:
-        return breakable(tax.name)
-    return breakable(f"{tax.name} {write.quantity(tax.percentage)} %")
+        label = labels[tax.treatment]
+    return PrintedTax(breakable(label), labels["taxed_on"].format(net=write.amount(tax.net)), write.amount(tax.tax))
