@@ -209,6 +209,10 @@ class Contract(models.Model):
         ALIGNED = "aligned", "The period around it"
         FROM_START = "from_start", "A period that starts with it"
 
+    class Prices(models.TextChoices):
+        EXCLUSIVE = "exclusive", "Without tax"
+        INCLUSIVE = "inclusive", "With tax"
+
     class Renewal(models.TextChoices):
         NONE = "none", "Ends, unless renewed by hand"
         AUTOMATIC = "automatic", "Renews by itself"
@@ -270,10 +274,7 @@ class Contract(models.Model):
         help_text="By how much prices rise with each renewal, e.g. 3.",
     )  # fmt: skip
     prices = models.CharField(
-        max_length=10,
-        choices=TaxSetup.Prices,
-        blank=True,
-        help_text="With or without tax. Empty: as the seller has it.",
+        max_length=10, choices=Prices, default=Prices.EXCLUSIVE, help_text="Whether they hold the tax."
     )
     invoice_group = models.CharField(
         max_length=60,

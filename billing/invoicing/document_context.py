@@ -29,7 +29,7 @@ from billing.invoicing.snapshots import (
     terms_snapshot,
 )
 from billing.invoicing.states import InvoiceState
-from billing.invoicing.taxes.printing import PrintedTax, printed_tax
+from billing.invoicing.taxes.printing import PrintedTaxes, printed_taxes
 from billing.pricing.words import plural
 from customers.banking import compact, grouped
 from customers.logos import Logo, logo_of
@@ -127,8 +127,7 @@ class PrintedInvoice:
     usage: UsagePages
     net: str
     tax: str
-    taxes: list[PrintedTax]
-    tax_notes: list[str]
+    taxes: PrintedTaxes
     total: str
     nothing_due: bool
     credit: str
@@ -148,7 +147,7 @@ def printed_invoice(invoice: Invoice, usage: Printed | None = None) -> PrintedIn
     period, periods = service_period(lines, write, terms["timezone"]), {}
     for line in lines:
         periods[line.position] = write.period(line.service_start, line.service_end, _zone(line, terms))
-    parts, taxes = _sections(lines, terms, write), list(invoice.taxes.all())
+    parts = _sections(lines, terms, write)
     credit = write.money(-invoice.total) if invoice.kind == Invoice.Kind.CREDIT_NOTE else ""
     return PrintedInvoice(
         labels=write.labels,
@@ -170,8 +169,7 @@ def printed_invoice(invoice: Invoice, usage: Printed | None = None) -> PrintedIn
         usage=usage_pages(usage or {}, lines, periods, write, write.labels),
         net=write.amount(invoice.net),
         tax=write.amount(invoice.tax),
-        taxes=[printed_tax(each, write, write.labels) for each in taxes],
-        tax_notes=[breakable(note, 90) for note in dict.fromkeys(each.note for each in taxes if each.note)],
+        taxes=printed_taxes(invoice, write, write.labels),
         total=write.money(invoice.total),
         nothing_due=invoice.total <= 0,
         credit=credit,

@@ -21,9 +21,9 @@ from billing.invoicing.late.arrived import tell_late
 from billing.invoicing.lines import lines_of
 from billing.invoicing.models import BillingRun, Invoice, InvoiceLine, Stream
 from billing.invoicing.states import InvoiceState
+from billing.invoicing.taxes.drafting import Document, find_taxes, rows_of, share_out
 from billing.invoicing.taxes.errors import TaxError
 from billing.invoicing.taxes.models import InvoiceTax
-from billing.invoicing.taxes.services import Document, find_taxes, rows_of, share_out
 from billing.money import plain
 from billing.periods import local_date
 from customers.models import Contract, LegalEntity

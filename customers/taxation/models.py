@@ -20,10 +20,6 @@ class TaxSetup(TaxFact):
         SERVICE_END = "service_end", "The last day of its service"
         SERVICE_START = "service_start", "The first day of its service"
 
-    class Prices(models.TextChoices):
-        EXCLUSIVE = "exclusive", "Without tax"
-        INCLUSIVE = "inclusive", "With tax"
-
     entity = models.ForeignKey(
         "customers.LegalEntity", models.PROTECT, related_name="tax_setups", verbose_name="legal entity"
     )
@@ -35,9 +31,6 @@ class TaxSetup(TaxFact):
         "rate of a line", max_length=15, choices=Point, default=Point.SERVICE_END,
         help_text="On which day the rate of a line is looked up.",
     )  # fmt: skip
-    prices = models.CharField(
-        max_length=10, choices=Prices, default=Prices.EXCLUSIVE, help_text="Unless a contract says otherwise."
-    )
 
     class Meta:
         ordering = ["entity", "start", "id"]
@@ -46,7 +39,7 @@ class TaxSetup(TaxFact):
             models.CheckConstraint(name="taxsetup_reason", condition=~Q(reason="")),
         ]
         triggers = [
-            *kept("taxsetup", "entity_id", "provider", "rounding", "point", "prices"),
+            *kept("taxsetup", "entity_id", "provider", "rounding", "point"),
             *touching(
                 "SELECT k.id FROM rows r JOIN customers_contract k ON k.entity_id = r.entity_id",
                 operations=("insert", "update"),

@@ -14,7 +14,7 @@ from customers.taxation.models import TaxSetup, TaxTreatment
 @transaction.atomic
 def set_up_tax(
     *, entity: LegalEntity, start: date, reason: str, now: datetime, user: AbstractBaseUser | None = None,
-    provider: str = "table", rounding: str = "document", point: str = "service_end", prices: str = "exclusive",
+    provider: str = "table", rounding: str = "document", point: str = "service_end",
 ) -> TaxSetup:  # fmt: skip
     """Let an entity compute tax from a day on; an empty provider ends it. A fact of the same day is replaced.
 
@@ -25,7 +25,7 @@ def set_up_tax(
     TaxSetup.objects.filter(entity=entity, start=start, undone_at=None).update(undone_at=now)
     fact = TaxSetup(
         entity=entity, start=start, reason=reason.strip(), recorded_at=now, recorded_by=user,  # type: ignore[misc]
-        provider=provider, rounding=rounding, point=point, prices=prices,
+        provider=provider, rounding=rounding, point=point,
     )  # fmt: skip
     fact.full_clean()
     fact.save()

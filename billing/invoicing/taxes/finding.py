@@ -62,10 +62,6 @@ class Finder:
             return None
         return setup, last if setup.point == TaxSetup.Point.SERVICE_END else first
 
-    def is_inclusive(self, contract: Contract, setup: TaxSetup) -> bool:
-        """Whether the contract's prices hold the tax."""
-        return (contract.prices or setup.prices) == TaxSetup.Prices.INCLUSIVE
-
     def taxes(self, sold: Collection[Sold], *, again: bool = False) -> dict[Sold, Sequence[Tax] | TaxError]:
         """What applies to each, or why it cannot be told; two queries and one question to each provider.
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from billing.invoicing.formatting import Format, breakable
+from billing.invoicing.models import Invoice
 from billing.invoicing.taxes.models import InvoiceTax
 from customers.models import TaxTreatment
 
@@ -15,6 +16,21 @@ class PrintedTax:
     label: str
     on: str
     amount: str
+
+
+@dataclass(frozen=True, slots=True)
+class PrintedTaxes:
+    """The rows, and the texts that must be printed, each once."""
+
+    rows: list[PrintedTax]
+    notes: list[str]
+
+
+def printed_taxes(invoice: Invoice, write: Format, labels: Mapping[str, str]) -> PrintedTaxes:
+    """All taxes of an invoice in the words of a language; one query."""
+    taxes = list(invoice.taxes.all())
+    notes = dict.fromkeys(each.note for each in taxes if each.note)
+    return PrintedTaxes([printed_tax(each, write, labels) for each in taxes], [breakable(each, 90) for each in notes])
 
 
 def printed_tax(tax: InvoiceTax, write: Format, labels: Mapping[str, str]) -> PrintedTax:

@@ -18,7 +18,7 @@ _FROM: Final = may(Moment(days=True), "first day on which it holds; default the 
 
 
 def _setup(world: World, given: Args) -> Answer:
-    fields = {key: given[key] for key in ("provider", "rounding", "point", "prices") if key in given}
+    fields = {key: given[key] for key in ("provider", "rounding", "point") if key in given}
     set_up_tax(
         entity=world.entity(given), start=given.get("from", world.today()), reason=given.get("reason", WHY),
         now=world.now, **fields,
@@ -29,7 +29,7 @@ def _setup(world: World, given: Args) -> Answer:
 def _rate(world: World, given: Args) -> Answer:
     fields = {key: given[key] for key in ("region", "compound", "position") if key in given}
     set_rate(
-        code=given["code"], name=given.get("name", given["code"]), country=given["country"],
+        code=given["code"], name=str(given.get("name", given["code"])), country=given["country"],
         percentage=given["percentage"], category=given.get("tax_code", ""), start=given.get("from", world.today()),
         end=given.get("until"), reason=given.get("reason", WHY), now=world.now, **fields,
     )  # fmt: skip
@@ -63,7 +63,6 @@ ACTIONS: Final = [
         "provider": may(Text(40, empty=True), "who tells the rates; default table, empty for no tax"),
         "rounding": may(Choice(tuple(TaxSetup.Rounding.values)), "of tax; default document"),
         "point": may(Choice(tuple(TaxSetup.Point.values)), "the day whose rate holds; default service_end"),
-        "prices": may(Choice(tuple(TaxSetup.Prices.values)), "without or with tax; default exclusive"),
         "reason": REASON,
     }), _setup),
     Action("tax_rate", "A rate stands in the table of taxes from a day on.", Obj("a rate", {
