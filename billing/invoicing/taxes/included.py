@@ -1,7 +1,7 @@
 """Prices that hold the tax: what a contract wants is computed with it, and taken apart before lines are drawn up.
 
-Revenue and corrections go by what is left without tax. Where something was billed of a slot already, its rates are those
-of that line (R5.3), so that a new rate changes nothing that was billed.
+Revenue and corrections go by what is left without tax. Where something was billed of a slot already, its rates are
+those of that line (R5.3), so that a new rate changes nothing that was billed.
 """
 
 from collections.abc import Collection, Sequence

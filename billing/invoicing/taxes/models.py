@@ -67,6 +67,8 @@ class ProductTax(TaxFact):
 
     class Meta:
         ordering = ["product", "start", "id"]
+        verbose_name = "tax code of a product"
+        verbose_name_plural = "tax codes of products"
         constraints = [
             models.UniqueConstraint(name="producttax_of_day", fields=["product", "start"], condition=Q(undone_at=None)),
             models.CheckConstraint(name="producttax_reason", condition=~Q(reason="")),
@@ -93,6 +95,7 @@ class InvoiceTax(models.Model):
 
     class Meta:
         ordering = ["invoice", "position"]
+        verbose_name_plural = "taxes of invoices"
         constraints = [
             models.UniqueConstraint(name="invoicetax_position", fields=["invoice", "position"]),
             models.CheckConstraint(name="invoicetax_untaxed", condition=Q(treatment="standard") | Q(tax=0)),

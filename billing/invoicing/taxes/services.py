@@ -14,6 +14,12 @@ from billing.invoicing.taxes.models import InvoiceTax, ProductTax, TaxRate
 
 
 @transaction.atomic
+def take_rate_back(*, fact: TaxRate | ProductTax, now: datetime) -> None:
+    """As if it had never been said; what is approved or issued keeps its tax. Twice is once."""
+    type(fact).objects.filter(pk=fact.pk, undone_at=None).update(undone_at=now)
+
+
+@transaction.atomic
 def tax_draft(*, invoice: Invoice) -> Invoice:
     """Tax a draft whose lines did not come from a run: corrections take the taxes of what they correct.
 
