@@ -94,7 +94,11 @@ def _accrued(
     for (each, last), group in zip(spending, rated[len(asked) :], strict=True):
         if each.contract_id not in untold and not isinstance(group, CannotRate):
             told += [(place, each, slot) for place, slot in _spent(each, group, last, windows)]
-    told = _without_tax(contracts, standing, told, untold)
+    yield from _valued(_without_tax(contracts, standing, told, untold))
+
+
+def _valued(told: Sequence[Told]) -> Iterator[tuple[int, Accrued]]:
+    """What is told as rows, with the slots that they are of."""
     streams = ensure_streams({(each.contract_id, slot.stream) for _, each, slot in told})
     slots = ensure_slots({(streams[slot.stream], slot.kind, slot.cycle, slot.about) for _, _, slot in told})
     for place, each, slot in told:

@@ -144,9 +144,8 @@ def printed_invoice(invoice: Invoice, usage: Printed | None = None) -> PrintedIn
     terms = cast(Terms, invoice.terms) if issued else terms_snapshot(contracts_on(invoice))
     write = Writer(locale=buyer["locale"], currency=invoice.currency)
     lines = list(invoice.lines.select_related("corrects__invoice", "stream").order_by("position"))
-    period, periods = service_period(lines, write, terms["timezone"]), {}
-    for line in lines:
-        periods[line.position] = write.period(line.service_start, line.service_end, _zone(line, terms))
+    period = service_period(lines, write, terms["timezone"])
+    periods = {each.position: write.period(each.service_start, each.service_end, _zone(each, terms)) for each in lines}
     parts = _sections(lines, terms, write)
     credit = write.money(-invoice.total) if invoice.kind == Invoice.Kind.CREDIT_NOTE else ""
     return PrintedInvoice(

@@ -27,7 +27,7 @@ class TaxRateForm(forms.ModelForm):
         """Say that a row of the same day stands, in place of the constraint's general sentence."""
         values: dict[str, Any] = super().clean() or self.cleaned_data
         code, start = values.get("code"), values.get("start")
-        if TaxRate.objects.filter(code=code, start=start, undone_at=None).exists():
+        if code and start and TaxRate.objects.filter(code=code, start=start, undone_at=None).exists():
             self.add_error("start", f"There is a rate {code} from {start}: take it back first, or choose another day.")
         return values
 
