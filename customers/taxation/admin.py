@@ -136,7 +136,7 @@ class CustomerTaxButtons(_TaxButtons):
     """The buttons of a customer's page that say how it is taxed."""
 
     tax_inline, tax_owner, take_back_path = TreatmentInline, "customer", "take_treatment_back"
-    has_tax_permission = granted("customers.change_customer")
+    has_tax_permission = granted("customers.add_taxtreatment")
 
     @action(description="Set tax", icon="percent", permissions=["tax"], dialog={
         "title": "How is this customer taxed?",
