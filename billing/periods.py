@@ -32,9 +32,11 @@ class Period:
     end: datetime | None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "start", as_utc(self.start))
+        if self.start.tzinfo is not UTC:
+            object.__setattr__(self, "start", as_utc(self.start))
         if self.end is not None:
-            object.__setattr__(self, "end", as_utc(self.end))
+            if self.end.tzinfo is not UTC:
+                object.__setattr__(self, "end", as_utc(self.end))
             if self.end < self.start:
                 raise ValueError(f"A period cannot end at {self.end.isoformat()}, before it starts at {self.start}.")
 
@@ -81,6 +83,8 @@ class Period:
 
 def as_utc(instant: datetime) -> datetime:
     """The same instant in UTC; ValueError for a naive one, whose meaning would depend on the machine."""
+    if instant.tzinfo is UTC:  # as nearly all are
+        return instant
     if instant.tzinfo is None or instant.utcoffset() is None:
         raise ValueError(f"{instant.isoformat()} has no time zone; pass an aware instant.")
     return instant.astimezone(UTC)

@@ -29,6 +29,11 @@ class Payers:
     of_customer: tuple[tuple[date, int], ...] = ()
 
     @property
+    def change(self) -> bool:
+        """Whether somebody else pays at any time."""
+        return bool(self.of_contract or self.of_customer)
+
+    @property
     def everyone(self) -> set[int]:
         """Whoever pays at any time."""
         return {self.customer_id, *(payer for _, payer in (*self.of_contract, *self.of_customer))}

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from django.db.models import Prefetch
 
 from billing.invoicing.computations.models import Computation
-from billing.invoicing.copying import copy_rows, draw_keys
+from billing.invoicing.copying import copy_rows, draw_keys, unsaved
 from billing.invoicing.engine import Delta
 from billing.invoicing.errors import InvoicingError, NegativeTotal
 from billing.invoicing.late.arrived import tell_late
@@ -93,6 +93,8 @@ class _Document:
 
     def moved(self) -> set[int]:
         """The contracts whose lines change."""
+        if not self.old:
+            return {each[2] for each in self.new}
         sections = self.old.keys() | self.new.keys()
         return {each[2] for each in sections if _content(self.old.get(each, [])) != _content(self.new.get(each, []))}
 
@@ -160,8 +162,8 @@ def payers_moved(invoice: Invoice, lines: Iterable[InvoiceLine]) -> bool:
     )
 
 
-def _place(contract: Contract, payer_id: int) -> Place:
-    return Place(payer_id, contract.entity_id, contract.currency, contract.invoice_group)
+def _place(contract: Contract, payer_id: int, apart: bool = False) -> Place:
+    return Place(payer_id, contract.entity_id, contract.currency, contract.invoice_group, apart)
 
 
 def _section(place: Place, contract: Contract) -> Section:
@@ -175,11 +177,14 @@ def _documents(
     documents: dict[Place, _Document] = {}
     payers, billed = payers_of(contracts), _billed_to(fresh)
     for contract in contracts:
+        sections: dict[tuple[int, bool], list[InvoiceLine]] = {}
         for line in fresh.get(contract.pk, []):
-            place = _place(contract, _payer_of(line, payers[contract.pk], billed, contract.timezone))
-            place = place._replace(apart=apart(contract, line))
-            document = documents.setdefault(place, _Document(place))
-            document.new[_section(place, contract)].append(line)
+            payer = _payer_of(line, payers[contract.pk], billed, contract.timezone), apart(contract, line)
+            if payer not in sections:
+                place = _place(contract, *payer)
+                document = documents.setdefault(place, _Document(place))
+                sections[payer] = document.new[_section(place, contract)]
+            sections[payer].append(line)
     ids = {each.pk for each in contracts}
     for draft in _open_drafts(ids, documents):
         document = documents.setdefault(place_of(draft), _Document(place_of(draft)))
@@ -204,7 +209,7 @@ def _payer_of(line: InvoiceLine, payers: Payers, billed: Mapping[int, int], time
     """Who pays a line: for a correction whoever was billed (R5.3), else who pays on its first day of service."""
     if line.corrects_id:
         return billed[line.corrects_id]
-    return payers.on(local_date(line.service_start, timezone))
+    return payers.on(local_date(line.service_start, timezone)) if payers.change else payers.customer_id
 
 
 def _open_drafts(contract_ids: Iterable[int], places: Iterable[Place]) -> Iterable[Invoice]:
@@ -299,8 +304,8 @@ def _tell_known(documents: Iterable[_Document], ids: Collection[int], computatio
 
 def _begin(document: _Document, now: datetime, computation: Computation) -> Invoice:
     """A new draft at its place; all of its lines were computed now."""
-    document.invoice = Invoice(
-        **document.place._asdict(), created_at=now, known_position=computation.position,
+    document.invoice = unsaved(
+        Invoice, **document.place._asdict(), created_at=now, known_position=computation.position,
         known_pending=computation.pending,
     )  # fmt: skip
     return document.invoice
@@ -326,9 +331,9 @@ def _day(document: _Document, as_of: Mapping[int, date]) -> date:
 def _numbered(document: _Document) -> list[InvoiceLine]:
     """The lines in the order in which they are printed, as rows to insert."""
     assert document.invoice is not None  # begun before
-    lines = document.lines
+    invoice, lines = document.invoice.pk, document.lines
     for position, line in enumerate(lines, 1):
-        line.pk, line.invoice, line.position = None, document.invoice, position
+        line.pk, line.invoice_id, line.position = None, invoice, position
     return lines
 
 

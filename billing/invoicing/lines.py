@@ -9,6 +9,7 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from billing.invoicing.computations.models import Computation
+from billing.invoicing.copying import unsaved
 from billing.invoicing.engine import ENGINE, Delta
 from billing.invoicing.fees import FeeLine
 from billing.invoicing.models import InvoiceLine, Slot, Stream
@@ -61,7 +62,8 @@ def _printed_order(line: FeeLine | SlotLine) -> tuple[Any, ...]:
 
 
 def _fee_line(line: FeeLine, streams: dict[StreamKey, int]) -> InvoiceLine:
-    return InvoiceLine(
+    return unsaved(
+        InvoiceLine,
         stream_id=streams[line.stream], kind=InvoiceLine.Kind.RECURRING, charge_id=line.charge_id,
         corrects_id=line.corrects, description=line.name, service_start=line.service.start,
         service_end=line.service.until, terms=line.terms, fraction=str(line.fraction), quantity=line.quantity,
@@ -72,7 +74,8 @@ def _fee_line(line: FeeLine, streams: dict[StreamKey, int]) -> InvoiceLine:
 def _slot_line(line: SlotLine, streams: dict[StreamKey, int], slots: dict[SlotRow, int]) -> InvoiceLine:
     stream = streams[line.stream]
     quantity = None if line.quantity is None else line.quantity.quantize(PRINTED, context=EXACT_ENOUGH)
-    return InvoiceLine(
+    return unsaved(
+        InvoiceLine,
         stream_id=stream, kind=line.kind, charge_id=line.charge_id, corrects_id=line.corrects,
         description=line.name, service_start=line.service.start, service_end=line.service.until,
         quantity=quantity, unit=line.unit, steps=line.steps, engine=ENGINE,

@@ -250,6 +250,7 @@ class InvoiceLine(models.Model):
         "self",
         models.PROTECT,
         null=True,
+        db_index=False,  # line_corrects has those that do: with all others in it the planner reads them first
         related_name="corrections",
         help_text="The earlier line that it adjusts or credits.",
     )
@@ -281,6 +282,7 @@ class InvoiceLine(models.Model):
 
     class Meta:
         ordering = ["invoice", "position"]
+        indexes = [models.Index(fields=["corrects"], name="line_corrects", condition=Q(corrects__isnull=False))]
         constraints = [
             models.UniqueConstraint(name="line_position", fields=["invoice", "position"]),
             models.UniqueConstraint(name="line_slot_revision", fields=["slot", "revision"]),

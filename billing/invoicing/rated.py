@@ -17,6 +17,7 @@ from billing.invoicing.usage import Answer, Part, Wanted, both, need_of
 from billing.money import EXACT, round_money
 from billing.periods import Period, zone
 from billing.pricing import Price, Step, rate
+from billing.pricing.exact import added, minus
 from billing.pricing.prices import PerUnit
 from billing.pricing.ratings import made_of
 from billing.pricing.usages import Cells, Events, Need, Totals, Usage, needs
@@ -61,7 +62,6 @@ def rated(contract: ContractTerms, wanted: Wanted, answers: Sequence[Answer]) ->
     hold for the whole cycle, however many parts it has (R3, R5.9), or for each window where there are windows.
     """
     maximum = _maximum(contract, wanted)
-    total = Fraction(0)
     steps: list[Step] = []
     before: Usage | None = None
     parts = weighed(wanted.parts, _shares(contract, wanted)) if len(wanted.parts) > 1 else wanted.parts
@@ -74,10 +74,10 @@ def rated(contract: ContractTerms, wanted: Wanted, answers: Sequence[Answer]) ->
             before = both(before, answer.usages[0]) if goes_on and before is not None else answer.usages[0]
         if any(each.begun.gauges == "share" and not each.charge.additive for each in parts[1:]):
             more = [*more, *_its_share(more, _shares(contract, wanted)[place])]
-        total += sum((Fraction(step.amount) for step in more), Fraction(0))
         steps += more
+    total = added(step.amount for step in steps)
     if maximum is not None and total > maximum:
-        steps.append(made_of(f"Maximum for the period: {_money(contract, maximum)}", maximum - total))
+        steps.append(made_of(f"Maximum for the period: {_money(contract, maximum)}", minus(maximum, total)))
         total = maximum
     last, quantity = wanted.parts[-1].charge, _together(wanted.parts, answers)
     usage = Rated(
@@ -88,7 +88,7 @@ def rated(contract: ContractTerms, wanted: Wanted, answers: Sequence[Answer]) ->
     )  # fmt: skip
     refused = all(isinstance(each, Decimal) and each < 0 for answer in answers for each in answer.usages)
     if wanted.complete and not refused and any(_minimum_of(part) is not None for part in wanted.parts):
-        return [usage, _lifted(contract, usage, total, _minimum(contract, wanted))]
+        return [usage, _lifted(contract, usage, Fraction(total), _minimum(contract, wanted))]
     return [usage]
 
 

@@ -105,6 +105,12 @@ SETTLED: Final = Rounding("half_up", 30)
 """How a quantity of ratios is settled: the database has them to 60 places, so that 3 × ⅓ is 1 again."""
 
 
+_PLAIN: Final = {
+    "count": "n", "unique_count": "distinct", "sum": "total", "max": "value", "min": "value", "latest": "value",
+}  # fmt: skip
+"""The part that a quantity is, as it stands."""
+
+
 def finish(
     aggregation: str, parts: Parts, *, before: Parts, period: Period, full: Period, rounding: Rounding | None,
     ratios: bool = False,
@@ -115,6 +121,8 @@ def finish(
     with which the period begins. `full` is the aligned period, the divisor of a weighted sum. `ratios` says that values
     may be ratios that no decimal writes out. ValueError for a weighted sum over an open period.
     """
+    if rounding is None and not ratios and (plain := _PLAIN.get(aggregation)):  # nearly all: no fraction is needed
+        return Decimal(getattr(parts, plain) or 0)
     match aggregation:
         case "count":
             number = Fraction(parts.n)

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from operator import itemgetter
 from typing import Any
 
 from billing.metering import names
@@ -54,6 +55,8 @@ def breakdown(
         return []
     asked = _Asked(meter, type_id, requests, subjects, dimensions)
     rows = asked.prorated() if meter.prorate else asked.merged()
+    if not dimensions:
+        return sorted(rows, key=itemgetter(0))
     return sorted(rows, key=lambda each: (each[0], [(value is not None, value or "") for value in each[1]]))
 
 

@@ -11,7 +11,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0027_lines_together'),
+        ('billing', '0028_corrections_index'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 
 from billing.money import plain
 from billing.pricing.exact import Exact, rendered, simplest, times
@@ -23,9 +24,7 @@ class Words:
         """`USD 0.10`: all digits, at least the places of the currency; `5 credits` in a custom unit."""
         if self.custom_unit is not None:
             return f"{number(amount)} {plural(self.custom_unit.code.removesuffix('s'), amount)}"
-        whole, _, decimals = plain(amount).partition(".")
-        decimals = decimals.ljust(minor_places(self.currency), "0")
-        return f"{self.currency} {Decimal(whole):,f}{'.' if decimals else ''}{decimals}"
+        return _money(self.currency, amount)
 
     def metered(self, quantity: Exact) -> str:
         """`1,500,000 tokens`: a quantity before conversion."""
@@ -45,6 +44,14 @@ class Words:
 
     def _metered(self, quantity: Exact) -> Exact:
         return quantity if self.divide_by == 1 else times(quantity, self.divide_by)
+
+
+@lru_cache(maxsize=10_000)
+def _money(currency: str, amount: Decimal) -> str:
+    """The same prices are told on every line."""
+    whole, _, decimals = plain(amount).partition(".")
+    decimals = decimals.ljust(minor_places(currency), "0")
+    return f"{currency} {Decimal(whole):,f}{'.' if decimals else ''}{decimals}"
 
 
 def number(value: Exact) -> str:
