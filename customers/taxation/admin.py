@@ -113,7 +113,7 @@ class EntityTaxButtons(_TaxButtons):
     })  # fmt: skip
     def set_up_tax(self, request: HttpRequest, form: SetupForm, object_id: str) -> HttpResponse:
         """From a day on."""
-        entity, given = self.get_object(request, unquote(object_id)), form.cleaned_data
+        entity, given = self.get_object(request, unquote(object_id)), _given(form)
         self.carry_out(
             request, entity, f"Tax: {given['provider'] or 'none'} from {given['start']}.",
             lambda: services.set_up_tax(entity=entity, user=request.user, now=clock.now(), **given),
@@ -146,7 +146,7 @@ class CustomerTaxButtons(_TaxButtons):
     })  # fmt: skip
     def set_tax(self, request: HttpRequest, form: TreatmentForm, object_id: str) -> HttpResponse:
         """From a day on."""
-        customer, given = self.get_object(request, unquote(object_id)), form.cleaned_data
+        customer, given = self.get_object(request, unquote(object_id)), _given(form)
         said = TaxTreatment.Treatment(given["treatment"]).label
         self.carry_out(
             request, customer, f"Tax: {said} from {given['start']}.",
@@ -164,6 +164,11 @@ class CustomerTaxButtons(_TaxButtons):
     def take_treatment_back(self, request: HttpRequest, form: TakeTreatmentBackForm, object_id: str) -> HttpResponse:
         """Take one of the facts back."""
         return self.take_tax_back(request, self.get_object(request, unquote(object_id)), form.cleaned_data["fact"])
+
+
+def _given(form: Any) -> dict[str, Any]:
+    """What was filled in, without the skin's own mark of a dialog that was sent."""
+    return {name: value for name, value in form.cleaned_data.items() if not name.startswith("_")}
 
 
 def _as(customer: Any) -> Customer:
