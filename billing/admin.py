@@ -15,6 +15,7 @@ from billing.invoicing.delivery.admin import *  # noqa: F403
 from billing.invoicing.holds.admin import *  # noqa: F403
 from billing.invoicing.late.admin import *  # noqa: F403
 from billing.invoicing.run_admin import *  # noqa: F403
+from billing.invoicing.taxes.admin import *  # noqa: F403
 from billing.lab.admin import *  # noqa: F403
 from billing.metering.access.admin import *  # noqa: F403
 from billing.metering.alerts.admin import *  # noqa: F403

@@ -153,6 +153,8 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 10_000_000
 # Who is told by mail when usage stops or jumps, or a source falls silent.
 USAGE_ALERT_EMAILS = env.list("USAGE_ALERT_EMAILS", default=[])
 VERIFICATION_EMAILS = env.list("VERIFICATION_EMAILS", default=[])
+# Who may tell which taxes apply: a name, as a legal entity has it, and the dotted name of a class (docs/taxes.md).
+TAX_PROVIDERS = {"table": "billing.invoicing.taxes.table.TableOfRates"} | env.dict("TAX_PROVIDERS", default={})
 # Usage (R1.5): an event further in the future than this is refused.
 USAGE_FUTURE_LIMIT_SECONDS = env.int("USAGE_FUTURE_LIMIT_SECONDS", default=300)
 # One request to the ingest endpoint: bytes of its body (after unpacking), and events.

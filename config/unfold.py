@@ -109,6 +109,8 @@ NAVIGATION: list[dict[str, Any]] = [
             entry("Revenue schedules", "event_repeat", "revenue_obligation"),
             entry("Accounting periods", "calendar_month", "revenue_accountingperiod"),
             entry("Chart of accounts", "account_tree", "revenue_account"),
+            entry("Tax rates", "percent", "billing_taxrate"),
+            entry("Tax codes of products", "label", "billing_producttax"),
             entry("Legal entities", "apartment", "customers_legalentity"),
         ],
     },

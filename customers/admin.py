@@ -32,19 +32,21 @@ from customers.models import Contract, Customer, LegalEntity, UsageSubject
 from customers.payer_admin import PaidByInline, PayerButtons, PaysForInline
 from customers.queries import claims_on, payers_of
 from customers.states import ContractState
+from customers.taxation.admin import CustomerTaxButtons, EntityTaxButtons
 
 STATE_BADGES = {ContractState.DRAFT.label: "warning", ContractState.ACTIVE.label: "success"}
 FROZEN_WHEN_ACTIVE = (
     "number", "customer", "entity", "start", "currency", "cadence", "anchor_day", "anchor_month", "stub_divisor",
-    "timezone", "proration",
+    "timezone", "proration", "prices",
 )  # fmt: skip  # the columns that the trigger contract_frozen keeps
 
 
 @admin.register(LegalEntity)
-class LegalEntityAdmin(OfficeAdmin):
+class LegalEntityAdmin(EntityTaxButtons):
     """The companies that sell."""
 
     list_display = ("name", "code", "country", "currency", "timezone", "invoice_prefix")
+    actions_detail = ("set_up_tax", "take_setup_back")
     search_fields = ("name", "code", "tax_id")
     search_help_text = "Name, code or tax number"
     fieldsets = (
@@ -98,7 +100,7 @@ class SubjectInline(TabularInline):
 
 
 @admin.register(Customer)
-class CustomerAdmin(PayerButtons):
+class CustomerAdmin(CustomerTaxButtons, PayerButtons):
     """Who buys, with the subjects whose usage is theirs, and who pays for it."""
 
     list_display = ("legal_name", "external_id", "country", "currency", "active_count", "subject_count", "created_at")
@@ -112,6 +114,7 @@ class CustomerAdmin(PayerButtons):
         "open_usage",
         {"title": "Records", "icon": "folder_open", "items": ["open_contracts", "open_invoices"]},
         {"title": "Payer", "icon": "account_balance_wallet", "items": ["set_payer", "undo_payer"]},
+        {"title": "Tax", "icon": "percent", "items": ["set_tax", "take_treatment_back"]},
         "add_contract",
     )
     has_usage_permission = granted("billing.view_meter")
@@ -245,6 +248,7 @@ class ContractAdmin(OfficeAdmin):
                     ("proration", "stub_divisor"),
                     ("net_days", "po_number"),
                     ("invoice_group", "paid_by"),
+                    "prices",
                 )
             },
         ),

@@ -16,13 +16,8 @@ from customers.facts import said_once
 from customers.knowledge import Knowledge, remembered
 from customers.marking import Touch, touching
 from customers.states import CONTRACT_MOVES, ContractState
-from customers.validators import (
-    CURRENCY_PATTERN,
-    validate_currency,
-    validate_locale,
-    validate_logo,
-    validate_timezone,
-)
+from customers.taxation.models import TaxSetup, TaxTreatment
+from customers.validators import CURRENCY_PATTERN, validate_currency, validate_locale, validate_logo, validate_timezone
 
 CODE = RegexValidator(r"^[A-Za-z0-9][A-Za-z0-9._-]*$", "Use letters, digits, “.”, “_” and “-”, e.g. acme-gmbh.")
 CADENCE = RegexValidator(
@@ -31,7 +26,10 @@ CADENCE = RegexValidator(
 )
 TERM = RegexValidator(r"^P[1-9]\d{0,3}[DWMY]$", "Use an ISO 8601 duration, e.g. P1Y (a year), P6M or P90D.")
 
-__all__ = ["Contract", "Customer", "Knowledge", "LegalEntity", "Touch", "UsageSubject", "int_range"]
+__all__ = [
+    "Contract", "Customer", "Knowledge", "LegalEntity", "TaxSetup", "TaxTreatment", "Touch", "UsageSubject",
+    "int_range",
+]  # fmt: skip
 
 
 def int_range(expression: str | F | Func) -> Func:
@@ -219,6 +217,10 @@ class Contract(models.Model):
         ALIGNED = "aligned", "The period around it"
         FROM_START = "from_start", "A period that starts with it"
 
+    class Prices(models.TextChoices):
+        EXCLUSIVE = "exclusive", "Without tax"
+        INCLUSIVE = "inclusive", "With tax"
+
     class Renewal(models.TextChoices):
         NONE = "none", "Ends, unless renewed by hand"
         AUTOMATIC = "automatic", "Renews by itself"
@@ -279,6 +281,9 @@ class Contract(models.Model):
         "uplift in percent", max_digits=6, decimal_places=3, default=0, validators=[MinValueValidator(-100)],
         help_text="By how much prices rise with each renewal, e.g. 3.",
     )  # fmt: skip
+    prices = models.CharField(
+        max_length=10, choices=Prices, default=Prices.EXCLUSIVE, help_text="Whether they hold the tax."
+    )
     invoice_group = models.CharField(
         max_length=60,
         blank=True,
@@ -315,10 +320,11 @@ class Contract(models.Model):
                 condition=pgtrigger.Condition(
                     "OLD.state <> 'draft' AND (OLD.number, OLD.customer_id, OLD.entity_id, OLD.start, OLD.currency,"
                     " OLD.cadence, OLD.anchor_day, OLD.anchor_month, OLD.stub_divisor, OLD.timezone, OLD.proration,"
-                    " OLD.billing_dates) IS DISTINCT FROM (NEW.number, NEW.customer_id, NEW.entity_id, NEW.start,"
-                    " NEW.currency, NEW.cadence, NEW.anchor_day, NEW.anchor_month, NEW.stub_divisor, NEW.timezone,"
+                    " OLD.prices, OLD.billing_dates) IS DISTINCT FROM (NEW.number, NEW.customer_id, NEW.entity_id,"
+                    " NEW.start, NEW.currency, NEW.cadence, NEW.anchor_day, NEW.anchor_month, NEW.stub_divisor,"
+                    " NEW.timezone,"
                     # dates may be added after the last, and none taken away
-                    " NEW.proration, NEW.billing_dates[1:cardinality(OLD.billing_dates)])"
+                    " NEW.proration, NEW.prices, NEW.billing_dates[1:cardinality(OLD.billing_dates)])"
                 ),
             ),
             pgtrigger.Protect(

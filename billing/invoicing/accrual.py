@@ -13,6 +13,7 @@ from billing.invoicing.lines import ensure_slots, ensure_streams
 from billing.invoicing.rated import Rated, SlotKey
 from billing.invoicing.recorded import Standings, billed_cycles, standing_slots
 from billing.invoicing.spend import Spent, spend_slots
+from billing.invoicing.taxes.included import Priced, take_tax_out
 from billing.invoicing.terms import ContractTerms
 from billing.invoicing.usage import Wanted, wanted_usage
 from billing.periods import Period
@@ -20,6 +21,8 @@ from customers.models import Contract
 from customers.states import ContractState
 
 CHUNK = 500
+Told = tuple[int, ContractTerms, Rated]
+"""A window by its place, whose it is, and what a slot stands at then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,11 @@ def _accrued(
     for (each, last), group in zip(spending, rated[len(asked) :], strict=True):
         if each.contract_id not in untold and not isinstance(group, CannotRate):
             told += [(place, each, slot) for place, slot in _spent(each, group, last, windows)]
+    yield from _valued(_without_tax(contracts, standing, told, untold))
+
+
+def _valued(told: Sequence[Told]) -> Iterator[tuple[int, Accrued]]:
+    """What is told as rows, with the slots that they are of."""
     streams = ensure_streams({(each.contract_id, slot.stream) for _, each, slot in told})
     slots = ensure_slots({(streams[slot.stream], slot.kind, slot.cycle, slot.about) for _, _, slot in told})
     for place, each, slot in told:
@@ -99,6 +107,19 @@ def _accrued(
             slot_id=slots[streams[slot.stream], slot.kind, slot.cycle, slot.about], currency=each.currency,
             cycle=slot.cycle, value=slot.amount,
         )  # fmt: skip
+
+
+def _without_tax(
+    contracts: Sequence[Contract], standing: Mapping[int, Standings], told: list[Told], untold: set[int]
+) -> list[Told]:
+    """The same, prices that hold the tax without it: tax is no revenue. A contract whose tax is unknown is `untold`."""
+    wants = {each.pk: Priced(each, standing[each.pk], []) for each in contracts if each.pk not in untold}
+    for _, each, slot in told:
+        wants[each.contract_id].slots.append(slot)
+    untold |= take_tax_out(list(wants.values())).keys()
+    left = {key: iter(each.slots) for key, each in wants.items()}
+    found = [(place, each, next(left[each.contract_id])) for place, each, _ in told]
+    return [row for row in found if row[1].contract_id not in untold]
 
 
 def _last(terms: ContractTerms, windows: Sequence[Mapping[int, Period]]) -> datetime | None:

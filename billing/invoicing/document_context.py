@@ -29,6 +29,7 @@ from billing.invoicing.snapshots import (
     terms_snapshot,
 )
 from billing.invoicing.states import InvoiceState
+from billing.invoicing.taxes.printing import PrintedTaxes, printed_taxes
 from billing.pricing.words import plural
 from customers.banking import compact, grouped
 from customers.logos import Logo, logo_of
@@ -131,6 +132,7 @@ class PrintedInvoice:
     usage: UsagePages
     net: str
     tax: str
+    taxes: PrintedTaxes
     total: str
     nothing_due: bool
     credit: str
@@ -140,16 +142,15 @@ class PrintedInvoice:
 
 
 def printed_invoice(invoice: Invoice, usage: Printed | None = None) -> PrintedInvoice:
-    """The invoice as its document shows it, in one query whatever the number of lines; `usage` as it was read."""
+    """The invoice as its document shows it, in two queries whatever the number of lines; `usage` as it was read."""
     issued = invoice.state == InvoiceState.ISSUED
     seller = cast(Seller, invoice.seller) if issued else seller_snapshot(invoice.entity)
     buyer = cast(Buyer, invoice.buyer) if issued else buyer_snapshot(invoice.customer)
     terms = cast(Terms, invoice.terms) if issued else terms_snapshot(contracts_on(invoice))
     write = Writer(locale=buyer["locale"], currency=invoice.currency)
     lines = list(invoice.lines.select_related("corrects__invoice", "stream").order_by("position"))
-    period, periods = service_period(lines, write, terms["timezone"]), {}
-    for line in lines:
-        periods[line.position] = write.period(line.service_start, line.service_end, _zone(line, terms))
+    period = service_period(lines, write, terms["timezone"])
+    periods = {each.position: write.period(each.service_start, each.service_end, _zone(each, terms)) for each in lines}
     parts = _sections(lines, terms, write)
     credit = write.money(-invoice.total) if invoice.kind == Invoice.Kind.CREDIT_NOTE else ""
     return PrintedInvoice(
@@ -172,6 +173,7 @@ def printed_invoice(invoice: Invoice, usage: Printed | None = None) -> PrintedIn
         usage=usage_pages(usage or {}, lines, periods, write, write.labels),
         net=write.amount(invoice.net),
         tax=write.amount(invoice.tax),
+        taxes=printed_taxes(invoice, write, write.labels),
         total=write.money(invoice.total),
         nothing_due=invoice.total <= 0,
         credit=credit,

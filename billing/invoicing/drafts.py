@@ -21,6 +21,9 @@ from billing.invoicing.late.arrived import tell_late
 from billing.invoicing.lines import lines_of
 from billing.invoicing.models import BillingRun, Invoice, InvoiceLine, Stream
 from billing.invoicing.states import InvoiceState
+from billing.invoicing.taxes.drafting import Document, find_taxes, rows_of, share_out
+from billing.invoicing.taxes.errors import TaxError
+from billing.invoicing.taxes.models import InvoiceTax
 from billing.money import plain
 from billing.periods import local_date
 from customers.models import Contract, LegalEntity
@@ -29,7 +32,7 @@ from customers.queries import Payers, payers_of
 # Two drafts are equal when these are: everything of a line but its identity, its place and who computed it.
 COMPARED = [
     "stream_id", "kind", "charge_id", "corrects_id", "description", "service_start", "service_end", "terms", "fraction",
-    "quantity", "unit", "steps", "slot_id", "billed_before", "desired", "amount", "late",
+    "quantity", "unit", "steps", "slot_id", "billed_before", "desired", "amount", "tax_included", "late",
 ]  # fmt: skip
 
 
@@ -74,9 +77,19 @@ class _Document:
     new: dict[Section, list[InvoiceLine]] = field(default_factory=lambda: defaultdict(list))
 
     @property
+    def lines(self) -> list[InvoiceLine]:
+        """As they shall be, in the order in which they are printed."""
+        return [line for section in sorted(self.new) for line in self.new[section]]
+
+    @property
     def net(self) -> Decimal:
         """Σ of the lines as they shall be."""
-        return sum((line.amount for lines in self.new.values() for line in lines), Decimal(0))
+        return sum((line.amount for line in self.lines), Decimal(0))
+
+    @property
+    def tax(self) -> Decimal:
+        """Σ of their tax."""
+        return sum((line.tax for line in self.lines), Decimal(0))
 
     def moved(self) -> set[int]:
         """The contracts whose lines change."""
@@ -112,7 +125,7 @@ def write_drafts(
     fresh = lines_of([delta for delta in deltas if delta.error is None], computation)
     tell_late(contracts, fresh)
     documents = _documents(contracts, fresh, apart)
-    errors = _hold(documents)
+    errors: dict[int, InvoicingError] = {**_tax(documents, contracts, as_of), **_hold(documents)}
     moved = {place: document.moved() for place, document in documents.items()}
     _store([document for place, document in documents.items() if moved[place]], as_of, run, now, computation)
     _tell_known(documents.values(), {each.pk for each in contracts}, computation)
@@ -212,13 +225,38 @@ def _open_drafts(contract_ids: Iterable[int], places: Iterable[Place]) -> Iterab
     return drafts.prefetch_related(Prefetch("lines", InvoiceLine.objects.select_related("stream__contract")))
 
 
+def _tax(
+    documents: Mapping[Place, _Document], contracts: Sequence[Contract], as_of: Mapping[int, date]
+) -> dict[int, TaxError]:
+    """Tax the lines of drafts. A contract whose taxes cannot be told has no lines; the reason, by its id."""
+    known = {each.pk: each for each in contracts}
+    fresh = [
+        (line, known[section[2]], place.customer_id)
+        for place, document in documents.items()
+        for section, lines in document.new.items()
+        if section[2] in known
+        for line in lines
+    ]
+    errors = find_taxes(fresh)
+    for document in documents.values():
+        for section in [each for each in document.new if each[2] in errors]:
+            del document.new[section]
+    share_out([
+        Document(place.entity_id, place.currency, _day(each, as_of), each.lines)
+        for place, each in documents.items() if each.new
+    ])  # fmt: skip
+    return errors
+
+
 def _hold(documents: Mapping[Place, _Document]) -> dict[int, InvoicingError]:
     """Take the lines off drafts that may not be negative; the reason, by contract that has some there."""
     sellers = LegalEntity.objects.in_bulk({place.entity_id for place in documents})
     errors: dict[int, InvoicingError] = {}
     for place, document in documents.items():
-        if document.net < 0 and sellers[place.entity_id].negative == LegalEntity.Negative.NEXT_INVOICE:
-            reason = NegativeTotal(f"{place.currency} {plain(-document.net)}")
+        if (total := document.net + document.tax) < 0 and sellers[
+            place.entity_id
+        ].negative == LegalEntity.Negative.NEXT_INVOICE:
+            reason = NegativeTotal(f"{place.currency} {plain(-total)}")
             errors |= {section[2]: reason for section in document.new}
             document.new.clear()
     return errors
@@ -232,6 +270,7 @@ def _store(
     stale = [each.invoice.pk for each in documents if each.invoice]
     empty = [each.invoice.pk for each in documents if each.invoice and not each.new]
     InvoiceLine.objects.filter(invoice__in=stale).delete()
+    InvoiceTax.objects.filter(invoice__in=stale).delete()
     Invoice.objects.filter(pk__in=empty).delete()
     full = [each for each in documents if each.new]
     new = [_begin(each, now, computation) for each in full if each.invoice is None]
@@ -241,8 +280,9 @@ def _store(
     for invoice, key in zip(new, draw_keys(Invoice, len(new)), strict=True):
         invoice.pk = key
     copy_rows(Invoice, new, keyed=True)
-    Invoice.objects.bulk_update(old, ["kind", "contract", "net", "total", "as_of", "run", "updated_at"])
+    Invoice.objects.bulk_update(old, ["kind", "contract", "net", "tax", "total", "as_of", "run", "updated_at"])
     copy_rows(InvoiceLine, [line for document in full for line in _numbered(document)])
+    copy_rows(InvoiceTax, [row for each in full if each.invoice for row in rows_of(each.invoice, each.lines)])
 
 
 def _tell_known(documents: Iterable[_Document], ids: Collection[int], computation: Computation) -> None:
@@ -275,23 +315,27 @@ def _sum_up(document: _Document, as_of: Mapping[int, date], run: BillingRun | No
     """Its kind, its amounts, and as of when: the latest day of the contracts on it."""
     invoice, contracts = document.invoice, [section[2] for section in document.new]
     assert invoice is not None  # begun before
-    days = [as_of[each] for each in contracts if each in as_of] + ([invoice.as_of] if invoice.pk else [])
-    invoice.net = document.net
+    invoice.net, invoice.tax = document.net, document.tax
     invoice.total = invoice.net + invoice.tax
     invoice.kind = Invoice.Kind.CREDIT_NOTE if invoice.total < 0 else Invoice.Kind.INVOICE
     invoice.contract_id = contracts[0] if len(contracts) == 1 else None
-    invoice.as_of, invoice.run, invoice.updated_at = max(days), run, now
+    invoice.as_of, invoice.run, invoice.updated_at = _day(document, as_of), run, now
+
+
+def _day(document: _Document, as_of: Mapping[int, date]) -> date:
+    """As of when: the latest day of the contracts on it."""
+    days = [as_of[section[2]] for section in document.new if section[2] in as_of]
+    return max(days + ([document.invoice.as_of] if document.invoice and document.invoice.pk else []))
 
 
 def _numbered(document: _Document) -> list[InvoiceLine]:
     """The lines in the order in which they are printed, as rows to insert."""
     assert document.invoice is not None  # begun before
-    invoice = document.invoice.pk
-    lines = [line for section in sorted(document.new) for line in document.new[section]]
+    invoice, lines = document.invoice.pk, document.lines
     for position, line in enumerate(lines, 1):
         line.pk, line.invoice_id, line.position = None, invoice, position
     return lines
 
 
 def _content(lines: Iterable[InvoiceLine]) -> list[tuple[Any, ...]]:
-    return [tuple(getattr(line, name) for name in COMPARED) for line in lines]
+    return [tuple(getattr(line, name) for name in (*COMPARED, "taxes")) for line in lines]

@@ -18,6 +18,7 @@ from billing.invoicing.rated import Rated, rated
 from billing.invoicing.recorded import Standings
 from billing.invoicing.slots import SlotLine, discount_lines, slot_lines
 from billing.invoicing.spend import spend_slots
+from billing.invoicing.taxes.included import Priced, take_tax_out
 from billing.invoicing.terms import ContractTerms
 from billing.invoicing.usage import Answer, Question, Wanted, questions, wanted_usage
 from billing.periods import local_date
@@ -50,6 +51,14 @@ class Delta:
         return sum((line.amount for line in self.lines), Decimal(0))
 
 
+@dataclass(slots=True)
+class _Desired(Priced):
+    """What a contract wants as of an instant, and when something more falls due."""
+
+    as_of: datetime = field(kw_only=True)
+    due_on: date | None = field(kw_only=True)
+
+
 def deltas(contracts: Sequence[Contract], as_of: Mapping[int, datetime], facts: Facts = NOW) -> list[Delta]:
     """desired(facts, as_of) − recorded for each contract; `as_of` gives each contract's instant by its id."""
     terms = facts.terms(contracts)
@@ -61,33 +70,43 @@ def deltas(contracts: Sequence[Contract], as_of: Mapping[int, datetime], facts: 
         for each in good
     ]
     usage = dict(zip([each.contract_id for each in good], rate_usage(wanted, facts), strict=True))
-    found = []
+    found: list[_Desired | Delta] = []
     for contract in contracts:
-        each, instant = terms[contract.id], as_of[contract.id]
+        each = terms[contract.id]
         if isinstance(each, InvoicingError):
             found.append(Delta(contract, error=each))
         else:
             stands = standing[contract.id], fees[contract.id]
-            found.append(_delta(contract, each, usage[contract.id], *stands, instant))
-    return found
+            found.append(_desired(contract, each, usage[contract.id], *stands, as_of[contract.id]))
+    errors = take_tax_out([each for each in found if isinstance(each, _Desired)])
+    return [each if isinstance(each, Delta) else _delta(each, errors.get(each.contract.pk)) for each in found]
 
 
-def _delta(
+def _desired(
     contract: Contract, terms: ContractTerms, usage: list[Rated] | CannotRate, standing: Standings,
     billed: list[BilledFee], as_of: datetime,
-) -> Delta:  # fmt: skip
-    """The delta of a contract whose terms can be read."""
+) -> _Desired | Delta:  # fmt: skip
+    """What a contract whose terms can be read wants; a delta with the reason where its prices cannot rate it."""
     if isinstance(usage, CannotRate):
         return Delta(contract, error=usage)
     try:
         spent = spend_slots(terms, usage, as_of)
-        lines = slot_lines([*usage, *(each.slot for each in spent)], standing, as_of)
         off = taken_off(terms, usage, spent, as_of)
-        lines += discount_lines(off, standing, local_date(as_of, terms.calendar.timezone))
+        fees = fee_lines(terms, billed, as_of)
         due = due_on(terms, standing.values(), billed, as_of)
-        return Delta(contract, fees=fee_lines(terms, billed, as_of), slots=lines, due_on=due)
     except PriceError as error:
         return Delta(contract, error=CannotRate("A recurring fee", error.message))
+    slots = [*usage, *(each.slot for each in spent)]
+    return _Desired(contract, standing, slots, off, fees, as_of=as_of, due_on=due)
+
+
+def _delta(desired: _Desired, error: InvoicingError | None) -> Delta:
+    """What is wanted less what stands."""
+    if error is not None:
+        return Delta(desired.contract, error=error)
+    lines = slot_lines(desired.slots, desired.standing, desired.as_of)
+    lines += discount_lines(desired.off, desired.standing, local_date(desired.as_of, desired.contract.timezone))
+    return Delta(desired.contract, fees=desired.fees, slots=lines, due_on=desired.due_on)
 
 
 def rate_usage(

@@ -61,6 +61,8 @@ class FeeLine:
     steps: list[dict[str, Any]]
     amount: Decimal
     corrects: int | None = None
+    tax_included: Decimal | None = None
+    """Of a price with tax: the tax that was in it; `amount` is without."""
 
 
 def wanted_fees(contract: ContractTerms) -> dict[StreamKey, list[Fee]]:

@@ -53,6 +53,20 @@ INVOICE_TRIGGERS = [
             RETURN NEW;
         """,
     ),
+    # Its tax is that of its lines, and of its taxes one by one (R5.6).
+    pgtrigger.Trigger(
+        name="invoice_taxed",
+        when=pgtrigger.Before,
+        operation=pgtrigger.Update,
+        condition=pgtrigger.Condition("OLD.state = 'draft' AND NEW.state = 'approved'"),
+        func=f"""
+            IF NEW.tax <> (SELECT coalesce(sum(l.tax), 0) FROM billing_invoiceline l WHERE l.invoice_id = NEW.id)
+               OR NEW.tax <> (SELECT coalesce(sum(t.tax), 0) FROM billing_invoicetax t WHERE t.invoice_id = NEW.id) THEN
+                RAISE EXCEPTION 'the tax of invoice % is not that of its lines and rates', NEW.id {REFUSE};
+            END IF;
+            RETURN NEW;
+        """,
+    ),
     # Approval records what was drafted, and what is sent back is recorded no more: both change what is left to bill.
     *touching(
         "SELECT s.contract_id FROM rows r JOIN billing_invoiceline l ON l.invoice_id = r.id"

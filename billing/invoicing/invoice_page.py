@@ -12,6 +12,7 @@ from billing.invoicing.models import Invoice, InvoiceLine
 from billing.invoicing.sections import Heading, Section, sections
 from billing.invoicing.shown import shown_steps
 from billing.invoicing.states import InvoiceState
+from billing.invoicing.taxes.page import shown_taxes
 from billing.metering.explorer.explorer_page import address
 from billing.periods import Period, local_date
 from billing.pricing.words import plural
@@ -39,6 +40,7 @@ def page_of(invoice: Invoice) -> dict[str, Any]:
         ],
         "net": amount_text(invoice.net, invoice.currency),
         "tax": amount_text(invoice.tax, invoice.currency),
+        "taxes": shown_taxes(invoice),
         "total": amount_text(invoice.total, invoice.currency),
         "deliveries": list(invoice.deliveries.select_related("requested_by")),
         "document": (document := getattr(invoice, "document", None)),

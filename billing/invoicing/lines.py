@@ -67,7 +67,7 @@ def _fee_line(line: FeeLine, streams: dict[StreamKey, int]) -> InvoiceLine:
         stream_id=streams[line.stream], kind=InvoiceLine.Kind.RECURRING, charge_id=line.charge_id,
         corrects_id=line.corrects, description=line.name, service_start=line.service.start,
         service_end=line.service.until, terms=line.terms, fraction=str(line.fraction), quantity=line.quantity,
-        unit=line.unit, steps=line.steps, engine=ENGINE, amount=line.amount,
+        unit=line.unit, steps=line.steps, engine=ENGINE, amount=line.amount, tax_included=line.tax_included,
     )  # fmt: skip
 
 
@@ -80,7 +80,7 @@ def _slot_line(line: SlotLine, streams: dict[StreamKey, int], slots: dict[SlotRo
         description=line.name, service_start=line.service.start, service_end=line.service.until,
         quantity=quantity, unit=line.unit, steps=line.steps, engine=ENGINE,
         slot_id=slots[stream, line.kind, line.cycle, line.about], billed_before=line.billed_before,
-        desired=line.desired, amount=line.amount,
+        desired=line.desired, amount=line.amount, tax_included=line.tax_included,
     )  # fmt: skip
 
 

@@ -273,6 +273,11 @@ class InvoiceLine(models.Model):
     billed_before = models.DecimalField(**MONEY, null=True)
     desired = models.DecimalField(**MONEY, null=True)
     amount = models.DecimalField(**MONEY)
+    taxes = models.JSONField(default=list, help_text="Which taxes it bears, with the amount of each.")
+    tax = models.DecimalField(**MONEY, default=0, help_text="The sum of them.")
+    tax_included = models.DecimalField(
+        **MONEY, null=True, help_text="Of a price with tax: the tax in all that is wanted of it."
+    )
     late = models.JSONField(null=True, help_text="Of an adjustment: events that came late, or were taken back.")
 
     class Meta:

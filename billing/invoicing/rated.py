@@ -46,6 +46,8 @@ class Rated:
     steps: list[dict[str, Any]]
     amount: Decimal
     about: str = ""
+    tax_included: Decimal | None = None
+    """Of a price with tax: the tax that was in it; `amount` is without."""
 
     @property
     def key(self) -> SlotKey:

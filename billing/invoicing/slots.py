@@ -61,6 +61,7 @@ class SlotLine:
     desired: Decimal
     corrects: int | None = None
     about: str = ""
+    tax_included: Decimal | None = None
 
     @property
     def amount(self) -> Decimal:
@@ -125,7 +126,7 @@ def _brought(slot: Rated, stands: Standing | None) -> SlotLine:
         position=slot.charge.position if slot.charge else LAST,
         quantity=slot.quantity, unit=slot.unit, steps=slot.steps,
         billed_before=stands.desired if stands else Decimal(0), desired=slot.amount,
-        corrects=stands.line_id if stands else None, about=slot.about,
+        corrects=stands.line_id if stands else None, about=slot.about, tax_included=slot.tax_included,
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0028_corrections_index'),
+        ('billing', '0028_taxes'),
     ]
 
     operations = [

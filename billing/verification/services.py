@@ -19,6 +19,7 @@ from billing.invoicing.lines import lines_of
 from billing.invoicing.load import as_of_instant
 from billing.invoicing.models import Invoice, InvoiceLine
 from billing.invoicing.states import RECORDED, InvoiceState
+from billing.invoicing.taxes.finding import not_as_told
 from billing.metering.months.errors import MonthDetached
 from billing.verification.facts import AsKnown
 from billing.verification.models import Difference, Verification
@@ -92,6 +93,9 @@ def _compare(computation: Computation, lines: Sequence[InvoiceLine], verified: d
             for line in lines:
                 verified[line.invoice_id].say("untold", str(error))
             return
+        told = {line.pk: verified[line.invoice_id].invoice.customer_id for line in lines}
+        for line in not_as_told(lines, contracts, told):
+            verified[line.invoice_id].say("different", f"{line.description}: its taxes are not those that were known.")
     fresh = lines_of([delta for delta in found if delta.error is None], computation)
     for delta in found:
         group = of_contract[delta.contract.pk]
@@ -151,10 +155,13 @@ def _billed_elsewhere(line: InvoiceLine) -> bool:
 
 
 def _add_up(verified: Verified, lines: Sequence[InvoiceLine]) -> None:
-    """An invoice is the sum of its lines."""
+    """An invoice is the sum of its lines, and its tax that of theirs."""
     total = sum(line.amount for line in lines)
     if verified.invoice.net != total:
         verified.say("different", f"Its lines come to {total}, not to {verified.invoice.net}.")
+    tax = sum(line.tax for line in lines)
+    if verified.invoice.tax != tax:
+        verified.say("different", f"The tax of its lines comes to {tax}, not to {verified.invoice.tax}.")
 
 
 def verify_all(*, now: datetime, user: AbstractBaseUser | None = None) -> Verification:

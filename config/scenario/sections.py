@@ -243,6 +243,7 @@ CONTRACT: Final = Obj("a contract", {
     "proration": may(Choice(("day", "second", "month30", "none")), "default day"),
     "net_days": may(Whole(0, 32767), "days from issue to due date; default 30"), "po_number": may(Text(60)),
     "invoice_group": may(Text(60), "contracts of one payer that have the same share an invoice; default none"),
+    "prices": may(Choice(("exclusive", "inclusive")), "without or with tax; default exclusive"),
     "subscriptions": may(ListOf(Obj("a subscription", SUBSCRIPTION_KEYS))),
 }, _subscribed)  # fmt: skip
 

@@ -9,6 +9,7 @@ from django.db.models import Prefetch, QuerySet
 
 from billing.invoicing.models import Invoice, InvoiceLine
 from billing.invoicing.states import InvoiceState
+from billing.invoicing.taxes.models import InvoiceTax
 from billing.money import plain, round_money
 from billing.payments.queries import with_standing
 from billing.periods import Period, local_date, local_midnight
@@ -27,6 +28,7 @@ LINE_KEYS: Final[dict[str, Key]] = {
     "amount": may(Number()), "billed_before": may(Number(null=True)), "desired": may(Number(null=True)),
     "corrects": may(Obj("a corrected line", {"invoice": may(Text()), "line": may(Whole(1, 10**6))})),
     "steps": may(ListOf(Obj("a step of a line", STEP_KEYS)), "how the amount came about"),
+    "tax": may(Number(), "on it"),
 }  # fmt: skip
 INVOICE_KEYS: Final[dict[str, Key]] = {
     "kind": may(Choice(("invoice", "credit_note"))), "number": may(Text(), "where it is issued"),
@@ -37,6 +39,10 @@ INVOICE_KEYS: Final[dict[str, Key]] = {
     "currency": may(Text()), "net": may(Number()), "tax": may(Number()), "total": may(Number()),
     "paid": may(Number()), "open": may(Number(null=True)),
     "standing": may(Choice(("open", "partially_paid", "paid", "overdue"))),
+    "taxes": may(ListOf(Obj("a tax of an invoice", {
+        "code": may(Text()), "name": may(Text(), "as printed"), "percentage": may(Number()), "treatment": may(Text()),
+        "note": may(Text(empty=True), "that must be printed"), "net": may(Number()), "tax": may(Number()),
+    })), "all of them, in order"),
     "lines": may(ListOf(Obj("an invoice line", LINE_KEYS)), "all of them, in order"),
 }  # fmt: skip
 INVOICE: Final = Obj("an invoice", INVOICE_KEYS)
@@ -57,7 +63,7 @@ def invoices_of(rows: QuerySet[Invoice], today: date) -> dict[int, dict[str, Any
         "stream__contract", "stream__subscription", "stream__charge_code", "corrects__invoice"
     ).order_by("position")
     found = with_standing(rows.select_related("customer", "contract", "entity"), today)
-    ordered = found.prefetch_related(Prefetch("lines", lines, "all_lines")).order_by("id")
+    ordered = found.prefetch_related(Prefetch("lines", lines, "all_lines"), "taxes").order_by("id")
     return {invoice.pk: _invoice(invoice) for invoice in ordered}
 
 
@@ -69,7 +75,8 @@ def _invoice(invoice: Any) -> dict[str, Any]:
         "state": str(invoice.state), "as_of": _day(invoice.as_of), "issue_date": _day(invoice.issue_date),
         "due_date": _day(invoice.due_date), "currency": invoice.currency,
         **{key: money(getattr(invoice, key), invoice.currency) for key in ("net", "tax", "total", "paid", "open")},
-        "standing": invoice.standing, "lines": [_line(line, invoice.currency) for line in invoice.all_lines],
+        "standing": invoice.standing, "taxes": [_tax(each, invoice.currency) for each in invoice.taxes.all()] or None,
+        "lines": [_line(line, invoice.currency) for line in invoice.all_lines],
     }  # fmt: skip
     return {key: value for key, value in found.items() if value is not None}
 
@@ -86,8 +93,16 @@ def _line(line: InvoiceLine, currency: str) -> dict[str, Any]:
         "fraction": line.fraction if line.fraction not in ("", "1") else None,
         **{key: money(getattr(line, key), currency) for key in ("amount", "billed_before", "desired")},
         "corrects": _corrected(line.corrects), "steps": line.steps,
+        "tax": money(line.tax, currency) if line.taxes else None,
     }  # fmt: skip
     return {key: value for key, value in found.items() if value is not None}
+
+
+def _tax(tax: InvoiceTax, currency: str) -> dict[str, Any]:
+    return {
+        "code": tax.code, "name": tax.name, "percentage": plain(tax.percentage), "treatment": str(tax.treatment),
+        "note": tax.note, "net": money(tax.net, currency), "tax": money(tax.tax, currency),
+    }  # fmt: skip
 
 
 def _corrected(line: InvoiceLine | None) -> dict[str, Any] | None:

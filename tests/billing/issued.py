@@ -11,6 +11,7 @@ from billing.catalog.models import Charge, ChargeCode, Plan, PlanVersion, Produc
 from billing.invoicing.models import Coverage, Invoice, InvoiceLine, NumberSeries, Slot, Stream
 from billing.invoicing.snapshots import buyer_snapshot, seller_snapshot, terms_snapshot
 from billing.invoicing.states import InvoiceState
+from billing.invoicing.taxes.models import InvoiceTax
 from customers.models import Contract, Customer, LegalEntity
 
 NOW = datetime(2023, 12, 1, 9, 30, tzinfo=UTC)
@@ -65,6 +66,12 @@ def make_invoice(contract: Contract, lines: list[Line], *, tax: str = "0", state
     )  # fmt: skip
     for position, line in enumerate(lines, start=1):
         _add_line(invoice, position, line)
+    if invoice.tax:  # of one rate, borne by the first line
+        InvoiceLine.objects.filter(invoice=invoice, position=1).update(tax=invoice.tax)
+        InvoiceTax.objects.create(
+            invoice=invoice, position=1, code="vat", name="VAT", percentage=round(100 * invoice.tax / net, 6),
+            treatment="standard", net=net, tax=invoice.tax,
+        )  # fmt: skip
     if state == "draft":
         return invoice
     user, _ = User.objects.get_or_create(username="finance")

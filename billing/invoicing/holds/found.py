@@ -14,6 +14,7 @@ LABELS: Final = {
     "currency": "Another currency",
     "negative": "Negative without a cause",
     "credits_wait": "Credits wait for charges",
+    "tax": "Tax cannot be told",
     "unreadable": "Unreadable usage",
     "uncounted": "Usage that nothing counts",
     "recount": "Rated and metered differ",
