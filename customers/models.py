@@ -84,7 +84,9 @@ class LegalEntity(models.Model):
         help_text="What becomes of credits that outweigh the charges of an invoice.",
     )
     four_eyes = models.BooleanField(
-        "four eyes", default=False, help_text="Whoever prepared a draft (asked for its run, changed it) cannot approve it."
+        "four eyes",
+        default=False,
+        help_text="Whoever prepared a draft (asked for its run, changed it) cannot approve it.",
     )
 
     class Meta:

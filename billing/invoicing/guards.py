@@ -53,7 +53,8 @@ INVOICE_TRIGGERS = [
             RETURN NEW;
         """,
     ),
-    # Four eyes, where the seller wants them: whoever prepared a draft approves it as an override only, nobody by a policy.
+    # Four eyes, where the seller wants them: whoever prepared a draft approves it only as an override, nobody only by
+    # a policy.
     pgtrigger.Trigger(
         name="invoice_four_eyes",
         when=pgtrigger.Before,

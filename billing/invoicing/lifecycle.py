@@ -41,8 +41,8 @@ Act = Callable[[list[Invoice]], Refused]
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """How an approval is meant: though a draft waits (`early`), by whoever prepared it (`override`), each with a reason;
-    or by a policy, with what it says of each draft.
+    """How an approval is meant: though a draft waits (`early`) or by whoever prepared it (`override`), each with a
+    reason; or by a policy, with what it says of each draft.
     """
 
     early: str = ""

@@ -1,4 +1,4 @@
-"""Four eyes: whoever prepared a draft does not approve it, where its seller wants it so; and what is kept of the rest."""
+"""Four eyes: whoever prepared a draft does not approve it, where its seller wants it so; and the log of the rest."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -58,9 +58,7 @@ class Eyes:
 
     def _approval(self, draft: Invoice, now: datetime) -> Approval | None:
         if said := self.policies.get(draft.pk):
-            return Approval(
-                invoice=draft, kind=Approval.Kind.POLICY, policy=said.policy, reason=said.why[:500], at=now
-            )
+            return Approval(invoice=draft, kind=Approval.Kind.POLICY, policy=said.policy, reason=said.why[:500], at=now)
         if self.override and draft.entity.four_eyes and self._mine(draft) and self.user:
             return Approval(
                 invoice=draft, kind=Approval.Kind.OVERRIDE, user_id=self.user.pk, reason=self.override, at=now

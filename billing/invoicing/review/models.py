@@ -65,7 +65,7 @@ class Preparation(models.Model):
 
 
 class ApprovalPolicy(models.Model):
-    """Which drafts of a seller, or of one customer, approve themselves from a day on. Never edited: a later one counts."""
+    """Which drafts of a seller, or of one customer, approve themselves from a day on. Never edited."""
 
     entity = models.ForeignKey(LegalEntity, models.PROTECT, related_name="+", verbose_name="legal entity")
     customer = models.ForeignKey(
@@ -122,7 +122,9 @@ class Approval(models.Model):
         ordering = ["id"]
         constraints = [
             models.CheckConstraint(
-                name="approval_by", condition=Q(kind="policy", policy__isnull=False) | Q(kind="override", user__isnull=False)
+                name="approval_by",
+                condition=Q(kind="policy", policy__isnull=False)
+                | Q(kind="override", user__isnull=False) & ~Q(reason=""),
             ),
         ]
         triggers = [pgtrigger.Protect(name="approval_kept", operation=pgtrigger.Update)]

@@ -29,7 +29,7 @@ _EARLIER = """
     WHERE d.id = ANY(%s) AND NOT d.apart
 """.format(
     same="e.customer_id = d.customer_id AND e.entity_id = d.entity_id AND e.currency = d.currency"
-    ' AND e."group" = d."group" AND NOT e.apart AND e.kind = \'invoice\' AND e.state IN (\'approved\', \'issued\')'
+    " AND e.\"group\" = d.\"group\" AND NOT e.apart AND e.kind = 'invoice' AND e.state IN ('approved', 'issued')"
     " AND e.id <> d.id"
 )
 

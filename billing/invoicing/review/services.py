@@ -33,7 +33,10 @@ def prepared(
 
 
 def assess(*, invoice_ids: Collection[int], now: datetime) -> int:
-    """Bring what review knows of open drafts up to date, and note who asked for their run; how many. Constant queries."""
+    """Bring what review knows of open drafts up to date, and note who asked for their run; how many.
+
+    Constant queries.
+    """
     drafts = list(
         Invoice.objects.filter(pk__in=list(invoice_ids), state=InvoiceState.DRAFT).select_related("run").order_by("pk")
     )
