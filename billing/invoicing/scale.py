@@ -1,4 +1,4 @@
-"""Many issued invoices for benchmarks of lists, made as sets: totals alone, of the months before the contracts' first."""
+"""Many issued invoices for benchmarks of lists, made as sets: totals alone, of months before the contracts' first."""
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
