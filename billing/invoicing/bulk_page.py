@@ -106,7 +106,7 @@ def _skipped_page(request: HttpRequest, page: OfficeAdmin, step: Step, result: B
 def _keep(request: HttpRequest, step: Step, result: BulkResult) -> None:
     """In the history of each; one statement, however many they are."""
     if result.done:
-        LogEntry.objects.log_actions(  # type: ignore[attr-defined]
+        LogEntry.objects.log_actions(
             user_id=request.user.pk, queryset=result.done, action_flag=CHANGE,
             change_message=f"{step.done.capitalize()}.",
         )  # fmt: skip
