@@ -16,6 +16,7 @@ from billing.invoicing.holds.models import *  # noqa: F403
 from billing.invoicing.late.models import *  # noqa: F403
 from billing.invoicing.marks.models import *  # noqa: F403
 from billing.invoicing.models import *  # noqa: F403
+from billing.invoicing.review.models import *  # noqa: F403
 from billing.invoicing.runs.models import *  # noqa: F403
 from billing.invoicing.taxes.models import *  # noqa: F403
 from billing.lab.models import *  # noqa: F403

@@ -29,7 +29,9 @@ from billing.invoicing.late.forms import EarlyForm
 from billing.invoicing.late.page import late_page
 from billing.invoicing.late.queries import Waits, waiting
 from billing.invoicing.models import Invoice
+from billing.invoicing.queries import found_by
 from billing.invoicing.results import BulkResult
+from billing.invoicing.review.forms import OverrideForm
 from billing.invoicing.states import InvoiceState
 from billing.invoicing.usage_cards import claim_card, event_card
 from billing.metering.explorer import parts
@@ -44,7 +46,7 @@ STATE_BADGES = {
 }
 # Which buttons a state offers, the most likely next step first.
 BUTTONS: dict[str, tuple[str, ...]] = {
-    InvoiceState.DRAFT: ("approve", "approve_early", "pdf", "usage"),
+    InvoiceState.DRAFT: ("approve", "approve_early", "override", "pdf", "usage"),
     InvoiceState.APPROVED: ("issue", "send_back", "pdf", "usage"),
     InvoiceState.ISSUED: ("send", "record_payment", "pdf", "usage"),
     InvoiceState.SKIPPED: (),
@@ -81,15 +83,20 @@ class InvoiceAdmin(RecordAdmin):
     )
     list_select_related = ("customer", "contract", "entity")
     search_fields = ("number", "customer__legal_name", "customer__external_id", "contract__number")
-    search_help_text = "Invoice number, customer, your own id of the customer, or contract number"
+    search_help_text = "Invoice number or its beginning, customer, your own id of the customer, or contract number"
     date_hierarchy = "issue_date"
+    show_full_result_count = False
     empty_hint = "Drafts come from a billing run over active contracts."
     actions = ("approve_selected", "issue_selected", "send_selected")
-    actions_detail = ("approve", "approve_early", "issue", "send", "send_back", "pdf", "usage")
+    actions_detail = ("approve", "approve_early", "override", "issue", "send", "send_back", "pdf", "usage")
     change_form_template = "billing/admin/invoice.html"
     has_approve_permission = granted("billing.approve_invoice")
     has_issue_permission = granted("billing.issue_invoice")
     has_early_permission = granted("billing.approve_early")
+
+    def has_override_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Superusers alone."""
+        return bool(request.user.is_superuser)
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         """Only legal next steps."""
@@ -101,7 +108,9 @@ class InvoiceAdmin(RecordAdmin):
     def buttons_of(self, invoice: Any) -> tuple[str, ...]:
         """The buttons that the invoice's state offers; one that waits is approved early or not at all."""
         waits = self._waits(invoice)
-        return tuple(name for name in BUTTONS[invoice.state] if name != ("approve" if waits else "approve_early"))
+        left_out = {"approve" if waits else "approve_early"}
+        left_out |= set() if invoice.entity.four_eyes else {"override"}
+        return tuple(name for name in BUTTONS[invoice.state] if name not in left_out)
 
     def _waits(self, invoice: Any) -> Waits | None:
         """What a draft waits for, asked for once a page."""
@@ -117,6 +126,13 @@ class InvoiceAdmin(RecordAdmin):
         for invoice in changes.result_list:
             invoice.waits = found.get(invoice.pk)
         return changes
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Invoice], search_term: str
+    ) -> tuple[QuerySet[Invoice], bool]:
+        """By what has an index, however many invoices there are: see found_by."""
+        term = search_term.strip()
+        return (queryset.filter(found_by(term)) if term else queryset), False
 
     def get_urls(self) -> list[Any]:
         """With the page of late usage."""
@@ -230,6 +246,19 @@ class InvoiceAdmin(RecordAdmin):
         report(request, self, self.steps(request)["approve"], result)
         if result.done:
             self.log_change(request, invoice, f"Approved early: {reason}")
+        return leave_dialog(change_url(invoice))
+
+    @action(description="Approve as override", icon="gavel", permissions=["override"], dialog=_dialog(
+        "Approve what you prepared?", "Its seller wants four eyes. Approving it alone is recorded as an override, with "
+        "your name and the reason.", "Approve as override", OverrideForm,
+    ))  # fmt: skip
+    def override(self, request: HttpRequest, form: OverrideForm, object_id: str) -> HttpResponse:
+        """Draft → approved by a superuser who prepared it."""
+        invoice, reason = self.get_object(request, unquote(object_id)), form.cleaned_data["reason"]
+        result = services.approve(invoice_ids=[invoice.pk], user=request.user, now=clock.now(), override=reason)
+        report(request, self, self.steps(request)["approve"], result)
+        if result.done:
+            self.log_change(request, invoice, f"Approved as an override: {reason}")
         return leave_dialog(change_url(invoice))
 
     @action(description="Issue", icon="verified", variant=ActionVariant.PRIMARY, permissions=["issue"], dialog=_dialog(

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.admin import helpers
+from django.contrib.admin.models import CHANGE, LogEntry
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
@@ -15,6 +16,7 @@ from billing.invoicing.models import Invoice
 from billing.invoicing.results import BulkResult
 from customers.backoffice import OfficeAdmin, amount_text
 
+NAMED = 10  # more that were skipped have a page of their own
 SHOWN = 100  # rows named on the page; the totals count them all
 
 
@@ -50,8 +52,9 @@ def confirm_and_run(
     ready = [invoice for invoice in chosen if invoice.state == step.ready]
     shown = f"{len(ready)}:{totals_text(ready)}"
     if request.POST.get("confirm") == shown and ready:
-        report(request, page, step, step.run([invoice.pk for invoice in ready]), others=len(chosen) - len(ready))
-        return None
+        result = step.run([invoice.pk for invoice in ready])
+        report(request, page, step, result, others=len(chosen) - len(ready))
+        return _skipped_page(request, page, step, result) if len(result.skipped) > NAMED else None
     if "confirm" in request.POST:
         messages.warning(request, "The invoices have changed since you chose them: please look again.")
     return TemplateResponse(request, "billing/admin/bulk.html", _context(request, page, step, chosen, ready, shown))
@@ -84,17 +87,42 @@ def _why(invoice: Invoice, step: Step) -> str:
     return f"It is {invoice.get_state_display().lower()}; only an invoice that is {step.ready} can be {step.done}."
 
 
+def _skipped_page(request: HttpRequest, page: OfficeAdmin, step: Step, result: BulkResult) -> TemplateResponse:
+    """Everything that was skipped, each with the reason."""
+    context = {
+        **page.admin_site.each_context(request),
+        "title": f"{len(result.skipped)} of {len(result.done) + len(result.skipped)} skipped",
+        "opts": page.opts,
+        "step": step,
+        "totals": totals_text(result.done),
+        "done_count": len(result.done),
+        "skipped": result.skipped,
+        "skipped_count": len(result.skipped),
+        "back": request.get_full_path(),
+    }
+    return TemplateResponse(request, "billing/admin/bulk_skipped.html", context)
+
+
+def _keep(request: HttpRequest, step: Step, result: BulkResult) -> None:
+    """In the history of each; one statement, however many they are."""
+    if result.done:
+        LogEntry.objects.log_actions(
+            user_id=request.user.pk, queryset=result.done, action_flag=CHANGE,
+            change_message=f"{step.done.capitalize()}.",
+        )  # fmt: skip
+
+
 def report(request: HttpRequest, page: Any, step: Step, result: BulkResult, others: int = 0) -> None:
     """Say what was done with count and amount, and each that was not with the reason; keep it in the history."""
-    for invoice in result.done:
-        page.log_change(request, invoice, f"{step.done.capitalize()}.")
+    _keep(request, step, result)
     if len(result.done) == 1:
         invoice = result.done[0]
         messages.success(request, f"{step.done.capitalize()} {invoice}, {totals_text(result.done)}.")
     elif result.done:
         done = f"{step.done.capitalize()} {len(result.done)} invoices, {totals_text(result.done)}"
         messages.success(request, done + (f"; {others} skipped, not {step.ready}." if others else "."))
-    for invoice, reason in result.skipped[:10]:
+    if len(result.skipped) > NAMED:
+        messages.error(request, f"{len(result.skipped)} were skipped.")
+        return
+    for invoice, reason in result.skipped:
         messages.error(request, f"{invoice.customer}: {reason}")
-    if len(result.skipped) > 10:
-        messages.error(request, f"{len(result.skipped) - 10} more were skipped.")

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from billing.catalog import scale as catalog
 from billing.catalog.models import Plan
+from billing.invoicing.scale import make_invoices
 from billing.metering import scale
 from billing.metering.rollups import services as rollups
 from config import clock
@@ -37,14 +38,18 @@ class Command(BaseCommand):
             "--plans", type=int, default=0, metavar="N", help="more plans, of five fees; none if left out"
         )
         parser.add_argument(
+            "--invoices", type=int, default=0, metavar="N",
+            help="issued invoices of earlier months, totals alone; none if left out",
+        )  # fmt: skip
+        parser.add_argument(
             "--subscriptions", type=int, default=0, metavar="N", help="subscriptions to those plans; none if left out"
         )
 
     def handle(
         self, *args: Any, events: int, customers: int, processes: int, contracts: bool = True, plans: int = 0,
-        subscriptions: int = 0, **options: Any,
+        subscriptions: int = 0, invoices: int = 0, **options: Any,
     ) -> None:  # fmt: skip
-        if min(events, customers, processes) < 1 or min(plans, subscriptions) < 0:
+        if min(events, customers, processes) < 1 or min(plans, subscriptions, invoices) < 0:
             raise CommandError("--events, --customers and --processes are numbers of at least 1.")
         now = clock.now()
         if not (contracts and _without_contracts()):
@@ -56,6 +61,9 @@ class Command(BaseCommand):
             self._usage(events, customers, processes, now)
         if contracts:
             self._contracts(plans, subscriptions, now)
+        if invoices:
+            made = make_invoices(invoices, now)
+            self.stdout.write(f"{made:,} issued invoices of earlier months.")
 
     def _usage(self, events: int, customers: int, processes: int, now: datetime) -> None:
         plan = scale.prepare(events, scale.make_customers(customers, now), now)
