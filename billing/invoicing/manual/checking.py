@@ -54,10 +54,12 @@ def _check_amount(line: ManualLine) -> None:
             raise BadManual("A percentage off is above 0 and at most 100.")
         if line.amount is not None and line.amount <= 0:
             raise BadManual("An amount off is above 0: write 50, not -50.")
-    elif (line.amount is None) != priced or priced and None in (line.quantity, line.unit_price):
+    elif (line.amount is None) != priced or (priced and None in (line.quantity, line.unit_price)):
         raise BadManual("Give either an amount, or a quantity and a unit price.")
     if line.amount is not None and line.amount != round_money(line.amount, currency):
-        raise BadManual(f"{plain(line.amount)} is finer than {currency} has it: {minor_places(currency)} decimal places.")
+        raise BadManual(
+            f"{plain(line.amount)} is finer than {currency} has it: {minor_places(currency)} decimal places."
+        )
 
 
 def service_of(contract: Contract, first: date, last: date) -> tuple[datetime, datetime]:

@@ -19,6 +19,6 @@ class NotOnDraft(InvoicingError):
 
     def __init__(self, invoice: object, state: str) -> None:
         super().__init__(
-            f"Invoice {invoice} is {state} by now, so nothing can be changed on it by hand: send it back to draft first,"
-            " or credit it if it is issued."
+            f"Invoice {invoice} is {state} by now, so nothing can be changed on it by hand: send it back to draft"
+            " first, or credit it if it is issued."
         )

@@ -2,13 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from decimal import Decimal
 
-from django.db.models import Q
+from django.db.models import CharField, Exists, OuterRef, Q
+from django.db.models.functions import Cast, Coalesce, JSONObject
 
 from billing.invoicing.manual.models import InvoiceNote, ManualLine
 from billing.invoicing.manual.rules import LineName, Manual
 from billing.invoicing.manual.states import ManualKind
-from billing.invoicing.models import Invoice
+from billing.invoicing.models import Invoice, InvoiceLine, Stream
+from billing.invoicing.slots import MANUAL
 from billing.invoicing.states import InvoiceState
 from billing.periods import Period
 from customers.knowledge import in_force
@@ -33,6 +36,25 @@ def as_terms(row: ManualLine) -> Manual:
     )  # fmt: skip
 
 
+def lines_on(invoice: Invoice) -> list[tuple[ManualLine, Decimal | None]]:
+    """What was added by hand to a document, with what it bills there; on a draft also what waits. Two queries."""
+    amounts: dict[int, Decimal] = defaultdict(Decimal)
+    rows = invoice.lines.filter(kind=InvoiceLine.Kind.ONE_OFF, slot__dimensions__has_key=MANUAL)
+    for about, amount in rows.values_list("slot__dimensions", "amount"):
+        amounts[int(about[MANUAL])] += amount
+    said = Q(pk__in=amounts) | Q(first__in=amounts)
+    if invoice.state == InvoiceState.DRAFT:
+        streams = Stream.objects.filter(lines__invoice=invoice)
+        key = Cast(Coalesce(OuterRef("first"), OuterRef("pk")), CharField())
+        billed = InvoiceLine.objects.filter(
+            kind=InvoiceLine.Kind.ONE_OFF, stream__contract=OuterRef("contract"), revision__isnull=False,
+            slot__dimensions__contains=JSONObject(manual=key),
+        )  # fmt: skip
+        said |= Q(contract__in=streams.values("contract")) & ~Exists(billed)
+    found = ManualLine.objects.filter(said, superseded_at=None).select_related("contract", "recorded_by")
+    return [(line, amounts.get(line.identity)) for line in found.order_by("pk")]
+
+
 def notes_on(invoice: Invoice) -> list[InvoiceNote]:
     """The notes of a draft at its place, or of an invoice, in the order in which they were made; one query."""
     whose = at_place(invoice) if invoice.state == InvoiceState.DRAFT else Q(invoice=invoice)
@@ -51,4 +73,3 @@ def at_place(invoice: Invoice) -> Q:
         customer=invoice.customer_id, entity=invoice.entity_id, currency=invoice.currency, group=invoice.group,
         apart=invoice.apart, invoice=None,
     )  # fmt: skip
-

@@ -174,4 +174,3 @@ def _off(draft: Draft, each: Manual, rest: _Rest) -> list[SlotLine]:
             steps=[made_of(label, -off).to_json()], billed_before=ZERO, desired=-off, about=each.about,
         ))  # fmt: skip
     return found
-

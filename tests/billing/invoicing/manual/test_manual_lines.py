@@ -46,12 +46,13 @@ def drafted(**contract: Any) -> tuple[Contract, Invoice]:
 
 
 def add(contract: Contract, amount: str | None = "50.00", text: str = "Set-up", **values: Any) -> ManualLine:
-    given = {"first": DECEMBER, "last": DECEMBER, "due_on": DECEMBER} | WHO | values
+    given: dict[str, Any] = {"first": DECEMBER, "last": DECEMBER, "due_on": DECEMBER} | WHO | values
     return services.add_line(contract=contract, text=text, amount=Decimal(amount) if amount else None, **given)
 
 
 def off(contract: Contract, **values: Any) -> ManualLine:
-    return services.add_discount(contract=contract, **({"text": "Goodwill", "due_on": DECEMBER} | WHO | values))
+    given: dict[str, Any] = {"text": "Goodwill", "due_on": DECEMBER} | WHO | values
+    return services.add_discount(contract=contract, **given)
 
 
 def printed(invoice: Invoice) -> list[tuple[str, str]]:
@@ -190,7 +191,7 @@ def test_the_books_earn_a_manual_line_over_its_service_and_tie() -> None:
     off(contract, percentage=Decimal(10))
     finish(invoice)
     post_documents(now=NOW)
-    assert all(not tie.difference for tie in ties().ties)
+    assert ties().hold
 
 
 def test_a_draft_that_was_approved_meanwhile_takes_nothing_more() -> None:
@@ -271,4 +272,4 @@ def test_a_printed_note_of_an_issued_invoice_is_frozen_and_one_for_colleagues_is
         InvoiceNote.objects.filter(pk=note.pk).update(taken_back_at=NOW, taken_back_reason="Wrong")
     inner = services.add_note(invoice=invoice, text="They called", printed=False, user=None, now=NOW)
     services.take_back_note(note=inner, invoice=invoice, reason="Wrong customer", user=None, now=NOW)
-    assert [each.text for each in notes_on(invoice)] == ["Thank you"]
+    assert [each.text for each in notes_on(Invoice.objects.get())] == ["Thank you"]
