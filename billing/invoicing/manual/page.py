@@ -54,6 +54,6 @@ def _words(line: ManualLine) -> str:
     if line.kind == ManualKind.LINE:
         if line.quantity is None:
             return "An amount"
-        return f"{quantity_text(line.quantity)} × {plain(line.unit_price or line.quantity)}"
+        return f"{quantity_text(line.quantity)} × {amount_text(line.unit_price, currency)}"
     off = f"{plain(line.percentage)} %" if line.percentage is not None else amount_text(line.amount, currency)
     return f"{off} off {'one line' if line.of_stream_id else 'all lines'}"
