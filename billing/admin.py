@@ -13,6 +13,7 @@ from billing.invoicing.agreed.coupon_admin import *  # noqa: F403
 from billing.invoicing.corrections_admin import *  # noqa: F403
 from billing.invoicing.holds.admin import *  # noqa: F403
 from billing.invoicing.late.admin import *  # noqa: F403
+from billing.invoicing.review.admin import *  # noqa: F403
 from billing.invoicing.run_admin import *  # noqa: F403
 from billing.lab.admin import *  # noqa: F403
 from billing.metering.access.admin import *  # noqa: F403

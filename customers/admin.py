@@ -50,7 +50,7 @@ class LegalEntityAdmin(OfficeAdmin):
     fieldsets = (
         (None, {"fields": (("name", "code"), ("country", "tax_id"), "address", "email", "bank_details", "logo")}),
         ("Books", {"fields": (("currency", "timezone"),)}),
-        ("Documents", {"fields": (("invoice_prefix", "credit_note_prefix"), "negative")}),
+        ("Documents", {"fields": (("invoice_prefix", "credit_note_prefix"), "negative", "four_eyes")}),
     )
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:

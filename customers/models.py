@@ -83,6 +83,11 @@ class LegalEntity(models.Model):
         default=Negative.CREDIT_NOTE,
         help_text="What becomes of credits that outweigh the charges of an invoice.",
     )
+    four_eyes = models.BooleanField(
+        "four eyes",
+        default=False,
+        help_text="Whoever prepared a draft (asked for its run, changed it) cannot approve it.",
+    )
 
     class Meta:
         ordering = ["code"]

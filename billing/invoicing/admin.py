@@ -29,6 +29,7 @@ from billing.invoicing.manual.page import manual_card
 from billing.invoicing.manual.views import manual_urls
 from billing.invoicing.models import Invoice
 from billing.invoicing.results import BulkResult
+from billing.invoicing.review.forms import OverrideForm
 from billing.invoicing.states import InvoiceState
 from billing.invoicing.usage_cards import claim_card, event_card
 from billing.metering.explorer import parts
@@ -43,7 +44,7 @@ STATE_BADGES = {
 }
 # Which buttons a state offers, the most likely next step first.
 BUTTONS: dict[str, tuple[str, ...]] = {
-    InvoiceState.DRAFT: ("approve", "approve_early", "pdf"),
+    InvoiceState.DRAFT: ("approve", "approve_early", "override", "pdf"),
     InvoiceState.APPROVED: ("issue", "send_back", "pdf"),
     InvoiceState.ISSUED: ("send", "record_payment", "pdf"),
     InvoiceState.SKIPPED: (),
@@ -81,11 +82,15 @@ class InvoiceAdmin(RecordAdmin):
     date_hierarchy = "issue_date"
     empty_hint = "Drafts come from a billing run over active contracts."
     actions = ("approve_selected", "issue_selected", "send_selected")
-    actions_detail = ("approve", "approve_early", "issue", "send", "send_back", "pdf")
+    actions_detail = ("approve", "approve_early", "override", "issue", "send", "send_back", "pdf")
     change_form_template = "billing/admin/invoice.html"
     has_approve_permission = granted("billing.approve_invoice")
     has_issue_permission = granted("billing.issue_invoice")
     has_early_permission = granted("billing.approve_early")
+
+    def has_override_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Superusers alone."""
+        return bool(request.user.is_superuser)
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         """Only legal next steps."""
@@ -97,7 +102,9 @@ class InvoiceAdmin(RecordAdmin):
     def buttons_of(self, invoice: Any) -> tuple[str, ...]:
         """The buttons that the invoice's state offers; one that waits is approved early or not at all."""
         waits = self._waits(invoice)
-        return tuple(name for name in BUTTONS[invoice.state] if name != ("approve" if waits else "approve_early"))
+        left_out = {"approve" if waits else "approve_early"}
+        left_out |= set() if invoice.entity.four_eyes else {"override"}
+        return tuple(name for name in BUTTONS[invoice.state] if name not in left_out)
 
     def _waits(self, invoice: Any) -> Waits | None:
         """What a draft waits for, asked for once a page."""
@@ -227,6 +234,19 @@ class InvoiceAdmin(RecordAdmin):
         report(request, self, self.steps(request)["approve"], result)
         if result.done:
             self.log_change(request, invoice, f"Approved early: {reason}")
+        return leave_dialog(change_url(invoice))
+
+    @action(description="Approve as override", icon="gavel", permissions=["override"], dialog=_dialog(
+        "Approve what you prepared?", "Its seller wants four eyes. Approving it alone is recorded as an override, with "
+        "your name and the reason.", "Approve as override", OverrideForm,
+    ))  # fmt: skip
+    def override(self, request: HttpRequest, form: OverrideForm, object_id: str) -> HttpResponse:
+        """Draft → approved by a superuser who prepared it."""
+        invoice, reason = self.get_object(request, unquote(object_id)), form.cleaned_data["reason"]
+        result = services.approve(invoice_ids=[invoice.pk], user=request.user, now=clock.now(), override=reason)
+        report(request, self, self.steps(request)["approve"], result)
+        if result.done:
+            self.log_change(request, invoice, f"Approved as an override: {reason}")
         return leave_dialog(change_url(invoice))
 
     @action(description="Issue", icon="verified", variant=ActionVariant.PRIMARY, permissions=["issue"], dialog=_dialog(

@@ -139,14 +139,19 @@ def days_of(contracts: Sequence[Contract], as_of: date) -> dict[int, date]:
     return found
 
 
-def payers_moved(invoice: Invoice, lines: Iterable[InvoiceLine]) -> bool:
-    """Whether somebody else has come to pay for lines of a draft since it was written; one query."""
+def payers_moved(lines: Iterable[InvoiceLine]) -> set[int]:
+    """The drafts for whose lines somebody else has come to pay since they were written, by id; one query.
+
+    Lines come with `invoice` and `stream__contract`.
+    """
     mine = [line for line in lines if line.corrects_id is None]
     payers = payers_of({line.stream.contract for line in mine})
-    return any(
-        _payer_of(line, payers[line.stream.contract_id], {}, line.stream.contract.timezone) != invoice.customer_id
+    return {
+        line.invoice_id
         for line in mine
-    )
+        if _payer_of(line, payers[line.stream.contract_id], {}, line.stream.contract.timezone)
+        != line.invoice.customer_id
+    }
 
 
 def _place(contract: Contract, payer_id: int, apart: bool = False) -> Place:

@@ -53,6 +53,24 @@ INVOICE_TRIGGERS = [
             RETURN NEW;
         """,
     ),
+    # Four eyes, where the seller wants them: whoever prepared a draft approves it only as an override, nobody only by
+    # a policy.
+    pgtrigger.Trigger(
+        name="invoice_four_eyes",
+        when=pgtrigger.Before,
+        operation=pgtrigger.Update,
+        condition=pgtrigger.Condition("OLD.state = 'draft' AND NEW.state = 'approved'"),
+        func=f"""
+            IF (SELECT e.four_eyes FROM customers_legalentity e WHERE e.id = NEW.entity_id)
+               AND (NEW.approved_by_id IS NULL OR EXISTS (SELECT 1 FROM billing_preparation p
+                    WHERE p.invoice_id = NEW.id AND p.user_id = NEW.approved_by_id))
+               AND NOT EXISTS (SELECT 1 FROM billing_approval a WHERE a.invoice_id = NEW.id
+                    AND a.at = NEW.approved_at AND a.user_id IS NOT DISTINCT FROM NEW.approved_by_id) THEN
+                RAISE EXCEPTION 'invoice % needs four eyes: somebody else approves it', NEW.id {REFUSE};
+            END IF;
+            RETURN NEW;
+        """,
+    ),
     # Approval records what was drafted, and what is sent back is recorded no more: both change what is left to bill.
     *touching(
         "SELECT s.contract_id FROM rows r JOIN billing_invoiceline l ON l.invoice_id = r.id"

@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from billing.invoicing.late.wording import late_in_words
 from billing.invoicing.models import Invoice, InvoiceLine
+from billing.invoicing.review.page import review_of
 from billing.invoicing.sections import Heading, Section, sections
 from billing.invoicing.shown import shown_steps
 from billing.invoicing.states import InvoiceState
@@ -43,6 +44,7 @@ def page_of(invoice: Invoice) -> dict[str, Any]:
         "deliveries": list(invoice.deliveries.select_related("requested_by")),
         "document": getattr(invoice, "document", None),
         "early": list(invoice.early_approvals.all()) if invoice.state != InvoiceState.DRAFT else [],
+        "review": review_of(invoice),
         "journal_url": f"{reverse('admin:revenue_journalentry_changelist')}?source__exact=invoice/{invoice.pk}",
     }
 

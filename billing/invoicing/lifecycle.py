@@ -1,8 +1,12 @@
 """What follows a draft: approve it (it then counts as recorded), send it back, or issue it (it is then a record)."""
 
 import json
-from collections.abc import Callable, Sequence
-from datetime import date, datetime, timedelta
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
@@ -15,12 +19,13 @@ from billing.invoicing.errors import InvoicingError, LaterInvoice, StaleDraft, U
 from billing.invoicing.fonts import unprintable
 from billing.invoicing.late.errors import MustWait
 from billing.invoicing.late.models import EarlyApproval
-from billing.invoicing.late.queries import is_not_sent, waiting
+from billing.invoicing.late.queries import Waits, is_not_sent, waiting
 from billing.invoicing.manual import notes
-from billing.invoicing.manual.queries import printed_notes
-from billing.invoicing.models import Invoice, InvoiceLine, NumberSeries, Outbox
+from billing.invoicing.models import WRITTEN_AT_ISSUE, Invoice, InvoiceLine, NumberSeries, Outbox
 from billing.invoicing.results import BulkResult
-from billing.invoicing.snapshots import buyer_snapshot, contracts_on, seller_snapshot, terms_snapshot
+from billing.invoicing.review import four_eyes
+from billing.invoicing.review.services import assess
+from billing.invoicing.snapshots import buyer_snapshot, contracts_on_each, seller_snapshot, terms_snapshot
 from billing.invoicing.states import InvoiceState, may_move
 from billing.periods import local_date
 from customers.knowledge import draw_number
@@ -28,23 +33,45 @@ from customers.locks import lock_customers
 from customers.models import Contract
 
 REVENUE_TASK = "revenue.tasks.post_documents"
+BATCH: Final = 100
+"""How many invoices are moved in one transaction, under the locks of all who are concerned."""
+Refused = dict[int, str]
+"""Why invoices were not moved, by id."""
+Act = Callable[[list[Invoice]], Refused]
 
 
-def approve(*, invoice_ids: Sequence[int], user: AbstractBaseUser | None, now: datetime, early: str = "") -> BulkResult:
+@dataclass(frozen=True, slots=True)
+class Given:
+    """How an approval is meant: though a draft waits (`early`) or by whoever prepared it (`override`), each with a
+    reason; or by a policy, with what it says of each draft.
+    """
+
+    early: str = ""
+    override: str = ""
+    policies: Mapping[int, four_eyes.ByPolicy] = field(default_factory=dict)
+
+
+def approve(
+    *, invoice_ids: Sequence[int], user: AbstractBaseUser | None, now: datetime, early: str = "", override: str = "",
+    policies: Mapping[int, four_eyes.ByPolicy] | None = None,
+) -> BulkResult:  # fmt: skip
     """Freeze drafts: each line gets its revision or its coverage, and counts as recorded from now on.
 
-    Each invoice is a transaction of its own; one that cannot be approved is skipped with the reason. One that waits,
-    for late usage or for a next invoice, is approved only `early`: with the reason, which is kept.
+    Many at once are a transaction together; one that cannot be approved is skipped with the reason, and the others go
+    on. One that waits, for late usage or for a next invoice, is approved only `early`; one that the user prepared,
+    where its seller wants four eyes, only as an `override` by a superuser: with the reason, which is kept. `policies`
+    say in whose stead nobody approves which draft, by invoice id.
     """
-    return _each(invoice_ids, lambda invoice: _approve(invoice, user, now, early.strip()))
+    given = Given(early.strip(), override.strip(), policies or {})
+    return _each(invoice_ids, lambda invoices: _approve(invoices, user, now, given))
 
 
 def issue(*, invoice_ids: Sequence[int], user: AbstractBaseUser | None, now: datetime) -> BulkResult:
     """Make approved invoices records: number, dates and snapshots, and a word to the books (R5.2, R5.8).
 
-    Each invoice is a transaction of its own; one that cannot be issued is skipped with the reason.
+    Many at once are a transaction together; one that cannot be issued is skipped with the reason.
     """
-    result = _each(invoice_ids, lambda invoice: _issue(invoice, user, now))
+    result = _each(invoice_ids, lambda invoices: _issue(invoices, user, now))
     if result.done:
         enqueue(REVENUE_TASK)
     return result
@@ -58,7 +85,7 @@ def send_back(*, invoice_id: int, user: AbstractBaseUser | None, reason: str, no
     if not reason.strip():
         raise InvoicingError("Say why the invoice goes back to draft: the reason is kept with it.")
     with transaction.atomic():
-        invoice = _locked(invoice_id)
+        invoice = _locked([invoice_id])[0]
         _require(invoice, InvoiceState.DRAFT, "sent back to draft")
         lines = list(invoice.lines.all())
         if _built_upon(lines):
@@ -74,34 +101,49 @@ def send_back(*, invoice_id: int, user: AbstractBaseUser | None, reason: str, no
         InvoiceLine.objects.filter(invoice=invoice, revision__isnull=False).update(revision=None)
         coverage.clear(lines)
         notes.untie(invoice)
+        assess(invoice_ids=[invoice.pk], now=now)
     return invoice
 
 
-def _each(invoice_ids: Sequence[int], act: Callable[[Invoice], Invoice]) -> BulkResult:
+def _each(invoice_ids: Sequence[int], act: Act) -> BulkResult:
     result = BulkResult()
-    for invoice_id in sorted(set(invoice_ids)):
-        try:
-            with transaction.atomic():
-                invoice = _locked(invoice_id)
-                act(invoice)
-            if invoice.state == InvoiceState.SKIPPED:
-                result.skipped.append((invoice, "It comes to nothing: recorded, and not sent."))
-            else:
-                result.done.append(invoice)
-        except InvoicingError as error:
-            result.skipped.append((Invoice.objects.get(id=invoice_id), str(error)))
-        except IntegrityError:  # the database's guard: another transaction recorded the same first
-            stale = Invoice.objects.get(id=invoice_id)
-            result.skipped.append((stale, str(StaleDraft(stale))))
+    ids = sorted(set(invoice_ids))
+    for start in range(0, len(ids), BATCH):
+        _together(ids[start : start + BATCH], act, result)
     return result
 
 
-def _locked(invoice_id: int) -> Invoice:
-    """The invoice as it stands once its payer's lock is held, and those of the customers on it."""
-    contracts = Contract.objects.filter(streams__lines__invoice=invoice_id)
-    payer = Invoice.objects.values_list("customer_id", flat=True).get(id=invoice_id)
-    lock_customers({payer, *contracts.values_list("customer_id", flat=True)})
-    return Invoice.objects.select_for_update(of=("self",)).select_related("entity", "customer").get(id=invoice_id)
+def _together(ids: Sequence[int], act: Act, result: BulkResult) -> None:
+    """Move invoices in one transaction; where the database refuses them together, each half, down to the one."""
+    try:
+        with transaction.atomic():
+            invoices = _locked(ids)
+            refused = act(invoices)
+    except IntegrityError:  # the database's guard: another transaction recorded the same first
+        if len(ids) == 1:
+            stale = Invoice.objects.get(id=ids[0])
+            result.skipped.append((stale, str(StaleDraft(stale))))
+            return
+        half = len(ids) // 2
+        _together(ids[:half], act, result)
+        _together(ids[half:], act, result)
+        return
+    for invoice in invoices:
+        if invoice.pk in refused:
+            result.skipped.append((invoice, refused[invoice.pk]))
+        elif invoice.state == InvoiceState.SKIPPED:
+            result.skipped.append((invoice, "It comes to nothing: recorded, and not sent."))
+        else:
+            result.done.append(invoice)
+
+
+def _locked(invoice_ids: Sequence[int]) -> list[Invoice]:
+    """The invoices as they stand once their payers' locks are held, and those of the customers on them."""
+    contracts = Contract.objects.filter(streams__lines__invoice__in=invoice_ids)
+    payers = Invoice.objects.filter(id__in=invoice_ids).order_by().values_list("customer_id", flat=True)
+    lock_customers({*payers, *contracts.values_list("customer_id", flat=True)})
+    rows = Invoice.objects.select_for_update(of=("self",)).select_related("entity", "customer")
+    return list(rows.filter(id__in=invoice_ids).order_by("id"))
 
 
 def _require(invoice: Invoice, wanted: InvoiceState, verb: str) -> None:
@@ -109,14 +151,38 @@ def _require(invoice: Invoice, wanted: InvoiceState, verb: str) -> None:
         raise WrongState(invoice, invoice.get_state_display().lower(), verb)
 
 
-def _approve(invoice: Invoice, user: AbstractBaseUser | None, now: datetime, early: str) -> Invoice:
-    _require(invoice, InvoiceState.APPROVED, "approved")
-    lines = list(invoice.lines.select_related("stream__contract"))
-    if payers_moved(invoice, lines):
+def _refuse(refused: Refused, invoices: Iterable[Invoice], check: Callable[[Invoice], None]) -> list[Invoice]:
+    """Those that pass a check; of the others, note what it raises."""
+    passed = []
+    for invoice in invoices:
+        try:
+            check(invoice)
+        except InvoicingError as error:
+            refused[invoice.pk] = str(error)
+        else:
+            passed.append(invoice)
+    return passed
+
+
+def _approve(invoices: Sequence[Invoice], user: AbstractBaseUser | None, now: datetime, given: Given) -> Refused:
+    refused: Refused = {}
+    drafts = _refuse(refused, invoices, lambda each: _require(each, InvoiceState.APPROVED, "approved"))
+    lines = list(InvoiceLine.objects.filter(invoice__in=drafts).select_related("invoice", "stream__contract"))
+    moved = payers_moved(lines)
+    current = _refuse(refused, drafts, lambda each: _require_current(each, moved))
+    eyes = four_eyes.Eyes(current, user, given.override, given.policies)
+    seen = _refuse(refused, current, eyes.check)
+    waits = waiting(seen, now)
+    ready = _refuse(refused, seen, lambda each: _require_patience(each, waits.get(each.pk), user, now, given.early))
+    eyes.keep(ready, now)
+    wanted = {each.pk for each in ready}
+    record(invoices=ready, lines=[line for line in lines if line.invoice_id in wanted], user=user, now=now)
+    return refused
+
+
+def _require_current(invoice: Invoice, moved: Collection[int]) -> None:
+    if invoice.pk in moved:
         raise StaleDraft(invoice)
-    _require_patience(invoice, user, now, early)
-    record(invoices=[invoice], lines=lines, user=user, now=now)
-    return invoice
 
 
 def record(
@@ -140,9 +206,10 @@ def record(
     Invoice.objects.bulk_update(invoices, ["state", "approved_at", "approved_by", "approved_known"])
 
 
-def _require_patience(invoice: Invoice, user: AbstractBaseUser | None, now: datetime, early: str) -> None:
+def _require_patience(
+    invoice: Invoice, waits: Waits | None, user: AbstractBaseUser | None, now: datetime, early: str
+) -> None:
     """MustWait for a draft that waits (R5.10, grace), unless a reason is given; the reason is kept then."""
-    waits = waiting([invoice], now).get(invoice.pk)
     if waits is None:
         return
     if not early:
@@ -158,39 +225,77 @@ def _built_upon(lines: list[InvoiceLine]) -> bool:
     return later.exists() or coverage.covered_anew(lines)
 
 
-def _issue(invoice: Invoice, user: AbstractBaseUser | None, now: datetime) -> Invoice:
-    _require(invoice, InvoiceState.ISSUED, "issued")
-    if is_not_sent(invoice):
-        invoice.state = InvoiceState.SKIPPED
-        invoice.save(update_fields=["state"])
-        return invoice
-    contracts = contracts_on(invoice)
+def _issue(invoices: Sequence[Invoice], user: AbstractBaseUser | None, now: datetime) -> Refused:
+    refused: Refused = {}
+    approved = _refuse(refused, invoices, lambda each: _require(each, InvoiceState.ISSUED, "issued"))
+    sent = [each for each in approved if not is_not_sent(each)]
+    for invoice in approved:
+        if invoice not in sent:
+            invoice.state = InvoiceState.SKIPPED
+            invoice.save(update_fields=["state"])
+    contracts = contracts_on_each([each.pk for each in sent])
+    texts: dict[int, list[str]] = defaultdict(list)
+    for pk, text in InvoiceLine.objects.filter(invoice__in=sent).order_by().values_list("invoice", "description"):
+        texts[pk].append(text)
+    for pk, text in notes.printed_on(sent):
+        texts[pk].append(text)
+    whole = _refuse(refused, sent, lambda each: _copy(each, contracts[each.pk], texts[each.pk]))
+    numbered = _number(refused, whole, now)
+    for invoice in numbered:
+        invoice.state, invoice.issued_at, invoice.issued_by = InvoiceState.ISSUED, now, user  # type: ignore[assignment]
+    Invoice.objects.bulk_update(numbered, [*WRITTEN_AT_ISSUE, "state", "issued_by"])
+    Outbox.objects.bulk_create(
+        [Outbox(kind=Outbox.Kind.INVOICE_ISSUED, object_id=each.pk, created_at=now) for each in numbered]
+    )
+    return refused
+
+
+def _copy(invoice: Invoice, contracts: Sequence[Contract], texts: Sequence[str]) -> None:
+    """Copy seller, buyer and terms onto it (R5.8); Unprintable where its document could not show them."""
     copies = seller_snapshot(invoice.entity), buyer_snapshot(invoice.customer), terms_snapshot(contracts)
-    lines = list(invoice.lines.values_list("description", flat=True))
-    if missing := unprintable(json.dumps([*copies, lines, printed_notes(invoice)], ensure_ascii=False)):
+    if missing := unprintable(json.dumps([*copies, texts], ensure_ascii=False)):
         raise Unprintable(invoice, missing)
-    today = _number(invoice, now)
-    invoice.issue_date, invoice.due_date = today, today + timedelta(days=copies[2]["net_days"])
     invoice.seller, invoice.buyer, invoice.terms = copies
-    invoice.state, invoice.issued_at, invoice.issued_by = InvoiceState.ISSUED, now, user  # type: ignore[assignment]
-    invoice.save()
-    Outbox.objects.create(kind=Outbox.Kind.INVOICE_ISSUED, object_id=invoice.id, created_at=now)
-    return invoice
 
 
-def _number(invoice: Invoice, now: datetime) -> date:
-    """Give it the next number of its series (R5.2), one for each seller and kind of document; the day of issue."""
-    NumberSeries.objects.get_or_create(entity=invoice.entity, name=invoice.kind)
-    # The row's lock holds until the commit: whoever rolls back gives its number back, so that none is missing.
-    series = NumberSeries.objects.select_for_update().get(entity=invoice.entity, name=invoice.kind)
-    today, kind = local_date(now, invoice.entity.timezone), invoice.get_kind_display().lower()
+def _number(refused: Refused, invoices: Sequence[Invoice], now: datetime) -> list[Invoice]:
+    """Give them the next numbers of their series (R5.2), one for each seller and kind of document, and their days."""
+    groups: dict[tuple[int, str], list[Invoice]] = defaultdict(list)
+    for invoice in invoices:
+        groups[invoice.entity_id, invoice.kind].append(invoice)
+    done = []
+    for key in sorted(groups):  # in order, so that two who issue for several sellers cannot wait for each other
+        with _refusing(refused, groups[key]):
+            _number_series(groups[key], now)
+            done += groups[key]
+    return sorted(done, key=lambda each: each.pk)
+
+
+@contextmanager
+def _refusing(refused: Refused, invoices: Sequence[Invoice]) -> Iterator[None]:
+    """Note what is raised as the reason why none of these is done."""
+    try:
+        yield
+    except InvoicingError as error:
+        refused.update({each.pk: str(error) for each in invoices})
+
+
+def _number_series(invoices: Sequence[Invoice], now: datetime) -> None:
+    """Number invoices of one seller and kind, in the order given, and date them."""
+    entity, name, kind = invoices[0].entity, invoices[0].kind, invoices[0].get_kind_display().lower()
+    NumberSeries.objects.get_or_create(entity=entity, name=name)
+    # The row's lock holds until the commit: whoever rolls back gives its numbers back, so that none is missing.
+    series = NumberSeries.objects.select_for_update().get(entity=entity, name=name)
+    today = local_date(now, entity.timezone)
     if series.last_date and today < series.last_date:
         raise InvoicingError(
-            f"The last {kind} of {invoice.entity} is dated {series.last_date}: one dated {today} cannot follow it."
+            f"The last {kind} of {entity} is dated {series.last_date}: one dated {today} cannot follow it."
         )
-    series.last_number, series.last_date = series.last_number + 1, today
+    prefix = entity.credit_prefix if name == Invoice.Kind.CREDIT_NOTE else entity.invoice_prefix
+    for invoice in invoices:
+        series.last_number += 1
+        assert invoice.terms is not None  # copied before
+        invoice.sequence, invoice.number = series.last_number, f"{prefix}{series.last_number:06d}"
+        invoice.issue_date, invoice.due_date = today, today + timedelta(days=invoice.terms["net_days"])
+    series.last_date = today
     series.save(update_fields=["last_number", "last_date"])
-    is_credit = invoice.kind == Invoice.Kind.CREDIT_NOTE
-    prefix = invoice.entity.credit_prefix if is_credit else invoice.entity.invoice_prefix
-    invoice.sequence, invoice.number = series.last_number, f"{prefix}{series.last_number:06d}"
-    return today

@@ -5,12 +5,12 @@ and the delivery read them from there. Values are JSON: texts, whole numbers and
 that nothing is known, and prints nothing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NotRequired, TypedDict
 
 from django.db.models import Min
 
-from billing.invoicing.models import Invoice
+from billing.invoicing.models import Invoice, InvoiceLine
 from customers.models import Contract, Customer, LegalEntity
 
 
@@ -94,8 +94,19 @@ def buyer_snapshot(customer: Customer) -> Buyer:
 
 def contracts_on(invoice: Invoice) -> list[Contract]:
     """The contracts with lines on an invoice, with their customers, in the order in which they are printed."""
-    found = Contract.objects.filter(streams__lines__invoice=invoice).annotate(first=Min("streams__lines__position"))
-    return list(found.select_related("customer").order_by("first"))
+    return contracts_on_each([invoice.pk])[invoice.pk]
+
+
+def contracts_on_each(invoice_ids: Collection[int]) -> dict[int, list[Contract]]:
+    """`contracts_on` of many invoices, by invoice id; two queries."""
+    rows = InvoiceLine.objects.filter(invoice__in=list(invoice_ids)).order_by()
+    first = rows.values_list("invoice", "stream__contract").annotate(first=Min("position")).order_by("first")
+    places = list(first)
+    found = Contract.objects.select_related("customer").in_bulk({contract for _, contract, _ in places})
+    answer: dict[int, list[Contract]] = {pk: [] for pk in invoice_ids}
+    for invoice, contract, _ in places:
+        answer[invoice].append(found[contract])
+    return answer
 
 
 def terms_snapshot(contracts: Sequence[Contract]) -> Terms:

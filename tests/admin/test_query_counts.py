@@ -32,7 +32,7 @@ LISTS = (
     "billing_planversion", "billing_meter", "billing_apikey", "billing_billingrun", "billing_invoice",
     "billing_payment", "revenue_account", "revenue_accountingperiod", "revenue_journalentry", "revenue_obligation",
     "billing_eventmonth", "billing_usagealert", "billing_customunit", "billing_coupon", "billing_contractterm",
-    "billing_hold", "billing_invoicingpolicy", "billing_verification",
+    "billing_hold", "billing_invoicingpolicy", "billing_assessment", "billing_approvalpolicy", "billing_verification",
 )  # fmt: skip
 
 

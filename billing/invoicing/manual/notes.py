@@ -23,3 +23,9 @@ def tie(invoices: Sequence[Invoice]) -> None:
 def untie(invoice: Invoice) -> None:
     """Let the notes of an invoice that goes back wait at its place again."""
     InvoiceNote.objects.filter(invoice=invoice, taken_back_at=None).update(invoice=None)
+
+
+def printed_on(invoices: Sequence[Invoice]) -> list[tuple[int, str]]:
+    """Invoice id and text of each note that the documents of approved invoices will print; one query."""
+    found = InvoiceNote.objects.filter(invoice__in=invoices, printed=True, taken_back_at=None).order_by("pk")
+    return list(found.values_list("invoice_id", "text"))

@@ -18,6 +18,7 @@ from billing.invoicing.manual.errors import BadManual, BilledAlready, NotOnDraft
 from billing.invoicing.manual.models import InvoiceNote, ManualLine
 from billing.invoicing.manual.states import ManualKind
 from billing.invoicing.models import Invoice, InvoiceLine
+from billing.invoicing.review.services import assess, prepared
 from billing.invoicing.runs.billing import bill_contracts
 from billing.invoicing.runs.models import RunOutcome
 from billing.invoicing.slots import MANUAL
@@ -88,7 +89,7 @@ def take_back(
     with transaction.atomic():
         _hold(line.contract, invoice_id)
         writing.superseded([line], reason=reason, user=user, now=now)
-        _redraft(line.contract, invoice_id, now)
+        _redraft(line.contract, invoice_id, user, f"took back “{line}”", now)
 
 
 def add_note(*, invoice: Invoice, text: str, printed: bool, user: User, now: datetime) -> InvoiceNote:
@@ -124,7 +125,7 @@ def _say(line: ManualLine, invoice_id: int | None, *, reason: str, user: User, n
             _require_open(line.replaces)
             writing.superseded([line.replaces], reason=reason, user=user, now=now)
         writing.said([line], reason=reason, user=user, now=now)
-        _redraft(line.contract, invoice_id, now)
+        _redraft(line.contract, invoice_id, user, f"{'changed' if line.replaces else 'added'} “{line}”", now)
     return line
 
 
@@ -170,10 +171,10 @@ def _require_draft(invoice: Invoice | None, invoice_id: int) -> None:
         raise NotOnDraft(invoice, invoice.get_state_display().lower())
 
 
-def _redraft(contract: Contract, invoice_id: int | None, now: datetime) -> None:
+def _redraft(contract: Contract, invoice_id: int | None, user: User, what: str, now: datetime) -> None:
     """Draw up anew the draft that is worked on, or the contract's open one; with none, the next run does it.
 
-    InvoicingError where a check holds the contract: nothing is kept then.
+    Review is told who did `what` on the drafts of the contract. InvoicingError where a check holds the contract: nothing is kept then.
     """
     drafts = Invoice.objects.filter(state=InvoiceState.DRAFT).order_by("-as_of", "pk")
     of_contract = drafts.filter(pk__in=InvoiceLine.objects.filter(stream__contract=contract).values("invoice"))
@@ -183,3 +184,6 @@ def _redraft(contract: Contract, invoice_id: int | None, now: datetime) -> None:
     (outcome,) = bill_contracts(contract_ids=[contract.pk], as_of=draft.as_of, run=draft.run, now=now)
     if outcome.result == RunOutcome.Result.HELD:
         raise BadManual(f"Nothing was changed, since the draft would be held: {outcome.reason}")
+    ids = {*of_contract.values_list("pk", flat=True), *drafts.filter(pk=draft.pk).values_list("pk", flat=True)}
+    prepared(invoice_ids=ids, user=user, what=what, now=now)
+    assess(invoice_ids=ids, now=now)

@@ -16,6 +16,7 @@ from billing.invoicing.holds.usage_guards import Watched
 from billing.invoicing.late.queries import apart
 from billing.invoicing.load import as_of_instant
 from billing.invoicing.marks.keeping import Computed, seen, settle
+from billing.invoicing.review.services import assess
 from billing.invoicing.runs.errors import WorkerDied
 from billing.invoicing.runs.models import BillingRun, RunOutcome
 from billing.metering.months.errors import MonthDetached
@@ -50,6 +51,9 @@ def bill_contracts(
         if delta.error is None and (error := drafted[delta.contract.id].error)
     ]
     note(contract_ids=contract_ids, found=held, run=run, now=now)
+    if facts is NOW:
+        drafts = {each.invoice.pk for each in drafted.values() if each.changed and each.invoice and each.invoice.pk}
+        assess(invoice_ids=drafts, now=now)
     reasons = {each.contract_id: each for each in held}
     computed = {
         each.contract.id: Computed(until[each.contract.id], each.due_on)

@@ -11,6 +11,8 @@ from django.db import Error, InterfaceError, OperationalError, connection
 from django.db.models import Exists, Max, OuterRef, Q
 from django.db.models.functions import Coalesce, Greatest
 
+from billing.invoicing.background import enqueue
+from billing.invoicing.review import approving
 from billing.invoicing.runs.chunks import bill_chunk, taken
 from billing.invoicing.runs.models import BillingRun, RunChunk
 from billing.invoicing.runs.planning import Queue
@@ -23,6 +25,7 @@ PATIENCE: Final = 60
 """Seconds that a worker waits for a database that is away."""
 STEPS: Final = 20
 """How often a run has pending usage rolled up before it begins, at most."""
+ORDINARY_TASK: Final = "billing.invoicing.review.tasks.approve_ordinary"
 Clock = Callable[[], datetime]
 logger = logging.getLogger(__name__)
 
@@ -62,7 +65,9 @@ def finish(run_id: int, now: datetime) -> bool:
     open_ = RunChunk.objects.filter(run=OuterRef("pk"), state=ChunkState.OPEN)
     troubled = RunChunk.objects.filter(Q(held__gt=0) | Q(failed__gt=0), run=run_id).exists()
     over = BillingRun.objects.filter(~Exists(open_), pk=run_id, state=RunState.RUNNING)
-    over.update(state=RunState.PROBLEMS if troubled else RunState.DONE, finished_at=now)
+    ended = over.update(state=RunState.PROBLEMS if troubled else RunState.DONE, finished_at=now)
+    if ended and approving.wanted():
+        enqueue(ORDINARY_TASK, run_id)
     return not BillingRun.objects.filter(pk=run_id, state__in=WORKING).exists()
 
 
