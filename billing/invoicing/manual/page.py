@@ -10,7 +10,6 @@ from billing.invoicing.manual.states import ManualKind
 from billing.invoicing.models import Invoice
 from billing.invoicing.states import InvoiceState
 from billing.money import plain
-from billing.money import plain
 from customers.backoffice import amount_text, quantity_text
 
 

@@ -12,7 +12,7 @@ from billing.invoicing.manual.rules import LineName, Manual
 from billing.invoicing.manual.states import ManualKind
 from billing.invoicing.models import Invoice, InvoiceLine, Stream
 from billing.invoicing.slots import MANUAL
-from billing.invoicing.states import InvoiceState
+from billing.invoicing.states import RECORDED, InvoiceState
 from billing.periods import Period
 from customers.knowledge import in_force
 
@@ -53,6 +53,15 @@ def lines_on(invoice: Invoice) -> list[tuple[ManualLine, Decimal | None]]:
         said |= Q(contract__in=streams.values("contract")) & ~Exists(billed)
     found = ManualLine.objects.filter(said, superseded_at=None).select_related("contract", "recorded_by")
     return [(line, amounts.get(line.identity)) for line in found.order_by("pk")]
+
+
+def billed_on(line: ManualLine) -> Invoice | None:
+    """The last approved or issued invoice that bills it; one query."""
+    found = InvoiceLine.objects.filter(
+        stream__contract=line.contract_id, slot__dimensions={MANUAL: str(line.identity)}, invoice__state__in=RECORDED
+    )
+    last = found.select_related("invoice").order_by("-revision").first()
+    return last.invoice if last else None
 
 
 def notes_on(invoice: Invoice) -> list[InvoiceNote]:

@@ -16,13 +16,13 @@ from billing.invoicing.drafts import place_of
 from billing.invoicing.manual.checking import check_line, checked_text, service_of
 from billing.invoicing.manual.errors import BadManual, BilledAlready, NotOnDraft
 from billing.invoicing.manual.models import InvoiceNote, ManualLine
+from billing.invoicing.manual.queries import billed_on
 from billing.invoicing.manual.states import ManualKind
 from billing.invoicing.models import Invoice, InvoiceLine
 from billing.invoicing.review.services import assess, prepared
 from billing.invoicing.runs.billing import bill_contracts
 from billing.invoicing.runs.models import RunOutcome
-from billing.invoicing.slots import MANUAL
-from billing.invoicing.states import RECORDED, InvoiceState
+from billing.invoicing.states import InvoiceState
 from customers.locks import lock_customers
 from customers.models import Contract
 from customers.queries import everyone_concerned
@@ -89,7 +89,7 @@ def take_back(
     with transaction.atomic():
         _hold(line.contract, invoice_id)
         writing.superseded([line], reason=reason, user=user, now=now)
-        _redraft(line.contract, invoice_id, user, f"took back “{line}”", now)
+        _redraft(line.contract, invoice_id, user, f"took back a {line.get_kind_display().lower()}", now)
 
 
 def add_note(*, invoice: Invoice, text: str, printed: bool, user: User, now: datetime) -> InvoiceNote:
@@ -125,7 +125,13 @@ def _say(line: ManualLine, invoice_id: int | None, *, reason: str, user: User, n
             _require_open(line.replaces)
             writing.superseded([line.replaces], reason=reason, user=user, now=now)
         writing.said([line], reason=reason, user=user, now=now)
-        _redraft(line.contract, invoice_id, user, f"{'changed' if line.replaces else 'added'} “{line}”", now)
+        _redraft(
+            line.contract,
+            invoice_id,
+            user,
+            f"{'changed' if line.replaces else 'added'} a {line.get_kind_display().lower()}",
+            now,
+        )
     return line
 
 
@@ -135,15 +141,6 @@ def _require_open(line: ManualLine) -> None:
         billed = billed_on(line)
         if billed is not None:
             raise BilledAlready(line, billed)
-
-
-def billed_on(line: ManualLine) -> Invoice | None:
-    """The last approved or issued invoice that bills it; one query."""
-    found = InvoiceLine.objects.filter(
-        stream__contract=line.contract_id, slot__dimensions={MANUAL: str(line.identity)}, invoice__state__in=RECORDED
-    )
-    last = found.select_related("invoice").order_by("-revision").first()
-    return last.invoice if last else None
 
 
 def _hold(contract: Contract, invoice_id: int | None) -> None:
@@ -174,7 +171,7 @@ def _require_draft(invoice: Invoice | None, invoice_id: int) -> None:
 def _redraft(contract: Contract, invoice_id: int | None, user: User, what: str, now: datetime) -> None:
     """Draw up anew the draft that is worked on, or the contract's open one; with none, the next run does it.
 
-    Review is told who did `what` on the drafts of the contract. InvoicingError where a check holds the contract: nothing is kept then.
+    Review is told who did `what`. InvoicingError where a check holds the contract: nothing is kept then.
     """
     drafts = Invoice.objects.filter(state=InvoiceState.DRAFT).order_by("-as_of", "pk")
     of_contract = drafts.filter(pk__in=InvoiceLine.objects.filter(stream__contract=contract).values("invoice"))

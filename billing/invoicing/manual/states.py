@@ -4,5 +4,7 @@ from django.db.models import TextChoices
 
 
 class ManualKind(TextChoices):
+    """A line of its own, or something off others."""
+
     LINE = "line", "Line"
     DISCOUNT = "discount", "Discount"
