@@ -50,7 +50,7 @@ def lines_on(invoice: Invoice) -> list[tuple[ManualLine, Decimal | None]]:
             kind=InvoiceLine.Kind.ONE_OFF, stream__contract=OuterRef("contract"), revision__isnull=False,
             slot__dimensions__contains=JSONObject(manual=key),
         )  # fmt: skip
-        said |= Q(contract__in=streams.values("contract")) & ~Exists(billed)
+        said |= Q(~Exists(billed), contract__in=streams.values("contract"))
     found = ManualLine.objects.filter(said, superseded_at=None).select_related("contract", "recorded_by")
     return [(line, amounts.get(line.identity)) for line in found.order_by("pk")]
 

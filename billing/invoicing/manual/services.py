@@ -121,17 +121,12 @@ def _say(line: ManualLine, invoice_id: int | None, *, reason: str, user: User, n
     with transaction.atomic():
         _hold(line.contract, invoice_id)
         check_line(line)
-        if line.replaces is not None:
+        if isinstance(line.replaces, ManualLine):
             _require_open(line.replaces)
             writing.superseded([line.replaces], reason=reason, user=user, now=now)
         writing.said([line], reason=reason, user=user, now=now)
-        _redraft(
-            line.contract,
-            invoice_id,
-            user,
-            f"{'changed' if line.replaces else 'added'} a {line.get_kind_display().lower()}",
-            now,
-        )
+        done = "changed" if line.replaces else "added"
+        _redraft(line.contract, invoice_id, user, f"{done} a {line.get_kind_display().lower()}", now)
     return line
 
 
@@ -145,9 +140,12 @@ def _require_open(line: ManualLine) -> None:
 
 def _hold(contract: Contract, invoice_id: int | None) -> None:
     """Take the locks of everyone concerned; NotOnDraft where the invoice that is worked on is no draft by now."""
-    payers = Invoice.objects.filter(pk=invoice_id).values_list("customer_id", flat=True)
-    lock_customers({*everyone_concerned([contract.pk]), *payers})
-    if invoice_id is not None:
+    everyone = everyone_concerned([contract.pk])
+    if invoice_id is None:
+        lock_customers(everyone)
+    else:
+        payers = Invoice.objects.filter(pk=invoice_id).values_list("customer_id", flat=True)
+        lock_customers({*everyone, *payers})
         _require_draft(Invoice.objects.select_for_update().filter(pk=invoice_id).first(), invoice_id)
 
 

@@ -1,5 +1,6 @@
 """Steps about what is added to drafts by hand: lines, discounts, notes."""
 
+from datetime import date
 from typing import Any, Final
 
 from billing.invoicing.manual import services
@@ -20,10 +21,11 @@ def _who(world: World, given: Args) -> dict[str, Any]:
 
 
 def _add_line(world: World, given: Args) -> Answer:
-    day = given.get("from", world.today())
+    day: date = given.get("from", world.today())
+    last: date = given.get("to", day)
     values = {key: given[key] for key in ("amount", "quantity", "unit", "unit_price") if key in given}
     line = services.add_line(
-        contract=world.contract(given), text=given["text"], first=day, last=given.get("to", day),
+        contract=world.contract(given), text=given["text"], first=day, last=last,
         due_on=given.get("due", world.today()), **values, **_who(world, given),
     )  # fmt: skip
     remember(world, "manual", {"name": given["text"]} | given, line)
