@@ -14,6 +14,7 @@ from billing.invoicing.delivery.models import *  # noqa: F403
 from billing.invoicing.drawing.models import *  # noqa: F403
 from billing.invoicing.holds.models import *  # noqa: F403
 from billing.invoicing.late.models import *  # noqa: F403
+from billing.invoicing.manual.models import *  # noqa: F403
 from billing.invoicing.marks.models import *  # noqa: F403
 from billing.invoicing.models import *  # noqa: F403
 from billing.invoicing.review.models import *  # noqa: F403

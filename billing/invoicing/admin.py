@@ -28,6 +28,8 @@ from billing.invoicing.invoice_page import page_of
 from billing.invoicing.late.forms import EarlyForm
 from billing.invoicing.late.page import late_page
 from billing.invoicing.late.queries import Waits, waiting
+from billing.invoicing.manual.page import manual_card
+from billing.invoicing.manual.views import manual_urls
 from billing.invoicing.models import Invoice
 from billing.invoicing.queries import found_by
 from billing.invoicing.results import BulkResult
@@ -135,9 +137,9 @@ class InvoiceAdmin(RecordAdmin):
         return (queryset.filter(found_by(term)) if term else queryset), False
 
     def get_urls(self) -> list[Any]:
-        """With the page of late usage."""
+        """With the pages of late usage, and of what is added by hand."""
         page = path("late/", self.admin_site.admin_view(late_page), {"model_admin": self}, name="billing_late_usage")
-        return [page, *super().get_urls()]
+        return [page, *manual_urls(self), *super().get_urls()]
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
@@ -151,7 +153,8 @@ class InvoiceAdmin(RecordAdmin):
 
     def page_context(self, request: HttpRequest, invoice: Any) -> dict[str, Any]:
         """What the page shows besides the frame."""
-        return page_of(invoice) | {"badges": [self.state_badge(invoice)], "waits": self._waits(invoice)}
+        own = {"badges": [self.state_badge(invoice)], "waits": self._waits(invoice)}
+        return page_of(invoice) | own | {"manual": manual_card(request, invoice)}
 
     @display(description="Invoice", ordering="id")
     def name(self, invoice: Invoice) -> str:

@@ -15,6 +15,7 @@ from billing.invoicing.formatting import Format, breakable, share_in_days, width
 from billing.invoicing.languages.labels import labels_of, language_of
 from billing.invoicing.languages.steps import step_in
 from billing.invoicing.late.wording import late_in_words
+from billing.invoicing.manual.queries import printed_notes
 from billing.invoicing.models import Invoice, InvoiceLine
 from billing.invoicing.paying import Transfer, code_of, epc_text, reference_of
 from billing.invoicing.sections import Heading, sections
@@ -139,6 +140,7 @@ class PrintedInvoice:
     due_date: str
     net_days: int
     payment: Payment
+    notes: list[list[str]]
 
 
 def printed_invoice(invoice: Invoice, usage: Printed | None = None) -> PrintedInvoice:
@@ -180,6 +182,7 @@ def printed_invoice(invoice: Invoice, usage: Printed | None = None) -> PrintedIn
         due_date=write.day(invoice.due_date) if invoice.due_date else "",
         net_days=terms["net_days"],
         payment=_payment(invoice, seller, terms, credit, write),
+        notes=[[breakable(line) for line in note.splitlines()] for note in printed_notes(invoice)],
     )
 
 

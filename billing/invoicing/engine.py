@@ -14,6 +14,7 @@ from billing.invoicing.due import due_on
 from billing.invoicing.errors import CannotRate, InvoicingError
 from billing.invoicing.facts import NOW, Facts
 from billing.invoicing.fees import BilledFee, FeeLine, fee_lines
+from billing.invoicing.manual.rules import Draft, Manual, manual_lines, next_due
 from billing.invoicing.rated import Rated, rated
 from billing.invoicing.recorded import Standings
 from billing.invoicing.slots import SlotLine, discount_lines, slot_lines
@@ -63,7 +64,7 @@ def deltas(contracts: Sequence[Contract], as_of: Mapping[int, datetime], facts: 
     """desired(facts, as_of) − recorded for each contract; `as_of` gives each contract's instant by its id."""
     terms = facts.terms(contracts)
     ids = [contract.id for contract in contracts]
-    standing, fees = facts.standing(ids), facts.fees(ids)
+    standing, fees, manual = facts.standing(ids), facts.fees(ids), facts.manual(ids)
     good = [each for each in terms.values() if isinstance(each, ContractTerms)]
     wanted = [
         (each, wanted_usage(each, as_of[each.contract_id], kept=recorded.billed_cycles(standing[each.contract_id])))
@@ -79,7 +80,12 @@ def deltas(contracts: Sequence[Contract], as_of: Mapping[int, datetime], facts: 
             stands = standing[contract.id], fees[contract.id]
             found.append(_desired(contract, each, usage[contract.id], *stands, as_of[contract.id]))
     errors = take_tax_out([each for each in found if isinstance(each, _Desired)])
-    return [each if isinstance(each, Delta) else _delta(each, errors.get(each.contract.pk)) for each in found]
+    made = [each if isinstance(each, Delta) else _delta(each, errors.get(each.contract.pk)) for each in found]
+    for delta in made:
+        pk = delta.contract.pk
+        if isinstance(own := terms[pk], ContractTerms):
+            _add_manual(delta, own, standing[pk], manual.get(pk, ()), as_of[pk])
+    return made
 
 
 def _desired(
@@ -107,6 +113,16 @@ def _delta(desired: _Desired, error: InvoicingError | None) -> Delta:
     lines = slot_lines(desired.slots, desired.standing, desired.as_of)
     lines += discount_lines(desired.off, desired.standing, local_date(desired.as_of, desired.contract.timezone))
     return Delta(desired.contract, fees=desired.fees, slots=lines, due_on=desired.due_on)
+
+
+def _add_manual(
+    delta: Delta, terms: ContractTerms, standing: Standings, manual: Sequence[Manual], as_of: datetime
+) -> None:
+    """What was added to the contract's draft by hand, or taken back of it."""
+    if delta.error is None:
+        day = local_date(as_of, terms.calendar.timezone)
+        delta.slots += manual_lines(Draft(terms.contract_id, terms.currency, day, standing), manual, delta.lines)
+        delta.due_on = min(filter(None, (delta.due_on, next_due(manual, day))), default=None)
 
 
 def rate_usage(

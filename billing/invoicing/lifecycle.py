@@ -21,6 +21,7 @@ from billing.invoicing.fonts import unprintable
 from billing.invoicing.late.errors import MustWait
 from billing.invoicing.late.models import EarlyApproval
 from billing.invoicing.late.queries import Waits, is_not_sent, waiting
+from billing.invoicing.manual import notes
 from billing.invoicing.models import WRITTEN_AT_ISSUE, Invoice, InvoiceLine, NumberSeries, Outbox
 from billing.invoicing.results import BulkResult
 from billing.invoicing.review import four_eyes
@@ -102,6 +103,7 @@ def send_back(*, invoice_id: int, user: AbstractBaseUser | None, reason: str, no
         ])  # fmt: skip
         InvoiceLine.objects.filter(invoice=invoice, revision__isnull=False).update(revision=None)
         coverage.clear(lines)
+        notes.untie(invoice)
         assess(invoice_ids=[invoice.pk], now=now)
     return invoice
 
@@ -199,6 +201,7 @@ def record(
         line.revision = last.get(line.slot_id, 0) + 1
     InvoiceLine.objects.bulk_update(amounts, ["revision"])
     coverage.record([line for line in lines if line.slot_id is None])
+    notes.tie(invoices)
     number = draw_number()
     for invoice in invoices:
         invoice.state, invoice.approved_at, invoice.approved_by = InvoiceState.APPROVED, now, user  # type: ignore[assignment]
@@ -236,6 +239,8 @@ def _issue(invoices: Sequence[Invoice], user: AbstractBaseUser | None, now: date
     contracts = contracts_on_each([each.pk for each in sent])
     texts: dict[int, list[str]] = defaultdict(list)
     for pk, text in InvoiceLine.objects.filter(invoice__in=sent).order_by().values_list("invoice", "description"):
+        texts[pk].append(text)
+    for pk, text in notes.printed_on(sent):
         texts[pk].append(text)
     whole = _refuse(refused, sent, lambda each: _copy(each, contracts[each.pk], texts[each.pk]))
     numbered = _number(refused, whole, now)

@@ -4,7 +4,18 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from config.scenario.actions import Action
-from config.scenario.acts import agreements, billing, books, calendar, catalog, contracts, questions, taxes, usage
+from config.scenario.acts import (
+    agreements,
+    billing,
+    books,
+    calendar,
+    catalog,
+    contracts,
+    manual,
+    questions,
+    taxes,
+    usage,
+)
 from config.scenario.reading import Reading, listing, shown, suggestion
 from config.scenario.sections import SECTIONS, ZONE
 from config.scenario.shapes import Flag, Key, Keys, ListOf, Moment, Obj, Part, Shape, Text, may
@@ -13,8 +24,8 @@ from config.scenario.showing import ENTRY, INVOICE
 ACTIONS: Final[dict[str, Action]] = {
     each.name: each
     for group in (
-        usage.ACTIONS, catalog.ACTIONS, contracts.ACTIONS, calendar.ACTIONS, agreements.ACTIONS, billing.ACTIONS,
-        taxes.ACTIONS, books.ACTIONS, questions.QUESTIONS, questions.RECORDS,
+        usage.ACTIONS, catalog.ACTIONS, contracts.ACTIONS, calendar.ACTIONS, agreements.ACTIONS, manual.ACTIONS,
+        billing.ACTIONS, taxes.ACTIONS, books.ACTIONS, questions.QUESTIONS, questions.RECORDS,
     )
     for each in group
 }  # fmt: skip

@@ -14,6 +14,7 @@ from billing.invoicing.facts import Facts
 from billing.invoicing.fees import BilledFee
 from billing.invoicing.holds.found import Held
 from billing.invoicing.holds.models import UsageTolerance
+from billing.invoicing.manual.rules import Manual
 from billing.invoicing.recorded import Standings
 from billing.invoicing.terms import ContractTerms
 from billing.invoicing.usage import QUANTITY, Answer, Question
@@ -53,6 +54,10 @@ class Watched(Facts):
     def fees(self, contract_ids: Sequence[int]) -> dict[int, list[BilledFee]]:
         """As they are."""
         return self.facts.fees(contract_ids)
+
+    def manual(self, contract_ids: Sequence[int]) -> dict[int, list[Manual]]:
+        """As they are."""
+        return self.facts.manual(contract_ids)
 
     def answers(self, questions: Iterable[Question]) -> dict[Question, Answer]:
         """As they are, and remembered."""
