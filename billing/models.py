@@ -11,6 +11,7 @@ from billing.catalog.units.models import *  # noqa: F403
 from billing.invoicing.computations.models import *  # noqa: F403
 from billing.invoicing.holds.models import *  # noqa: F403
 from billing.invoicing.late.models import *  # noqa: F403
+from billing.invoicing.manual.models import *  # noqa: F403
 from billing.invoicing.marks.models import *  # noqa: F403
 from billing.invoicing.models import *  # noqa: F403
 from billing.invoicing.runs.models import *  # noqa: F403

@@ -14,6 +14,7 @@ from billing.invoicing.due import due_on
 from billing.invoicing.errors import CannotRate, InvoicingError
 from billing.invoicing.facts import NOW, Facts
 from billing.invoicing.fees import BilledFee, FeeLine, fee_lines
+from billing.invoicing.manual.rules import Draft, Manual, manual_lines, next_due
 from billing.invoicing.rated import Rated, rated
 from billing.invoicing.recorded import Standings
 from billing.invoicing.slots import SlotLine, discount_lines, slot_lines
@@ -54,7 +55,7 @@ def deltas(contracts: Sequence[Contract], as_of: Mapping[int, datetime], facts: 
     """desired(facts, as_of) − recorded for each contract; `as_of` gives each contract's instant by its id."""
     terms = facts.terms(contracts)
     ids = [contract.id for contract in contracts]
-    standing, fees = facts.standing(ids), facts.fees(ids)
+    standing, fees, manual = facts.standing(ids), facts.fees(ids), facts.manual(ids)
     good = [each for each in terms.values() if isinstance(each, ContractTerms)]
     wanted = [
         (each, wanted_usage(each, as_of[each.contract_id], kept=recorded.billed_cycles(standing[each.contract_id])))
@@ -68,7 +69,8 @@ def deltas(contracts: Sequence[Contract], as_of: Mapping[int, datetime], facts: 
             found.append(Delta(contract, error=each))
         else:
             stands = standing[contract.id], fees[contract.id]
-            found.append(_delta(contract, each, usage[contract.id], *stands, instant))
+            delta = _delta(contract, each, usage[contract.id], *stands, instant)
+            found.append(_with_manual(delta, each, standing[contract.id], manual.get(contract.id, ()), instant))
     return found
 
 
@@ -88,6 +90,17 @@ def _delta(
         return Delta(contract, fees=fee_lines(terms, billed, as_of), slots=lines, due_on=due)
     except PriceError as error:
         return Delta(contract, error=CannotRate("A recurring fee", error.message))
+
+
+def _with_manual(
+    delta: Delta, terms: ContractTerms, standing: Standings, manual: Sequence[Manual], as_of: datetime
+) -> Delta:  # fmt: skip
+    """The delta with what was added to the contract's draft by hand, or taken back of it."""
+    if delta.error is None:
+        day = local_date(as_of, terms.calendar.timezone)
+        delta.slots += manual_lines(Draft(terms.contract_id, terms.currency, day, standing), manual, delta.lines)
+        delta.due_on = min(filter(None, (delta.due_on, next_due(manual, day))), default=None)
+    return delta
 
 
 def rate_usage(

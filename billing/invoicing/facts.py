@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from billing.invoicing import asking, load, recorded
 from billing.invoicing.errors import InvoicingError
 from billing.invoicing.fees import BilledFee
+from billing.invoicing.manual.queries import manual_of
+from billing.invoicing.manual.rules import Manual
 from billing.invoicing.recorded import Standings
 from billing.invoicing.terms import ContractTerms
 from billing.invoicing.usage import Answer, Question
@@ -28,6 +30,10 @@ class Facts:
     def fees(self, contract_ids: Sequence[int]) -> dict[int, list[BilledFee]]:
         """The recorded fees of each contract."""
         return recorded.billed_fees(contract_ids)
+
+    def manual(self, contract_ids: Sequence[int]) -> dict[int, list[Manual]]:
+        """What was added to each contract's drafts by hand; contracts without any are not there."""
+        return manual_of(contract_ids)
 
     def answers(self, questions: Iterable[Question]) -> dict[Question, Answer]:
         """What was used, for each question."""

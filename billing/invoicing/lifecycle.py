@@ -16,6 +16,8 @@ from billing.invoicing.fonts import unprintable
 from billing.invoicing.late.errors import MustWait
 from billing.invoicing.late.models import EarlyApproval
 from billing.invoicing.late.queries import is_not_sent, waiting
+from billing.invoicing.manual import notes
+from billing.invoicing.manual.queries import printed_notes
 from billing.invoicing.models import Invoice, InvoiceLine, NumberSeries, Outbox
 from billing.invoicing.results import BulkResult
 from billing.invoicing.snapshots import buyer_snapshot, contracts_on, seller_snapshot, terms_snapshot
@@ -71,6 +73,7 @@ def send_back(*, invoice_id: int, user: AbstractBaseUser | None, reason: str, no
         ])  # fmt: skip
         InvoiceLine.objects.filter(invoice=invoice, revision__isnull=False).update(revision=None)
         coverage.clear(lines)
+        notes.untie(invoice)
     return invoice
 
 
@@ -129,6 +132,7 @@ def record(
         line.revision = last.get(line.slot_id, 0) + 1
     InvoiceLine.objects.bulk_update(amounts, ["revision"])
     coverage.record([line for line in lines if line.slot_id is None])
+    notes.tie(invoices)
     number = draw_number()
     for invoice in invoices:
         invoice.state, invoice.approved_at, invoice.approved_by = InvoiceState.APPROVED, now, user  # type: ignore[assignment]
@@ -163,7 +167,7 @@ def _issue(invoice: Invoice, user: AbstractBaseUser | None, now: datetime) -> In
     contracts = contracts_on(invoice)
     copies = seller_snapshot(invoice.entity), buyer_snapshot(invoice.customer), terms_snapshot(contracts)
     lines = list(invoice.lines.values_list("description", flat=True))
-    if missing := unprintable(json.dumps([*copies, lines], ensure_ascii=False)):
+    if missing := unprintable(json.dumps([*copies, lines, printed_notes(invoice)], ensure_ascii=False)):
         raise Unprintable(invoice, missing)
     today = _number(invoice, now)
     invoice.issue_date, invoice.due_date = today, today + timedelta(days=copies[2]["net_days"])

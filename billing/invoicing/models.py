@@ -14,7 +14,7 @@ from billing.catalog.models import Charge, ChargeCode, Subscription
 from billing.invoicing.guards import COVERAGE_TRIGGERS, INVOICE_TRIGGERS, LINE_TRIGGERS
 from billing.invoicing.runs.models import BillingRun as BillingRun
 from billing.invoicing.runs.models import RunOutcome as RunOutcome
-from billing.invoicing.slots import OFF
+from billing.invoicing.slots import MANUAL, OFF
 from billing.invoicing.states import InvoiceState
 from billing.invoicing.terms import WHOLE, StreamKey, whole_of
 from customers.models import Contract, Customer, LegalEntity, int_range
@@ -206,13 +206,13 @@ class Slot(models.Model):
 
     @property
     def about(self) -> str:
-        """The agreement on spending, the coupon or the discount that it is about; "" for a charge."""
+        """The agreement on spending, the coupon, the discount or the manual line that it is about; "" for a charge."""
         return self.about_of(self.dimensions)
 
     @staticmethod
     def about_of(dimensions: Mapping[str, str]) -> str:
         """`about` of a slot with these dimension values."""
-        for kind in OFF & dimensions.keys():
+        for kind in (OFF | {MANUAL}) & dimensions.keys():
             return f"{kind} {dimensions[kind]}"
         return str(dimensions.get("spend", ""))
 
@@ -221,6 +221,8 @@ class Slot(models.Model):
         """The dimension values of a slot of a kind about an agreement: of a coupon, {"coupon": "7"}."""
         if kind in OFF:
             return {kind: about.removeprefix(f"{kind} ")}
+        if about.startswith(f"{MANUAL} "):
+            return {MANUAL: about.removeprefix(f"{MANUAL} ")}
         return {"spend": about} if about else {}
 
 

@@ -23,7 +23,7 @@ from billing.pricing.ratings import made_of
 from billing.pricing.usages import Cells, Events, Need, Totals, Usage, needs
 from billing.pricing.words import Words
 
-SlotKind = Literal["usage", "minimum", "maximum", "true_up", "overage", "coupon", "discount"]
+SlotKind = Literal["usage", "minimum", "maximum", "true_up", "overage", "coupon", "discount", "one_off"]
 SlotKey = tuple[SlotKind, StreamKey, Period, str]
 """Kind, stream, cycle, and the agreement or coupon: what an amount is billed for, once."""
 

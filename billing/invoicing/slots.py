@@ -19,6 +19,10 @@ OFF: Final = frozenset({"coupon", "discount"})
 """Kinds of slots that come off the others, after all of them (R5.6)."""
 
 
+MANUAL: Final = "manual"
+"""How what was added by hand says what it is about: with its number (`manual.rules`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """A recorded slot: the last revision's `desired`, and the line that it stands on."""
@@ -41,6 +45,11 @@ class Standing:
     def key(self) -> SlotKey:
         """What it is billed for, once."""
         return self.kind, self.stream, self.cycle, self.about
+
+    @property
+    def manual(self) -> bool:
+        """Whether it was added by hand."""
+        return self.kind == "one_off" and self.about.startswith(f"{MANUAL} ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +96,11 @@ def slot_lines(desired: Iterable[Rated], recorded: Mapping[SlotKey, Standing], d
             continue
         lines.append(_brought(slot, stands))
     for key, stands in recorded.items():
-        if stands.kind in OFF:
+        if stands.kind in OFF or stands.manual:
             continue
         complete = (stands.service if stands.about else stands.cycle).until <= due  # a term may have been cut short
         if complete and key not in seen and stands.desired != 0:  # no longer wanted: take all of it back
-            lines.append(_taken_back(stands))
+            lines.append(taken_back(stands))
     return lines
 
 
@@ -109,7 +118,7 @@ def discount_lines(desired: Iterable[Rated], recorded: Mapping[SlotKey, Standing
             groups.setdefault((slot.kind, slot.cycle, slot.about), []).append(_brought(slot, stands))
     for key, stands in recorded.items():
         if stands.kind in OFF and key not in seen and stands.desired != 0 and not _later(stands, day):
-            groups.setdefault((stands.kind, stands.cycle, stands.about), []).append(_taken_back(stands))
+            groups.setdefault((stands.kind, stands.cycle, stands.about), []).append(taken_back(stands))
     return [line for lines in groups.values() if sum(line.amount for line in lines) for line in lines]
 
 
@@ -129,7 +138,7 @@ def _brought(slot: Rated, stands: Standing | None) -> SlotLine:
     )  # fmt: skip
 
 
-def _taken_back(stands: Standing) -> SlotLine:
+def taken_back(stands: Standing) -> SlotLine:
     """The line that takes back all of a slot that is no longer wanted."""
     return SlotLine(
         kind=stands.kind, stream=stands.stream, cycle=stands.cycle, service=stands.service,

@@ -30,9 +30,9 @@ class UsageSlot:
 
 
 def by_day(line: InvoiceLine) -> bool:
-    """Whether a line is recognised by day: a recurring fee is, and so is what a coupon takes off one."""
+    """Whether a line is recognised by day: a recurring fee, what a coupon takes off one, and what is billed once."""
     off_fee = line.kind in OFF and line.charge is not None and line.charge.kind == Charge.Kind.RECURRING
-    return line.slot_id is None or off_fee
+    return line.slot_id is None or line.kind == InvoiceLine.Kind.ONE_OFF or off_fee
 
 
 def service_dates(start: datetime, end: datetime, timezone: str) -> tuple[date, date]:

@@ -34,8 +34,8 @@ SIDES = f"""
         SELECT CASE WHEN l.by_day THEN '{chart.DEFERRED}' ELSE '{chart.UNBILLED}' END, i.entity_id, i.currency,
                0, sum(CASE WHEN l.by_day THEN l.amount ELSE -l.amount END)
             FROM invoices i JOIN (
-                SELECT l.invoice_id, l.amount, l.slot_id IS NULL OR l.kind IN ('coupon', 'discount')
-                       AND coalesce(c.kind = 'recurring', false) AS by_day  -- as obligations.by_day
+                SELECT l.invoice_id, l.amount, l.slot_id IS NULL OR l.kind = 'one_off'
+                       OR l.kind IN ('coupon', 'discount') AND coalesce(c.kind = 'recurring', false) AS by_day  -- as obligations.by_day
                 FROM billing_invoiceline l LEFT JOIN billing_charge c ON c.id = l.charge_id
             ) l ON l.invoice_id = i.id GROUP BY 1, 2, 3
         UNION ALL

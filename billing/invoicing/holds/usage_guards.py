@@ -12,6 +12,7 @@ from billing.invoicing.engine import Delta
 from billing.invoicing.errors import InvoicingError
 from billing.invoicing.facts import Facts
 from billing.invoicing.fees import BilledFee
+from billing.invoicing.manual.rules import Manual
 from billing.invoicing.holds.found import Held
 from billing.invoicing.holds.models import UsageTolerance
 from billing.invoicing.recorded import Standings
@@ -53,6 +54,10 @@ class Watched(Facts):
     def fees(self, contract_ids: Sequence[int]) -> dict[int, list[BilledFee]]:
         """As they are."""
         return self.facts.fees(contract_ids)
+
+    def manual(self, contract_ids: Sequence[int]) -> dict[int, list[Manual]]:
+        """As they are."""
+        return self.facts.manual(contract_ids)
 
     def answers(self, questions: Iterable[Question]) -> dict[Question, Answer]:
         """As they are, and remembered."""
