@@ -9,6 +9,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from billing.invoicing import recorded
+from billing.invoicing.concessions.rules import concession_lines
 from billing.invoicing.coupons import taken_off
 from billing.invoicing.due import due_on
 from billing.invoicing.errors import CannotRate, InvoicingError
@@ -56,6 +57,7 @@ def deltas(contracts: Sequence[Contract], as_of: Mapping[int, datetime], facts: 
     terms = facts.terms(contracts)
     ids = [contract.id for contract in contracts]
     standing, fees, manual = facts.standing(ids), facts.fees(ids), facts.manual(ids)
+    conceded = facts.concessions(ids)
     good = [each for each in terms.values() if isinstance(each, ContractTerms)]
     wanted = [
         (each, wanted_usage(each, as_of[each.contract_id], kept=recorded.billed_cycles(standing[each.contract_id])))
@@ -70,7 +72,10 @@ def deltas(contracts: Sequence[Contract], as_of: Mapping[int, datetime], facts: 
         else:
             stands = standing[contract.id], fees[contract.id]
             delta = _delta(contract, each, usage[contract.id], *stands, instant)
-            found.append(_with_manual(delta, each, standing[contract.id], manual.get(contract.id, ()), instant))
+            delta = _with_manual(delta, each, standing[contract.id], manual.get(contract.id, ()), instant)
+            if delta.error is None:
+                delta.slots += concession_lines(conceded.get(contract.id, ()), standing[contract.id], delta.lines)
+            found.append(delta)
     return found
 
 

@@ -10,10 +10,11 @@ from django.db.models import Case, Max, Q, When
 from billing.invoicing.late.models import InvoicingPolicy
 from billing.invoicing.late.policy import HOUSE, Policy, in_force
 from billing.invoicing.models import Invoice, InvoiceLine
+from billing.invoicing.slots import CONCESSION
 from billing.invoicing.states import InvoiceState
 from billing.periods import local_midnight, zone
 from customers.backoffice import amount_text
-from customers.models import Contract
+from customers.models import Contract, LegalEntity
 
 Said = list[tuple[date, Policy]]
 
@@ -66,12 +67,19 @@ def apart(contracts: Sequence[Contract], as_of: Mapping[int, date]) -> Callable[
         for each in contracts
         if not found.silent and found.of(each.entity_id, each.pk, each.currency, as_of[each.pk]).late == "apart"
     }
-    return lambda contract, line: contract.pk in alone and adjusts(line)
+    return lambda contract, line: (contract.pk in alone and adjusts(line)) or _concedes(contract, line)
+
+
+def _concedes(contract: Contract, line: InvoiceLine) -> bool:
+    """Whether a line is a credit that somebody conceded, for a document of its own (R5.4)."""
+    if line.kind != InvoiceLine.Kind.ONE_OFF or CONCESSION not in (line.terms or {}):
+        return False
+    return contract.entity.negative != LegalEntity.Negative.NEXT_INVOICE
 
 
 def adjusts(line: InvoiceLine) -> bool:
     """Whether a line brings what a cycle came to up to date."""
-    return line.corrects_id is not None and line.kind != InvoiceLine.Kind.RECURRING
+    return line.corrects_id is not None and line.kind not in (InvoiceLine.Kind.RECURRING, InvoiceLine.Kind.ONE_OFF)
 
 
 @dataclass(frozen=True, slots=True)
