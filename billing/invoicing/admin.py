@@ -18,6 +18,7 @@ from unfold.forms import BaseDialogForm
 from billing.invoicing import delivery, services
 from billing.invoicing.background import enqueue
 from billing.invoicing.bulk_page import Step, confirm_and_run, report
+from billing.invoicing.concessions.buttons import Crediting
 from billing.invoicing.documents import document_of, preview_pdf, read_document
 from billing.invoicing.errors import InvoicingError
 from billing.invoicing.forms import SendBackForm
@@ -41,9 +42,9 @@ STATE_BADGES = {
 }
 # Which buttons a state offers, the most likely next step first.
 BUTTONS: dict[str, tuple[str, ...]] = {
-    InvoiceState.DRAFT: ("approve", "approve_early", "pdf"),
+    InvoiceState.DRAFT: ("approve", "approve_early", "take_back_credits", "pdf"),
     InvoiceState.APPROVED: ("issue", "send_back", "pdf"),
-    InvoiceState.ISSUED: ("send", "record_payment", "pdf"),
+    InvoiceState.ISSUED: ("send", "record_payment", "credit", "pdf"),
     InvoiceState.SKIPPED: (),
 }
 
@@ -60,7 +61,7 @@ def _dialog(title: str, text: str, submit: str, form: type[BaseDialogForm] = Bas
     return {"title": title, "description": text, "form_class": form, "form_submit_text": submit}
 
 
-class InvoiceAdmin(RecordAdmin):
+class InvoiceAdmin(Crediting, RecordAdmin):
     """Invoices, read-only: they are moved by buttons, one by one or many at once."""
 
     list_display = (
@@ -79,7 +80,7 @@ class InvoiceAdmin(RecordAdmin):
     date_hierarchy = "issue_date"
     empty_hint = "Drafts come from a billing run over active contracts."
     actions = ("approve_selected", "issue_selected", "send_selected")
-    actions_detail = ("approve", "approve_early", "issue", "send", "send_back", "pdf")
+    actions_detail = ("approve", "approve_early", "issue", "send", "send_back", "credit", "take_back_credits", "pdf")
     change_form_template = "billing/admin/invoice.html"
     has_approve_permission = granted("billing.approve_invoice")
     has_issue_permission = granted("billing.issue_invoice")
@@ -95,7 +96,8 @@ class InvoiceAdmin(RecordAdmin):
     def buttons_of(self, invoice: Any) -> tuple[str, ...]:
         """The buttons that the invoice's state offers; one that waits is approved early or not at all."""
         waits = self._waits(invoice)
-        return tuple(name for name in BUTTONS[invoice.state] if name != ("approve" if waits else "approve_early"))
+        hidden = "approve" if waits else "approve_early"
+        return tuple(name for name in BUTTONS[invoice.state] if name != hidden and self.offers(invoice, name))
 
     def _waits(self, invoice: Any) -> Waits | None:
         """What a draft waits for, asked for once a page."""

@@ -51,7 +51,7 @@ def test_only_legal_next_steps_are_offered(sign_in: Any, business: Any) -> None:
     assert buttons(finance, draft) == ["Approve", "PDF"]
     press(finance, "approve", draft)
     assert buttons(finance, draft) == ["Issue", "Send back", "PDF"]
-    assert buttons(finance, business.issued[0]) == ["Send", "PDF", "Record payment"]
+    assert buttons(finance, business.issued[0]) == ["Send", "Credit", "PDF", "Record payment"]
 
 
 def test_a_second_approval_does_nothing_and_says_why(sign_in: Any, business: Any) -> None:

@@ -75,4 +75,4 @@ def conceded_on(draft: Invoice) -> list[Adjustment]:
     """The credits that stand on a draft and were not taken back; two queries."""
     dimensions = draft.lines.filter(kind="one_off").values_list("slot__dimensions", flat=True)
     keys = [int(each["concession"]) for each in dimensions if "concession" in each]
-    return list(Adjustment.objects.filter(pk__in=keys, superseded_at=None).select_related("contract"))
+    return list(Adjustment.objects.filter(pk__in=keys, superseded_at=None).select_related("line__invoice"))

@@ -72,9 +72,7 @@ def concession_lines(
     return found + [taken_back(each) for each in gone]
 
 
-def _wanted(
-    each: Concession, standing: Mapping[SlotKey, Standing], computed: Sequence[FeeLine | SlotLine]
-) -> Decimal:
+def _wanted(each: Concession, standing: Mapping[SlotKey, Standing], computed: Sequence[FeeLine | SlotLine]) -> Decimal:
     """What it is a credit of comes to, once the draft stands."""
     if each.slot is None:
         return each.stands + sum((line.amount for line in computed if line.corrects == each.line_id), ZERO)

@@ -55,7 +55,9 @@ def take_back(*, invoice_id: int, reason: str, user: User, now: datetime) -> lis
     with transaction.atomic():
         draft = _locked(invoice_id)
         if draft.state != InvoiceState.DRAFT:
-            raise BadCredit(f"Invoice {draft} is {draft.get_state_display().lower()} by now: send it back to draft first.")
+            raise BadCredit(
+                f"Invoice {draft} is {draft.get_state_display().lower()} by now: send it back to draft first."
+            )
         said = conceded_on(draft)
         if not said:
             raise BadCredit(f"No credit stands on {draft}.")
@@ -103,7 +105,9 @@ def _check(
         if key not in lines:
             raise BadCredit(f"There is no such line on {invoice}: choose one of its lines.")
         if not amount or round_money(Fraction(amount), invoice.currency) != amount:
-            raise BadCredit(f"{plain(amount)} cannot be credited: give an amount in {invoice.currency} with its decimals.")
+            raise BadCredit(
+                f"{plain(amount)} cannot be credited: give an amount in {invoice.currency} with its decimals."
+            )
         if capped(amount, rest[key]) != amount:
             raise TooMuch(lines[key], f"{invoice.currency} {plain(rest[key])}")
     credited = Adjustment.objects.filter(line__invoice=invoice, superseded_at=None).aggregate(total=Sum("amount"))

@@ -13,9 +13,9 @@ from billing.invoicing.engine import Delta
 from billing.invoicing.errors import InvoicingError
 from billing.invoicing.facts import Facts
 from billing.invoicing.fees import BilledFee
-from billing.invoicing.manual.rules import Manual
 from billing.invoicing.holds.found import Held
 from billing.invoicing.holds.models import UsageTolerance
+from billing.invoicing.manual.rules import Manual
 from billing.invoicing.recorded import Standings
 from billing.invoicing.terms import ContractTerms
 from billing.invoicing.usage import QUANTITY, Answer, Question

@@ -83,11 +83,11 @@ def test_a_part_of_a_fee_and_of_usage_is_credited_by_a_note_that_no_run_takes_ba
     run_billing(as_of=date(2023, 12, 1), now=NOW, full=True)
     assert draft().total == Decimal("-9.16")
     done = finish(note)
-    assert done.number and done.number.startswith(done.entity.credit_prefix)
+    assert str(done.number).startswith(done.entity.credit_prefix)
     run_billing(as_of=date(2023, 12, 1), now=NOW, full=True)
     assert not Invoice.objects.filter(state="draft").exists()
     post_documents(now=NOW)
-    assert all(tie.difference == 0 for tie in ties())
+    assert ties().hold
 
 
 @needs_database
@@ -95,7 +95,7 @@ def test_a_whole_invoice_is_credited_to_nothing_and_not_again() -> None:
     invoice = issued()
     credit(invoice_id=invoice.pk, amounts=None, **WHO)
     assert finish(draft()).net == -invoice.net
-    with pytest.raises(BadCredit, match="Nothing of .* is left"):
+    with pytest.raises(BadCredit, match="is left to credit"):
         credit(invoice_id=invoice.pk, amounts=None, **WHO)
 
 
@@ -104,7 +104,7 @@ def test_above_what_a_line_stands_for_is_refused_with_the_rest_by_the_service_an
     invoice = issued()
     line = tokens(invoice)
     credit(invoice_id=invoice.pk, amounts={line.pk: Decimal("7.00")}, **WHO)
-    with pytest.raises(TooMuch, match="stands for USD 3.00"):
+    with pytest.raises(TooMuch, match=r"stands for USD 3\.00"):
         credit(invoice_id=invoice.pk, amounts={line.pk: Decimal("3.01")}, **WHO)
     fresh = Adjustment(
         contract=line.stream.contract, line=line, amount=Decimal("3.01"), reason="Again", recorded_at=NOW
