@@ -20,6 +20,7 @@ from billing.invoicing.errors import InvoicingError, NegativeTotal
 from billing.invoicing.late.arrived import tell_late
 from billing.invoicing.lines import lines_of
 from billing.invoicing.models import BillingRun, Invoice, InvoiceLine, Stream
+from billing.invoicing.slots import CONCESSION
 from billing.invoicing.states import InvoiceState
 from billing.money import plain
 from billing.periods import local_date
@@ -50,6 +51,11 @@ Section = tuple[int, int, int]
 Apart = Callable[[Contract, InvoiceLine], bool]
 
 
+def concedes(line: InvoiceLine) -> bool:
+    """Whether a line is a credit that somebody conceded: it has a document of its own."""
+    return line.kind == InvoiceLine.Kind.ONE_OFF and CONCESSION in (line.terms or {})
+
+
 def _never(contract: Contract, line: InvoiceLine) -> bool:
     """Everything on the regular document."""
     return False
@@ -77,6 +83,11 @@ class _Document:
     def net(self) -> Decimal:
         """Σ of the lines as they shall be."""
         return sum((line.amount for lines in self.new.values() for line in lines), Decimal(0))
+
+    def conceded(self) -> bool:
+        """Whether a credit that somebody asked for stands on it."""
+        lines = (line for lines in self.new.values() for line in lines)
+        return any(map(concedes, lines))
 
     def moved(self) -> set[int]:
         """The contracts whose lines change."""
@@ -217,7 +228,8 @@ def _hold(documents: Mapping[Place, _Document]) -> dict[int, InvoicingError]:
     sellers = LegalEntity.objects.in_bulk({place.entity_id for place in documents})
     errors: dict[int, InvoicingError] = {}
     for place, document in documents.items():
-        if document.net < 0 and sellers[place.entity_id].negative == LegalEntity.Negative.NEXT_INVOICE:
+        waits = sellers[place.entity_id].negative == LegalEntity.Negative.NEXT_INVOICE
+        if document.net < 0 and waits and not document.conceded():
             reason = NegativeTotal(f"{place.currency} {plain(-document.net)}")
             errors |= {section[2]: reason for section in document.new}
             document.new.clear()

@@ -16,7 +16,6 @@ from billing.invoicing.models import Invoice
 from billing.invoicing.states import InvoiceState
 from config import clock
 from customers.backoffice import change_url, leave_dialog
-from customers.models import LegalEntity
 
 
 class Crediting:
@@ -27,13 +26,12 @@ class Crediting:
         if button == "credit":
             return invoice.kind == Invoice.Kind.INVOICE
         if button == "take_back_credits":
-            joined = invoice.entity.negative == LegalEntity.Negative.NEXT_INVOICE
-            return (invoice.apart or joined) and bool(conceded_on(invoice))
+            return invoice.apart and bool(conceded_on(invoice))
         return True
 
     @action(description="Credit", icon="money_off", permissions=["approve"], dialog={
         "title": "Credit this invoice",
-        "description": "A draft is drawn up for review, or it joins the next invoice. Nothing is sent yet.",
+        "description": "A draft of a credit note is drawn up for review. Nothing is sent yet.",
         "form_class": CreditForm,
         "form_submit_text": "Credit",
     })  # fmt: skip

@@ -22,6 +22,7 @@ from billing.invoicing.runs.billing import bill_contracts
 from billing.invoicing.runs.models import RunOutcome
 from billing.invoicing.states import RECORDED, InvoiceState
 from billing.money import plain, round_money
+from customers.backoffice import amount_text
 from customers.locks import lock_customers
 from customers.queries import everyone_concerned
 
@@ -33,7 +34,7 @@ def credit(
 ) -> list[Adjustment]:
     """Concede amounts off lines of an issued invoice, by line id; None for all that is left of the whole invoice.
 
-    A credit note is drawn up as a draft, or what is open joins the next invoice where the seller has it so (R5.4).
+    A credit note is drawn up as a draft at once, also where the seller lets other credits wait (R5.4).
     TooMuch above what a line or the invoice still stands for; BadCredit for what is no credit.
     """
     with transaction.atomic():
@@ -109,11 +110,11 @@ def _check(
                 f"{plain(amount)} cannot be credited: give an amount in {invoice.currency} with its decimals."
             )
         if capped(amount, rest[key]) != amount:
-            raise TooMuch(lines[key], f"{invoice.currency} {plain(rest[key])}")
+            raise TooMuch(lines[key], amount_text(rest[key], invoice.currency))
     credited = Adjustment.objects.filter(line__invoice=invoice, superseded_at=None).aggregate(total=Sum("amount"))
     left = invoice.net - (credited["total"] or ZERO)
     if not 0 < sum(wanted.values()) <= left:  # what came off a line may be part of another
-        raise TooMuch(invoice, f"{invoice.currency} {plain(left)} in all")
+        raise TooMuch(invoice, f"{amount_text(left, invoice.currency)} in all")
 
 
 def _redraft(contract_ids: set[int], now: datetime) -> None:

@@ -7,14 +7,14 @@ from datetime import date, datetime
 
 from django.db.models import Case, Max, Q, When
 
+from billing.invoicing.drafts import concedes
 from billing.invoicing.late.models import InvoicingPolicy
 from billing.invoicing.late.policy import HOUSE, Policy, in_force
 from billing.invoicing.models import Invoice, InvoiceLine
-from billing.invoicing.slots import CONCESSION
 from billing.invoicing.states import InvoiceState
 from billing.periods import local_midnight, zone
 from customers.backoffice import amount_text
-from customers.models import Contract, LegalEntity
+from customers.models import Contract
 
 Said = list[tuple[date, Policy]]
 
@@ -67,14 +67,7 @@ def apart(contracts: Sequence[Contract], as_of: Mapping[int, date]) -> Callable[
         for each in contracts
         if not found.silent and found.of(each.entity_id, each.pk, each.currency, as_of[each.pk]).late == "apart"
     }
-    return lambda contract, line: (contract.pk in alone and adjusts(line)) or _concedes(contract, line)
-
-
-def _concedes(contract: Contract, line: InvoiceLine) -> bool:
-    """Whether a line is a credit that somebody conceded, for a document of its own (R5.4)."""
-    if line.kind != InvoiceLine.Kind.ONE_OFF or CONCESSION not in (line.terms or {}):
-        return False
-    return contract.entity.negative != LegalEntity.Negative.NEXT_INVOICE
+    return lambda contract, line: (contract.pk in alone and adjusts(line)) or concedes(line)
 
 
 def adjusts(line: InvoiceLine) -> bool:
