@@ -44,20 +44,23 @@ class CreditForm(BaseDialogForm):
         self.fields["line"].choices = [("", "The whole invoice, all that is left"), *each]  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
-        """With `amounts` by line id; None for the whole invoice."""
+        """With `amounts` by line id; None for the whole invoice. The dialog shows errors of fields only."""
         given: dict[str, Any] = super().clean() or self.cleaned_data
         chosen, amount, quantity = given.get("line"), given.get("amount"), given.get("quantity")
+        given["amounts"] = None
         if amount is not None and quantity is not None:
-            raise forms.ValidationError("Give an amount or a quantity, not both.")
-        if not chosen and (amount is not None or quantity is not None):
-            raise forms.ValidationError("Choose the line that the amount or the quantity is of.")
-        given["amounts"] = {int(chosen): self._amount(*self.lines[chosen], amount, quantity)} if chosen else None
+            self.add_error("quantity", "Give an amount or a quantity, not both.")
+        elif not chosen and (amount is not None or quantity is not None):
+            self.add_error("line", "Choose the line that the amount or the quantity is of.")
+        elif chosen:
+            given["amounts"] = {int(chosen): self._amount(*self.lines[chosen], amount, quantity)}
         return given
 
     def _amount(self, line: InvoiceLine, left: Decimal, amount: Decimal | None, quantity: Decimal | None) -> Decimal:
         if quantity is None:
             return left if amount is None else amount
         try:
-            return share(line, quantity, self.invoice.currency)
+            return share(line=line, quantity=quantity, currency=self.invoice.currency)
         except InvoicingError as error:
-            raise forms.ValidationError(str(error)) from error
+            self.add_error("quantity", str(error))
+            return left

@@ -70,7 +70,7 @@ def take_back(*, invoice_id: int, reason: str, user: User, now: datetime) -> lis
     return said
 
 
-def share(line: InvoiceLine, quantity: Decimal, currency: str) -> Decimal:
+def share(*, line: InvoiceLine, quantity: Decimal, currency: str) -> Decimal:
     """What a part of a line's quantity comes to: its share of the amount, rounded once (R5.3)."""
     if not line.quantity or not 0 < quantity <= line.quantity:
         left = plain(line.quantity or ZERO)

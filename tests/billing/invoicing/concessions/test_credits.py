@@ -164,9 +164,9 @@ def test_a_credit_that_somebody_asked_for_is_a_note_also_where_other_credits_wai
 @needs_database
 def test_a_part_of_a_quantity_is_its_share_of_the_amount() -> None:
     line = tokens(issued())
-    assert share(line, Decimal(333), "USD") == Decimal("3.33")
+    assert share(line=line, quantity=Decimal(333), currency="USD") == Decimal("3.33")
     with pytest.raises(BadCredit, match="up to that"):
-        share(line, Decimal(1001), "USD")
+        share(line=line, quantity=Decimal(1001), currency="USD")
     assert amounts(line.invoice)
 
 
