@@ -41,7 +41,7 @@ class CreditForm(BaseDialogForm):
             (key, f"{line} – {amount_text(left, self.invoice.currency)} left")
             for key, (line, left) in self.lines.items()
         ]
-        self.fields["line"].choices = [("", "The whole invoice, all that is left"), *each]  # type: ignore[attr-defined]
+        self.fields["line"].choices = [("", "The whole invoice, all that is left"), *each]
 
     def clean(self) -> dict[str, Any]:
         """With `amounts` by line id; None for the whole invoice. The dialog shows errors of fields only."""

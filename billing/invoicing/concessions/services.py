@@ -16,7 +16,8 @@ from billing.catalog.agreements import writing
 from billing.catalog.terms.errors import TermsError
 from billing.invoicing.concessions.errors import BadCredit, TooMuch
 from billing.invoicing.concessions.models import Adjustment
-from billing.invoicing.concessions.queries import ZERO, capped, conceded_on, rest_of
+from billing.invoicing.concessions.queries import ZERO, conceded_on, rest_of
+from billing.invoicing.concessions.rules import capped
 from billing.invoicing.models import Invoice, InvoiceLine
 from billing.invoicing.runs.billing import bill_contracts
 from billing.invoicing.runs.models import RunOutcome
