@@ -19,6 +19,7 @@ from billing.invoicing import services
 from billing.invoicing.background import enqueue
 from billing.invoicing.behind.csv_file import usage_file
 from billing.invoicing.bulk_page import Step, confirm_and_run, report
+from billing.invoicing.concessions.buttons import Crediting
 from billing.invoicing.delivery import services as delivery
 from billing.invoicing.delivery.forms import SendForm
 from billing.invoicing.documents import document_of, preview_pdf, read_document
@@ -48,9 +49,9 @@ STATE_BADGES = {
 }
 # Which buttons a state offers, the most likely next step first.
 BUTTONS: dict[str, tuple[str, ...]] = {
-    InvoiceState.DRAFT: ("approve", "approve_early", "override", "pdf", "usage"),
+    InvoiceState.DRAFT: ("approve", "approve_early", "override", "take_back_credits", "pdf", "usage"),
     InvoiceState.APPROVED: ("issue", "send_back", "pdf", "usage"),
-    InvoiceState.ISSUED: ("send", "record_payment", "pdf", "usage"),
+    InvoiceState.ISSUED: ("send", "record_payment", "credit", "pdf", "usage"),
     InvoiceState.SKIPPED: (),
 }
 
@@ -70,7 +71,7 @@ def _dialog(title: str, text: str, submit: str, form: type[BaseDialogForm] = Bas
     return {"title": title, "description": text, "form_class": form, "form_submit_text": submit}
 
 
-class InvoiceAdmin(RecordAdmin):
+class InvoiceAdmin(Crediting, RecordAdmin):
     """Invoices, read-only: they are moved by buttons, one by one or many at once."""
 
     list_display = (
@@ -90,7 +91,10 @@ class InvoiceAdmin(RecordAdmin):
     show_full_result_count = False
     empty_hint = "Drafts come from a billing run over active contracts."
     actions = ("approve_selected", "issue_selected", "send_selected")
-    actions_detail = ("approve", "approve_early", "override", "issue", "send", "send_back", "pdf", "usage")
+    actions_detail = (
+        "approve", "approve_early", "override", "issue", "send", "send_back", "credit", "take_back_credits", "pdf",
+        "usage",
+    )  # fmt: skip
     change_form_template = "billing/admin/invoice.html"
     has_approve_permission = granted("billing.approve_invoice")
     has_issue_permission = granted("billing.issue_invoice")
@@ -110,9 +114,9 @@ class InvoiceAdmin(RecordAdmin):
     def buttons_of(self, invoice: Any) -> tuple[str, ...]:
         """The buttons that the invoice's state offers; one that waits is approved early or not at all."""
         waits = self._waits(invoice)
-        left_out = {"approve" if waits else "approve_early"}
-        left_out |= set() if invoice.entity.four_eyes else {"override"}
-        return tuple(name for name in BUTTONS[invoice.state] if name not in left_out)
+        hidden = {"approve" if waits else "approve_early"}
+        hidden |= set() if invoice.entity.four_eyes else {"override"}
+        return tuple(name for name in BUTTONS[invoice.state] if name not in hidden and self.offers(invoice, name))
 
     def _waits(self, invoice: Any) -> Waits | None:
         """What a draft waits for, asked for once a page."""

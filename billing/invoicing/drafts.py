@@ -20,6 +20,7 @@ from billing.invoicing.errors import InvoicingError, NegativeTotal
 from billing.invoicing.late.arrived import tell_late
 from billing.invoicing.lines import lines_of
 from billing.invoicing.models import BillingRun, Invoice, InvoiceLine, Stream
+from billing.invoicing.slots import CONCESSION
 from billing.invoicing.states import InvoiceState
 from billing.invoicing.taxes.drafting import Document, find_taxes, rows_of, share_out
 from billing.invoicing.taxes.errors import TaxError
@@ -51,6 +52,11 @@ Section = tuple[int, int, int]
 
 
 Apart = Callable[[Contract, InvoiceLine], bool]
+
+
+def concedes(line: InvoiceLine) -> bool:
+    """Whether a line is a credit that somebody conceded: it has a document of its own."""
+    return line.kind == InvoiceLine.Kind.ONE_OFF and CONCESSION in (line.terms or {})
 
 
 def _never(contract: Contract, line: InvoiceLine) -> bool:
@@ -90,6 +96,10 @@ class _Document:
     def tax(self) -> Decimal:
         """Σ of their tax."""
         return sum((line.tax for line in self.lines), Decimal(0))
+
+    def conceded(self) -> bool:
+        """Whether a credit that somebody asked for stands on it."""
+        return any(map(concedes, self.lines))
 
     def moved(self) -> set[int]:
         """The contracts whose lines change."""
@@ -258,9 +268,8 @@ def _hold(documents: Mapping[Place, _Document]) -> dict[int, InvoicingError]:
     sellers = LegalEntity.objects.in_bulk({place.entity_id for place in documents})
     errors: dict[int, InvoicingError] = {}
     for place, document in documents.items():
-        if (total := document.net + document.tax) < 0 and sellers[
-            place.entity_id
-        ].negative == LegalEntity.Negative.NEXT_INVOICE:
+        waits = sellers[place.entity_id].negative == LegalEntity.Negative.NEXT_INVOICE
+        if (total := document.net + document.tax) < 0 and waits and not document.conceded():
             reason = NegativeTotal(f"{place.currency} {plain(-total)}")
             errors |= {section[2]: reason for section in document.new}
             document.new.clear()

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from billing.invoicing import recorded
+from billing.invoicing.concessions.rules import concession_lines
 from billing.invoicing.coupons import taken_off
 from billing.invoicing.due import due_on
 from billing.invoicing.errors import CannotRate, InvoicingError
@@ -65,6 +66,7 @@ def deltas(contracts: Sequence[Contract], as_of: Mapping[int, datetime], facts: 
     terms = facts.terms(contracts)
     ids = [contract.id for contract in contracts]
     standing, fees, manual = facts.standing(ids), facts.fees(ids), facts.manual(ids)
+    conceded = facts.concessions(ids)
     good = [each for each in terms.values() if isinstance(each, ContractTerms)]
     wanted = [
         (each, wanted_usage(each, as_of[each.contract_id], kept=recorded.billed_cycles(standing[each.contract_id])))
@@ -85,6 +87,8 @@ def deltas(contracts: Sequence[Contract], as_of: Mapping[int, datetime], facts: 
         pk = delta.contract.pk
         if isinstance(own := terms[pk], ContractTerms):
             _add_manual(delta, own, standing[pk], manual.get(pk, ()), as_of[pk])
+            if delta.error is None:
+                delta.slots += concession_lines(conceded.get(pk, ()), standing[pk], delta.lines)
     return made
 
 

@@ -6,6 +6,8 @@ Whoever asks what would be, or what was, gives other facts to the same rules (`e
 from collections.abc import Iterable, Sequence
 
 from billing.invoicing import asking, load, recorded
+from billing.invoicing.concessions.queries import concessions_of
+from billing.invoicing.concessions.rules import Concession
 from billing.invoicing.errors import InvoicingError
 from billing.invoicing.fees import BilledFee
 from billing.invoicing.manual.queries import manual_of
@@ -34,6 +36,10 @@ class Facts:
     def manual(self, contract_ids: Sequence[int]) -> dict[int, list[Manual]]:
         """What was added to each contract's drafts by hand; contracts without any are not there."""
         return manual_of(contract_ids)
+
+    def concessions(self, contract_ids: Sequence[int]) -> dict[int, list[Concession]]:
+        """What was conceded of each contract's invoices; contracts without any are not there."""
+        return concessions_of(contract_ids)
 
     def answers(self, questions: Iterable[Question]) -> dict[Question, Answer]:
         """What was used, for each question."""

@@ -13,7 +13,7 @@ from billing.invoicing.copying import unsaved
 from billing.invoicing.engine import ENGINE, Delta
 from billing.invoicing.fees import FeeLine
 from billing.invoicing.models import InvoiceLine, Slot, Stream
-from billing.invoicing.slots import OFF, SlotLine
+from billing.invoicing.slots import CONCESSION, OFF, SlotLine
 from billing.invoicing.terms import WHOLE, StreamKey, whole_of
 from billing.periods import Period
 
@@ -80,8 +80,15 @@ def _slot_line(line: SlotLine, streams: dict[StreamKey, int], slots: dict[SlotRo
         description=line.name, service_start=line.service.start, service_end=line.service.until,
         quantity=quantity, unit=line.unit, steps=line.steps, engine=ENGINE,
         slot_id=slots[stream, line.kind, line.cycle, line.about], billed_before=line.billed_before,
-        desired=line.desired, amount=line.amount, tax_included=line.tax_included,
+        desired=line.desired, amount=line.amount, tax_included=line.tax_included, terms=_conceded(line),
     )  # fmt: skip
+
+
+def _conceded(line: SlotLine) -> dict[str, Any] | None:
+    """Of a credit that was conceded, which: it goes on a document of its own."""
+    if line.kind != "one_off" or not line.about.startswith(f"{CONCESSION} "):
+        return None
+    return {CONCESSION: line.about.removeprefix(f"{CONCESSION} ")}
 
 
 def ensure_streams(keys: Iterable[tuple[int, StreamKey]]) -> dict[StreamKey, int]:

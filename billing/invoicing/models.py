@@ -14,7 +14,7 @@ from billing.catalog.models import Charge, ChargeCode, Subscription
 from billing.invoicing.guards import COVERAGE_TRIGGERS, INVOICE_TRIGGERS, LINE_TRIGGERS
 from billing.invoicing.runs.models import BillingRun as BillingRun
 from billing.invoicing.runs.models import RunOutcome as RunOutcome
-from billing.invoicing.slots import MANUAL, OFF
+from billing.invoicing.slots import CONCESSION, MANUAL, OFF
 from billing.invoicing.states import InvoiceState
 from billing.invoicing.terms import WHOLE, StreamKey, whole_of
 from customers.models import Contract, Customer, LegalEntity, int_range
@@ -212,7 +212,7 @@ class Slot(models.Model):
     @staticmethod
     def about_of(dimensions: Mapping[str, str]) -> str:
         """`about` of a slot with these dimension values."""
-        for kind in (OFF | {MANUAL}) & dimensions.keys():
+        for kind in (OFF | {MANUAL, CONCESSION}) & dimensions.keys():
             return f"{kind} {dimensions[kind]}"
         return str(dimensions.get("spend", ""))
 
@@ -221,8 +221,9 @@ class Slot(models.Model):
         """The dimension values of a slot of a kind about an agreement: of a coupon, {"coupon": "7"}."""
         if kind in OFF:
             return {kind: about.removeprefix(f"{kind} ")}
-        if about.startswith(f"{MANUAL} "):
-            return {MANUAL: about.removeprefix(f"{MANUAL} ")}
+        for by_hand in (MANUAL, CONCESSION):
+            if about.startswith(f"{by_hand} "):
+                return {by_hand: about.removeprefix(f"{by_hand} ")}
         return {"spend": about} if about else {}
 
 

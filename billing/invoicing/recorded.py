@@ -25,7 +25,7 @@ Standings = dict[SlotKey, Standing]
 def standing_slots(contract_ids: Sequence[int]) -> dict[int, Standings]:
     """The last revision of every slot of each contract; one query."""
     lines = (
-        InvoiceLine.objects.filter(_recorded(), stream__contract_id__among=contract_ids, revision__isnull=False)
+        InvoiceLine.objects.filter(recorded_lines(), stream__contract_id__among=contract_ids, revision__isnull=False)
         .order_by("slot_id", "-revision")
         .distinct("slot_id")
         .select_related("slot", "stream", "invoice")
@@ -48,7 +48,7 @@ def standing_slots(contract_ids: Sequence[int]) -> dict[int, Standings]:
     return found
 
 
-def _recorded() -> Q:
+def recorded_lines() -> Q:
     """Lines of approved and issued invoices; where it is asked what was known, of those that were approved by then."""
     recorded = Q(invoice__state__in=RECORDED)
     if (number := horizon()) is None:
@@ -88,7 +88,7 @@ def _joined(covered: list[Period]) -> list[Period]:
 def billed_fees(contract_ids: Sequence[int]) -> dict[int, list[BilledFee]]:
     """Every recorded charge of a recurring fee with its live coverage and what it still stands for; three queries."""
     live = Prefetch("coverage", Coverage.objects.filter(_live()).order_by("start"), to_attr="live")
-    recorded = InvoiceLine.objects.filter(_recorded(), stream__contract_id__among=contract_ids, kind="recurring")
+    recorded = InvoiceLine.objects.filter(recorded_lines(), stream__contract_id__among=contract_ids, kind="recurring")
     paid_until = KeyTextTransform(PAID_UNTIL, "terms")  # of a credit of nothing: time that was given up
     credits = recorded.filter(corrects__isnull=False).values_list("corrects")
     rows = credits.annotate(total=Sum("amount"), paid=Max(paid_until)).order_by()

@@ -21,6 +21,8 @@ OFF: Final = frozenset({"coupon", "discount"})
 
 MANUAL: Final = "manual"
 """How what was added by hand says what it is about: with its number (`manual.rules`)."""
+CONCESSION: Final = "concession"
+"""How a credit that was conceded says what it is about: with its number (`concessions.rules`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,11 @@ class Standing:
     def manual(self) -> bool:
         """Whether it was added by hand."""
         return self.kind == "one_off" and self.about.startswith(f"{MANUAL} ")
+
+    @property
+    def conceded(self) -> bool:
+        """Whether it is a credit that somebody conceded."""
+        return self.kind == "one_off" and self.about.startswith(f"{CONCESSION} ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +104,7 @@ def slot_lines(desired: Iterable[Rated], recorded: Mapping[SlotKey, Standing], d
             continue
         lines.append(_brought(slot, stands))
     for key, stands in recorded.items():
-        if stands.kind in OFF or stands.manual:
+        if stands.kind in OFF or stands.manual or stands.conceded:
             continue
         complete = (stands.service if stands.about else stands.cycle).until <= due  # a term may have been cut short
         if complete and key not in seen and stands.desired != 0:  # no longer wanted: take all of it back

@@ -8,6 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from billing.invoicing.concessions.rules import Concession
 from billing.invoicing.engine import Delta
 from billing.invoicing.errors import InvoicingError
 from billing.invoicing.facts import Facts
@@ -58,6 +59,10 @@ class Watched(Facts):
     def manual(self, contract_ids: Sequence[int]) -> dict[int, list[Manual]]:
         """As they are."""
         return self.facts.manual(contract_ids)
+
+    def concessions(self, contract_ids: Sequence[int]) -> dict[int, list[Concession]]:
+        """As they are."""
+        return self.facts.concessions(contract_ids)
 
     def answers(self, questions: Iterable[Question]) -> dict[Question, Answer]:
         """As they are, and remembered."""

@@ -7,6 +7,7 @@ from datetime import date, datetime
 
 from django.db.models import Case, Max, Q, When
 
+from billing.invoicing.drafts import concedes
 from billing.invoicing.late.models import InvoicingPolicy
 from billing.invoicing.late.policy import HOUSE, Policy, in_force
 from billing.invoicing.models import Invoice, InvoiceLine
@@ -66,12 +67,12 @@ def apart(contracts: Sequence[Contract], as_of: Mapping[int, date]) -> Callable[
         for each in contracts
         if not found.silent and found.of(each.entity_id, each.pk, each.currency, as_of[each.pk]).late == "apart"
     }
-    return lambda contract, line: contract.pk in alone and adjusts(line)
+    return lambda contract, line: (contract.pk in alone and adjusts(line)) or concedes(line)
 
 
 def adjusts(line: InvoiceLine) -> bool:
     """Whether a line brings what a cycle came to up to date."""
-    return line.corrects_id is not None and line.kind != InvoiceLine.Kind.RECURRING
+    return line.corrects_id is not None and line.kind not in (InvoiceLine.Kind.RECURRING, InvoiceLine.Kind.ONE_OFF)
 
 
 @dataclass(frozen=True, slots=True)
