@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max, Q
 
 from billing.invoicing import coverage
-from billing.invoicing.background import enqueue
+from billing.invoicing.background import carry_out, enqueue
 from billing.invoicing.drafts import payers_moved, place_of
 from billing.invoicing.errors import InvoicingError, LaterInvoice, StaleDraft, Unprintable, WrongState
 from billing.invoicing.fonts import unprintable
@@ -26,6 +26,7 @@ from customers.locks import lock_customers
 from customers.models import Contract
 
 REVENUE_TASK = "revenue.tasks.post_documents"
+SETTLE = "billing.payments.balance.services.settle_issued"  # payments stand above invoicing
 
 
 def approve(*, invoice_ids: Sequence[int], user: AbstractBaseUser | None, now: datetime, early: str = "") -> BulkResult:
@@ -171,6 +172,7 @@ def _issue(invoice: Invoice, user: AbstractBaseUser | None, now: datetime) -> In
     invoice.state, invoice.issued_at, invoice.issued_by = InvoiceState.ISSUED, now, user  # type: ignore[assignment]
     invoice.save()
     Outbox.objects.create(kind=Outbox.Kind.INVOICE_ISSUED, object_id=invoice.id, created_at=now)
+    carry_out(SETTLE, invoices=[invoice], user=user, now=now)
     return invoice
 
 
