@@ -69,4 +69,3 @@ def record_payment(
     Outbox.objects.create(kind=Outbox.Kind.PAYMENT_RECORDED, object_id=payment.pk, created_at=now)
     enqueue("revenue.tasks.post_documents")
     return payment
-

@@ -10,7 +10,7 @@ from django.db.models import Prefetch, QuerySet
 from billing.invoicing.models import Invoice, InvoiceLine
 from billing.invoicing.states import InvoiceState
 from billing.money import plain, round_money
-from billing.payments.queries import with_standing
+from billing.payments.queries import Standing, with_standing
 from billing.periods import Period, local_date, local_midnight
 from config.scenario.shapes import Choice, Flag, Key, ListOf, Moment, Number, Obj, Part, Text, Whole, may
 from revenue.ledger.models import JournalEntry, JournalLine
@@ -36,7 +36,7 @@ INVOICE_KEYS: Final[dict[str, Key]] = {
     "issue_date": may(Moment(days=True, null=True)), "due_date": may(Moment(days=True, null=True)),
     "currency": may(Text()), "net": may(Number()), "tax": may(Number()), "total": may(Number()),
     "paid": may(Number()), "open": may(Number(null=True)),
-    "standing": may(Choice(("open", "partially_paid", "paid", "overdue"))),
+    "standing": may(Choice(tuple(Standing.values))),
     "lines": may(ListOf(Obj("an invoice line", LINE_KEYS)), "all of them, in order"),
 }  # fmt: skip
 INVOICE: Final = Obj("an invoice", INVOICE_KEYS)

@@ -43,6 +43,8 @@ VIEWERS: dict[str, tuple[str, ...]] = {
     "billing.invoice": ("RevOps", "Finance", "Auditor"),
     "billing.invoicingpolicy": ("RevOps", "Finance", "Auditor"),
     "billing.payment": ("Finance", "Auditor"),
+    "billing.balanceaccount": ("Finance", "Auditor"),
+    "billing.writeoff": ("Finance", "Auditor"),
     **dict.fromkeys(BOOKS, ("Finance", "Auditor")),
     **dict.fromkeys(QUEUE, ("Engineer",)),
     "auth.user": (),
@@ -65,7 +67,7 @@ ADDERS: dict[str, tuple[str, ...]] = {
     "billing.correction": ("RevOps", "Engineer"),
 }
 NEVER_ADDED = {"billing.planversion", "billing.billingrun", "billing.hold", "billing.verification",
-               "billing.invoice", "billing.payment", *BOOKS,
+               "billing.invoice", "billing.payment", "billing.balanceaccount", "billing.writeoff", *BOOKS,
                "billing.backfill", "billing.eventconflict", "billing.eventreject", "billing.eventmonth",
                "billing.usagealert", "billing.subscription", "billing.contractterm",
                "django_q.ormq", "django_q.failure", "django_q.success"}  # fmt: skip

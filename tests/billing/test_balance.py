@@ -174,7 +174,9 @@ def test_a_payment_takes_only_what_the_balance_left_open() -> None:
 
 
 @settings(max_examples=6, deadline=None)
-@given(steps=st.lists(st.tuples(st.sampled_from(["invoice", "pay", "credit", "refund"]), st.integers(1, 90)), max_size=8))
+@given(
+    steps=st.lists(st.tuples(st.sampled_from(["invoice", "pay", "credit", "refund"]), st.integers(1, 90)), max_size=8)
+)
 def test_a_balance_is_the_sum_of_its_entries_and_nothing_is_settled_beyond_its_total(
     steps: list[tuple[str, int]],
 ) -> None:

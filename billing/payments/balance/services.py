@@ -91,9 +91,7 @@ def _take(
     balance = balance_of(account)
     if amount > balance:
         raise BalanceTooSmall(account, money_text(amount, account.currency), money_text(balance, account.currency))
-    entry = _add(
-        account, kind, -amount, user, now, reason=reason.strip(), day=local_date(now, account.entity.timezone)
-    )
+    entry = _add(account, kind, -amount, user, now, reason=reason.strip(), day=local_date(now, account.entity.timezone))
     enqueue(BOOKS)
     return entry
 

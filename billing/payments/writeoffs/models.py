@@ -64,7 +64,8 @@ class WriteOff(models.Model):
         triggers = [
             pgtrigger.Protect(name="writeoff_kept", operation=pgtrigger.Delete),
             pgtrigger.ReadOnly(
-                name="writeoff_asked", fields=["invoice", "amount", "reason", "four_eyes", "requested_at", "requested_by"]
+                name="writeoff_asked",
+                fields=["invoice", "amount", "reason", "four_eyes", "requested_at", "requested_by"],
             ),
             pgtrigger.FSM(
                 name="writeoff_moves",
