@@ -43,7 +43,7 @@ def _balance(entry: BalanceEntry) -> NewEntry:
 
 
 def of_write_offs(ids: Sequence[int]) -> dict[int, NewEntry]:
-    """Bad debt against the receivable, dated on the day of approval. Tax stays payable until a credit note says else."""
+    """Bad debt against the receivable, dated on the day of approval. Tax stays payable until a note credits it."""
     return {each.pk: _write_off(each, each.amount) for each in _found(ids)}
 
 

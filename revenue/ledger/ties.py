@@ -1,7 +1,7 @@
 """Ties: what balance-sheet accounts of the ledger say against what their documents and recognitions add up to (R7.7).
 
-Receivables = Σ issued invoices − Σ allocated payments + Σ balance entries of documents − Σ write-offs that stand; customer
-balance = Σ what payments left over + Σ other balance entries; deferred revenue = Σ billed fees − Σ recognised of them;
+Receivables = Σ issued invoices − Σ allocated payments + Σ balance entries of documents − Σ write-offs that stand;
+customer balance = Σ what payments left over + Σ other balance entries; deferred revenue = Σ billed fees − Σ recognised of them;
 unbilled receivable = Σ recognised usage − Σ billed usage. All at the posting position: a document counts once the books
 took it.
 """
@@ -21,7 +21,8 @@ SIDES = f"""
         SELECT i.* FROM billing_invoice i JOIN posted p ON p.kind = 'invoice_issued' AND p.object_id = i.id
     ), sides (account, entity_id, currency, ledger, documents) AS (
         SELECT a.code, e.entity_id, l.currency,
-               sum(CASE WHEN a.code IN ('{chart.DEFERRED}', '{chart.CUSTOMER_BALANCE}') THEN l.credit - l.debit ELSE l.debit - l.credit END), 0
+               sum(CASE WHEN a.code IN ('{chart.DEFERRED}', '{chart.CUSTOMER_BALANCE}')
+                        THEN l.credit - l.debit ELSE l.debit - l.credit END), 0
             FROM revenue_journalline l JOIN revenue_journalentry e ON e.id = l.entry_id
             JOIN revenue_account a ON a.id = l.account_id
             WHERE a.code IN ('{chart.RECEIVABLE}', '{chart.UNBILLED}', '{chart.DEFERRED}', '{chart.CUSTOMER_BALANCE}')

@@ -53,7 +53,7 @@ def request_write_off(
 
 @transaction.atomic
 def approve_write_off(*, write_off_id: int, user: AbstractBaseUser | None, now: datetime) -> WriteOff:
-    """Book it: bad debt against the receivable. NotYourOwn, AlreadyDecided, or NothingOpen when money came meanwhile."""
+    """Book it: bad debt against the receivable. NotYourOwn, AlreadyDecided, or NothingOpen when money came since."""
     found = _waiting(write_off_id, State.REQUESTED)
     by = user.pk if user else None
     if found.four_eyes and (by is None or by == found.requested_by_id):
