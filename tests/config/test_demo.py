@@ -35,6 +35,7 @@ from config.demo.usage import NotStored, Usage, events_of, send
 from customers.models import Customer
 from revenue.ledger.models import AccountingPeriod, JournalEntry
 from revenue.ledger.ties import ties
+from tests.databases import migrated
 from tests.factories import make_customer
 
 NOW = datetime(2024, 2, 20, 15, 30, 12, 345, tzinfo=UTC)
@@ -86,19 +87,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def migrated(django_db_blocker: Any) -> Iterator[str]:
-    """The name of a database with all tables and nothing of anybody's in it."""
-    with django_db_blocker.unblock(), own_database() as name:
-        call_command("migrate", verbosity=0)
-        connection.close()  # so that it can be copied
-        yield name
-
-
-@pytest.fixture(scope="module")
-def story(migrated: str, folder: Path) -> Iterator[Story]:
+def story(django_db_blocker: Any, folder: Path) -> Iterator[Story]:
     """A short story, told once for this module in a database of its own."""
     mail = {"EMAIL_BACKEND": TO_FILES, "EMAIL_FILE_PATH": folder / "outbox"}
-    with override_settings(MEDIA_ROOT=folder / "documents", **mail), own_database(migrated):
+    where = override_settings(MEDIA_ROOT=folder / "documents", **mail)
+    with where, django_db_blocker.unblock(), own_database(migrated()):
         made, new = stories.begin(now=NOW, events=4_000, people=TOLD, months=MONTHS)
         assert new
         tell(made, quiet=True)
@@ -234,8 +227,8 @@ def test_an_event_that_does_not_fit_what_is_stored_stops_the_demo(story: Story) 
         list(send(usage, 0, ApiKey.objects.get()))
 
 
-def test_a_database_with_other_customers_is_left_alone(migrated: str) -> None:
-    with own_database(migrated):
+def test_a_database_with_other_customers_is_left_alone(django_db_blocker: Any) -> None:
+    with django_db_blocker.unblock(), own_database(migrated()):
         make_customer("acme")
         with pytest.raises(CommandError, match="holds 1 customers that are not the demo's"):
             call_command("demo", no_serve=True)
@@ -245,6 +238,7 @@ def test_a_database_with_other_customers_is_left_alone(migrated: str) -> None:
         assert stories.read() is None
 
 
+@pytest.mark.deep
 def test_a_reset_begins_afresh(story: Story, folder: Path, tmp_path: Path) -> None:
     """It deletes the demo, its documents too, and then nothing says that the database is the demo's."""
     connection.close()

@@ -24,8 +24,8 @@ from tests.revenue.helpers import D, numbers_are_gapless, pay
 
 pytestmark = pytest.mark.django_db
 MONTHS = [date(2023, 11, 1), date(2023, 12, 1), date(2024, 1, 1)]
-# A history takes half a second: a dozen by default, a hundred and more with HYPOTHESIS_PROFILE=deep.
-EXAMPLES = max(12, settings.default.max_examples // 8)
+# A history takes half a second: six by default, a hundred and more with HYPOTHESIS_PROFILE=deep.
+EXAMPLES = max(6, settings.default.max_examples // 8)
 FEW = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 
 
