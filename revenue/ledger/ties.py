@@ -1,9 +1,9 @@
 """Ties: what balance-sheet accounts of the ledger say against what their documents and recognitions add up to (R7.7).
 
 Receivables = Σ issued invoices − Σ allocated payments + Σ balance entries of documents − Σ write-offs that stand;
-customer balance = Σ what payments left over + Σ other balance entries; deferred revenue = Σ billed fees − Σ recognised of them;
-unbilled receivable = Σ recognised usage − Σ billed usage. All at the posting position: a document counts once the books
-took it.
+customer balance = Σ what payments left over + Σ other balance entries; deferred revenue = Σ billed fees − Σ recognised
+of them; unbilled receivable = Σ recognised usage − Σ billed usage. All at the posting position: a document counts once
+the books took it.
 """
 
 from dataclasses import dataclass
