@@ -18,14 +18,13 @@ from billing.invoicing.errors import InvoicingError
 from billing.invoicing.forms import RunForm
 from billing.invoicing.models import BillingRun
 from billing.invoicing.runs import page
-from billing.invoicing.runs.planning import CHUNK
 from billing.invoicing.runs.queries import with_counts
 from billing.invoicing.runs.working import wait_for
 from config import clock
 from customers.backoffice import RecordAdmin, badge, change_url, granted, leave_dialog
 from customers.models import Contract
 
-AT_ONCE = CHUNK
+AT_ONCE = 200
 """With more contracts than this, a run is left to the workers instead of done while the page waits."""
 
 

@@ -130,5 +130,15 @@ def _recorded(
                 f"{subscription} has ended before {day}: undo its end first, or subscribe anew."
                 if bound else f"{subscription} is not in force on {day}."
             )  # fmt: skip
+        _check_new(row, day)
         writing.record([row], now)
     return row
+
+
+def _check_new(row: SubscriptionChange, day: date) -> None:
+    """Whether the last word on that instant is another: the second of two clicks says nothing new."""
+    standing = SubscriptionChange.objects.filter(subscription=row.subscription, at=row.at, undone_at=None)
+    last = standing.order_by("-pk").first()
+    said = ("version_id", "quantity", "runs", "options")
+    if last and [getattr(last, name) for name in said] == [getattr(row, name) for name in said]:
+        raise CatalogError(f"This change of {row.subscription} on {day} was recorded already: nothing was added.")

@@ -37,6 +37,16 @@ def test_it_works() -> None:
     assert bound(subscription) == [("11-01", "05-10", 1, 1), ("05-10", "05-20", 1, 4), ("05-20", None, 1, 9)]
 
 
+def test_the_same_change_said_twice_is_recorded_once() -> None:
+    subscription = make_subscription()
+    change(subscription, date(2024, 5, 20), quantity=Decimal(9))
+    with pytest.raises(CatalogError, match="on 2024-05-20 was recorded already: nothing was added"):
+        change(subscription, date(2024, 5, 20), quantity=Decimal(9))
+    change(subscription, date(2024, 5, 20), quantity=Decimal(8))
+    change(subscription, date(2024, 5, 20), quantity=Decimal(9))
+    assert bound(subscription) == [("11-01", "05-20", 1, 1), ("05-20", None, 1, 9)]
+
+
 def test_every_order_of_the_same_changes_ends_in_the_same_terms() -> None:
     versions = [make_version(), make_version()]
     acts = [
