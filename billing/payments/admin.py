@@ -176,7 +176,7 @@ class InvoiceAdmin(DocumentAdmin):
             request, invoice, f"Write-off of {amount_text(given['amount'], invoice.currency)} asked for.",
             lambda: request_write_off(
                 invoice_id=invoice.pk, four_eyes=settings.WRITE_OFF_FOUR_EYES, user=request.user, now=clock.now(),
-                **given,
+                amount=given["amount"], reason=given["reason"],
             ),
             refusals=PaymentsError,
         )  # fmt: skip

@@ -24,7 +24,7 @@ def boss(client: Any) -> Any:
 
 def press(client: Any, name: str, pk: int, **given: str) -> Any:
     """Submit the dialog of a button."""
-    return client.post(reverse(f"admin:{name}", args=[pk]), given)
+    return client.post(reverse(f"admin:{name}", args=[pk]), {"_form_submitted": "True", **given})
 
 
 def test_it_works(boss: Any) -> None:

@@ -118,7 +118,10 @@ class BalanceAccountAdmin(RecordAdmin):
         account, given = self.get_object(request, unquote(object_id)), form.cleaned_data
         self.carry_out(
             request, account, f"{done}: {amount_text(given['amount'], account.currency)}, {given['reason']}.",
-            lambda: verb(account_id=account.pk, user=request.user, now=clock.now(), **given),
+            lambda: verb(
+                account_id=account.pk, amount=given["amount"], reason=given["reason"], user=request.user,
+                now=clock.now(),
+            ),
             refusals=PaymentsError,
         )  # fmt: skip
         return leave_dialog(change_url(account))

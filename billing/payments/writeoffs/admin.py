@@ -98,7 +98,9 @@ class WriteOffAdmin(RecordAdmin):
     ))  # fmt: skip
     def reverse(self, request: HttpRequest, form: ReverseForm, object_id: str) -> HttpResponse:
         """Open again."""
-        return self._do(request, services.reverse_write_off, object_id, "Reversed: open again.", **form.cleaned_data)
+        return self._do(
+            request, services.reverse_write_off, object_id, "Reversed: open again.", reason=form.cleaned_data["reason"]
+        )
 
     def _do(
         self, request: HttpRequest, verb: Callable[..., Any], object_id: str, done: str, **given: Any
