@@ -52,7 +52,21 @@ def record_payment(
     if amount > settled and not keep_over:
         shown, rest = money_text(amount, invoice.currency), money_text(left, invoice.currency)
         raise Overpaid(invoice, shown, rest, settled=left <= 0)
-    payment = Payment.objects.create(
+    payment = _received(invoice, amount, received_on, reference, user, now)
+    if settled:
+        Allocation.objects.create(payment=payment, invoice=invoice, amount=settled)
+    if amount > settled:
+        keep_rest(payment=payment, amount=amount - settled, user=user, now=now)
+    Outbox.objects.create(kind=Outbox.Kind.PAYMENT_RECORDED, object_id=payment.pk, created_at=now)
+    enqueue("revenue.tasks.post_documents")
+    return payment
+
+
+def _received(
+    invoice: Invoice, amount: Decimal, received_on: date, reference: str, user: AbstractBaseUser | None, now: datetime
+) -> Payment:
+    """The money as it arrived, from whoever owes the invoice."""
+    return Payment.objects.create(
         customer_id=invoice.customer_id,
         entity_id=invoice.entity_id,
         reference=reference,
@@ -62,10 +76,3 @@ def record_payment(
         recorded_at=now,
         recorded_by_id=user.pk if user else None,
     )
-    if settled:
-        Allocation.objects.create(payment=payment, invoice=invoice, amount=settled)
-    if amount > settled:
-        keep_rest(payment=payment, amount=amount - settled, user=user, now=now)
-    Outbox.objects.create(kind=Outbox.Kind.PAYMENT_RECORDED, object_id=payment.pk, created_at=now)
-    enqueue("revenue.tasks.post_documents")
-    return payment
