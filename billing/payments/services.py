@@ -20,15 +20,9 @@ from customers.locks import lock_customers
 
 @transaction.atomic
 def record_payment(
-    *,
-    invoice_id: int,
-    amount: Decimal,
-    received_on: date,
-    reference: str,
-    user: AbstractBaseUser | None,
-    now: datetime,
+    *, invoice_id: int, amount: Decimal, received_on: date, reference: str, user: AbstractBaseUser | None, now: datetime,
     keep_over: bool = False,
-) -> Payment:
+) -> Payment:  # fmt: skip
     """Record money received for an invoice, allocated to that invoice; the books hear of it on commit.
 
     `amount` is in the invoice's currency and at most what is open; with `keep_over` what is more than that becomes the
