@@ -20,8 +20,8 @@ from customers.locks import lock_customers
 
 @transaction.atomic
 def record_payment(
-    *, invoice_id: int, amount: Decimal, received_on: date, reference: str, user: AbstractBaseUser | None, now: datetime,
-    keep_over: bool = False,
+    *, invoice_id: int, amount: Decimal, received_on: date, reference: str, user: AbstractBaseUser | None,
+    now: datetime, keep_over: bool = False,
 ) -> Payment:  # fmt: skip
     """Record money received for an invoice, allocated to that invoice; the books hear of it on commit.
 
