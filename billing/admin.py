@@ -27,5 +27,7 @@ from billing.metering.sources.admin import *  # noqa: F403
 from billing.moves.admin import *  # noqa: F403
 from billing.moves.buttons import *  # noqa: F403
 from billing.payments.admin import *  # noqa: F403
+from billing.payments.balance.admin import *  # noqa: F403
+from billing.payments.writeoffs.admin import *  # noqa: F403
 from billing.rehearsal.admin import *  # noqa: F403
 from billing.verification.admin import *  # noqa: F403

@@ -31,5 +31,7 @@ from billing.metering.reports.models import *  # noqa: F403
 from billing.metering.rollups.models import *  # noqa: F403
 from billing.metering.sources.models import *  # noqa: F403
 from billing.moves.models import *  # noqa: F403
+from billing.payments.balance.models import *  # noqa: F403
 from billing.payments.models import *  # noqa: F403
+from billing.payments.writeoffs.models import *  # noqa: F403
 from billing.verification.models import *  # noqa: F403

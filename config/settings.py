@@ -151,6 +151,7 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10_000_000
 
 # Who is told by mail when usage stops or jumps, or a source falls silent.
+WRITE_OFF_FOUR_EYES = env.bool("METERBOOK_WRITE_OFF_FOUR_EYES", default=True)  # who asks for one cannot approve it
 USAGE_ALERT_EMAILS = env.list("USAGE_ALERT_EMAILS", default=[])
 VERIFICATION_EMAILS = env.list("VERIFICATION_EMAILS", default=[])
 # Who may tell which taxes apply: a name, as a legal entity has it, and the dotted name of a class (docs/taxes.md).

@@ -107,6 +107,8 @@ NAVIGATION: list[dict[str, Any]] = [
             entry("Invoicing policies", "rule_settings", "billing_invoicingpolicy"),
             entry("Approval policies", "verified_user", "billing_approvalpolicy"),
             entry("Payments", "payments", "billing_payment"),
+            entry("Customer balances", "account_balance_wallet", "billing_balanceaccount"),
+            entry("Write-offs", "money_off", "billing_writeoff"),
             entry("Journal", "menu_book", "revenue_journalentry"),
             entry("Revenue schedules", "event_repeat", "revenue_obligation"),
             entry("Accounting periods", "calendar_month", "revenue_accountingperiod"),

@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max, Q
 
 from billing.invoicing import coverage
-from billing.invoicing.background import enqueue
+from billing.invoicing.background import carry_out, enqueue
 from billing.invoicing.drafts import payers_moved, place_of
 from billing.invoicing.drawing.services import want
 from billing.invoicing.errors import InvoicingError, LaterInvoice, StaleDraft, Unprintable, WrongState
@@ -35,6 +35,7 @@ from customers.models import Contract
 
 REVENUE_TASK = "revenue.tasks.post_documents"
 DRAWING_TASK = "billing.invoicing.drawing.tasks.draw"
+SETTLE = "billing.payments.balance.services.settle_issued"  # payments stand above invoicing
 BATCH: Final = 100
 """How many invoices are moved in one transaction, under the locks of all who are concerned."""
 Refused = dict[int, str]
@@ -251,6 +252,7 @@ def _issue(invoices: Sequence[Invoice], user: AbstractBaseUser | None, now: date
         [Outbox(kind=Outbox.Kind.INVOICE_ISSUED, object_id=each.pk, created_at=now) for each in numbered]
     )
     want(invoice_ids=[each.pk for each in numbered], now=now)
+    carry_out(SETTLE, invoices=numbered, user=user, now=now)
     return refused
 
 

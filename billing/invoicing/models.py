@@ -367,6 +367,9 @@ class Outbox(models.Model):
     class Kind(models.TextChoices):
         INVOICE_ISSUED = "invoice_issued", "Invoice issued"
         PAYMENT_RECORDED = "payment_recorded", "Payment recorded"
+        BALANCE_MOVED = "balance_moved", "Customer balance moved"
+        WRITE_OFF_BOOKED = "write_off_booked", "Write-off booked"
+        WRITE_OFF_REVERSED = "write_off_reversed", "Write-off reversed"
 
     kind = models.CharField(max_length=20, choices=Kind)
     object_id = models.BigIntegerField()

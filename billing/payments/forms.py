@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 from unfold.forms import BaseDialogForm
-from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWidget, UnfoldBooleanWidget
 
 from billing.invoicing.models import Invoice
 from billing.payments import queries
@@ -19,6 +19,9 @@ class PaymentForm(BaseDialogForm):
     received_on = forms.DateField(label="Received on", widget=UnfoldAdminTextInputWidget(attrs={"type": "date"}))
     reference = forms.CharField(
         required=False, max_length=100, widget=UnfoldAdminTextInputWidget(), help_text="As on the bank statement."
+    )
+    keep_over = forms.BooleanField(
+        label="Keep what is over as the customer’s balance", required=False, widget=UnfoldBooleanWidget()
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 
 from billing.invoicing.models import MONEY, Invoice
+from billing.payments.guards import OPEN
 from customers.models import Customer, LegalEntity
 
 
@@ -49,12 +50,11 @@ class Allocation(models.Model):
                 when=pgtrigger.Before,
                 operation=pgtrigger.Insert,
                 declare=[("bill", "billing_invoice"), ("paid", "billing_payment"), ("open", "numeric")],
-                func="""
+                func=f"""
                     -- The locks put two payments of one invoice, or two splits of one payment, one after the other.
                     SELECT * INTO paid FROM billing_payment WHERE id = NEW.payment_id FOR UPDATE;
                     SELECT * INTO bill FROM billing_invoice WHERE id = NEW.invoice_id FOR UPDATE;
-                    SELECT bill.total - coalesce(sum(amount), 0) INTO open FROM billing_allocation
-                        WHERE invoice_id = NEW.invoice_id;
+                    open := {OPEN};
                     IF bill.state <> 'issued' OR (bill.currency, bill.entity_id) <> (paid.currency, paid.entity_id)
                        OR NEW.amount > open OR NEW.amount > paid.amount - (SELECT coalesce(sum(amount), 0)
                             FROM billing_allocation WHERE payment_id = NEW.payment_id) THEN

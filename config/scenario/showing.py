@@ -11,7 +11,7 @@ from billing.invoicing.models import Invoice, InvoiceLine
 from billing.invoicing.states import InvoiceState
 from billing.invoicing.taxes.models import InvoiceTax
 from billing.money import plain, round_money
-from billing.payments.queries import with_standing
+from billing.payments.queries import Standing, with_standing
 from billing.periods import Period, local_date, local_midnight
 from config.scenario.shapes import Choice, Flag, Key, ListOf, Moment, Number, Obj, Part, Text, Whole, may
 from revenue.ledger.models import JournalEntry, JournalLine
@@ -38,7 +38,7 @@ INVOICE_KEYS: Final[dict[str, Key]] = {
     "issue_date": may(Moment(days=True, null=True)), "due_date": may(Moment(days=True, null=True)),
     "currency": may(Text()), "net": may(Number()), "tax": may(Number()), "total": may(Number()),
     "paid": may(Number()), "open": may(Number(null=True)),
-    "standing": may(Choice(("open", "partially_paid", "paid", "overdue"))),
+    "standing": may(Choice(tuple(Standing.values))),
     "taxes": may(ListOf(Obj("a tax of an invoice", {
         "code": may(Text()), "name": may(Text(), "as printed"), "percentage": may(Number()), "treatment": may(Text()),
         "note": may(Text(empty=True), "that must be printed"), "net": may(Number()), "tax": may(Number()),

@@ -13,6 +13,8 @@ CUSTOMER_BALANCE: Final = "2160"
 TAX: Final = "2200"
 SUBSCRIPTION_REVENUE: Final = "4000"
 USAGE_REVENUE: Final = "4010"
+BAD_DEBT: Final = "6100"
+OTHER_LOSSES: Final = "7200"
 
 CHART: Final[tuple[tuple[str, str, str], ...]] = (
     (CASH, "Cash", "asset"),
@@ -35,9 +37,9 @@ CHART: Final[tuple[tuple[str, str, str], ...]] = (
     ("4910", "Refunds", "contra"),
     ("4920", "Discounts", "contra"),
     ("4930", "Disputes", "contra"),
-    ("6100", "Bad debt", "expense"),
+    (BAD_DEBT, "Bad debt", "expense"),
     ("6200", "Payment fees", "expense"),
     ("7100", "FX gain or loss, realised", "expense"),
     ("7110", "FX gain or loss, unrealised", "expense"),
-    ("7200", "Other losses and recoverables", "expense"),
+    (OTHER_LOSSES, "Other losses and recoverables", "expense"),
 )

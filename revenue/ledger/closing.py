@@ -2,11 +2,14 @@
 
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 
 from billing.invoicing.models import Invoice, Outbox
+from billing.payments.balance.models import BalanceEntry
 from billing.payments.models import Payment
+from billing.payments.writeoffs.models import WriteOff
 from customers.models import LegalEntity
 from revenue.ledger import periods
 from revenue.ledger.errors import (
@@ -59,11 +62,15 @@ def _refuse_open_before(entity: LegalEntity, month: date) -> None:
 
 def _refuse_unposted(entity: LegalEntity, month: date) -> None:
     waiting = Outbox.objects.filter(posting=None)
-    invoices = waiting.filter(kind=Outbox.Kind.INVOICE_ISSUED).values("object_id")
-    payments = waiting.filter(kind=Outbox.Kind.PAYMENT_RECORDED).values("object_id")
-    after = periods.next_month(month)
-    count = Invoice.objects.filter(entity=entity, pk__in=invoices, issue_date__lt=after).count()
-    count += Payment.objects.filter(entity=entity, pk__in=payments, received_on__lt=after).count()
+    kinds, after = Outbox.Kind, periods.next_month(month)
+    dated: list[tuple[Outbox.Kind, QuerySet[Any]]] = [
+        (kinds.INVOICE_ISSUED, Invoice.objects.filter(entity=entity, issue_date__lt=after)),
+        (kinds.PAYMENT_RECORDED, Payment.objects.filter(entity=entity, received_on__lt=after)),
+        (kinds.BALANCE_MOVED, BalanceEntry.objects.filter(account__entity=entity, day__lt=after)),
+        (kinds.WRITE_OFF_BOOKED, WriteOff.objects.filter(invoice__entity=entity, decided_on__lt=after)),
+        (kinds.WRITE_OFF_REVERSED, WriteOff.objects.filter(invoice__entity=entity, reversed_on__lt=after)),
+    ]
+    count = sum(rows.filter(pk__in=waiting.filter(kind=kind).values("object_id")).count() for kind, rows in dated)
     if count:
         raise DocumentsUnposted(entity, month, count)
 

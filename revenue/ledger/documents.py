@@ -1,12 +1,12 @@
 """Documents of billing as journal entries: invoices (docs/books.md, entries 1 and 2) and payments (19 and 20)."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from billing.invoicing.models import Invoice, InvoiceLine, Outbox
 from billing.payments.models import Allocation, Payment
-from revenue.ledger import chart
+from revenue.ledger import chart, settlements
 from revenue.ledger.journal import NewEntry, NewLine
 from revenue.ledger.models import JournalEntry
 from revenue.ledger.obligations import UsageSlot, by_day, of_fees, of_slots
@@ -20,11 +20,14 @@ def entries_of(documents: Sequence[Outbox]) -> dict[int, NewEntry]:
     ids: dict[str, list[int]] = defaultdict(list)
     for document in documents:
         ids[document.kind].append(document.object_id)
-    found = {
+    found: dict[str, Mapping[int, NewEntry | None]] = {
         Outbox.Kind.INVOICE_ISSUED: _invoices(ids[Outbox.Kind.INVOICE_ISSUED]),
         Outbox.Kind.PAYMENT_RECORDED: _payments(ids[Outbox.Kind.PAYMENT_RECORDED]),
+        Outbox.Kind.BALANCE_MOVED: settlements.of_balances(ids[Outbox.Kind.BALANCE_MOVED]),
+        Outbox.Kind.WRITE_OFF_BOOKED: settlements.of_write_offs(ids[Outbox.Kind.WRITE_OFF_BOOKED]),
+        Outbox.Kind.WRITE_OFF_REVERSED: settlements.of_reversals(ids[Outbox.Kind.WRITE_OFF_REVERSED]),
     }
-    entries = {document.pk: found[Outbox.Kind(document.kind)][document.object_id] for document in documents}
+    entries = {document.pk: found[document.kind][document.object_id] for document in documents}
     return {key: entry for key, entry in entries.items() if entry is not None}
 
 

@@ -121,6 +121,9 @@ class JournalEntry(models.Model):
     class Event(models.TextChoices):
         INVOICE_ISSUED = "invoice_issued", "Invoice issued"
         PAYMENT = "payment", "Payment"
+        BALANCE = "balance", "Customer balance"
+        WRITE_OFF = "write_off", "Write-off"
+        WRITE_OFF_REVERSED = "write_off_reversed", "Write-off reversed"
         SERVICE_DELIVERED = "service_delivered", "Service delivered"
         USAGE_RATED = "usage_rated", "Usage rated"
 

@@ -1,8 +1,9 @@
 """Ties: what balance-sheet accounts of the ledger say against what their documents and recognitions add up to (R7.7).
 
-Receivables = Σ issued invoices − Σ allocated payments; deferred revenue = Σ billed fees − Σ recognised of them;
-unbilled receivable = Σ recognised usage − Σ billed usage. All at the posting position: a document counts once the books
-took it.
+Receivables = Σ issued invoices − Σ allocated payments + Σ balance entries of documents − Σ write-offs that stand;
+customer balance = Σ what payments left over + Σ other balance entries; deferred revenue = Σ billed fees − Σ recognised
+of them; unbilled receivable = Σ recognised usage − Σ billed usage. All at the posting position: a document counts once
+the books took it.
 """
 
 from dataclasses import dataclass
@@ -20,16 +21,36 @@ SIDES = f"""
         SELECT i.* FROM billing_invoice i JOIN posted p ON p.kind = 'invoice_issued' AND p.object_id = i.id
     ), sides (account, entity_id, currency, ledger, documents) AS (
         SELECT a.code, e.entity_id, l.currency,
-               sum(CASE WHEN a.code = '{chart.DEFERRED}' THEN l.credit - l.debit ELSE l.debit - l.credit END), 0
+               sum(CASE WHEN a.code IN ('{chart.DEFERRED}', '{chart.CUSTOMER_BALANCE}')
+                        THEN l.credit - l.debit ELSE l.debit - l.credit END), 0
             FROM revenue_journalline l JOIN revenue_journalentry e ON e.id = l.entry_id
             JOIN revenue_account a ON a.id = l.account_id
-            WHERE a.code IN ('{chart.RECEIVABLE}', '{chart.UNBILLED}', '{chart.DEFERRED}') GROUP BY 1, 2, 3
+            WHERE a.code IN ('{chart.RECEIVABLE}', '{chart.UNBILLED}', '{chart.DEFERRED}', '{chart.CUSTOMER_BALANCE}')
+            GROUP BY 1, 2, 3
         UNION ALL
         SELECT '{chart.RECEIVABLE}', entity_id, currency, 0, sum(total) FROM invoices GROUP BY 2, 3
         UNION ALL
         SELECT '{chart.RECEIVABLE}', y.entity_id, y.currency, 0, -sum(a.amount)
             FROM billing_payment y JOIN posted p ON p.kind = 'payment_recorded' AND p.object_id = y.id
             JOIN billing_allocation a ON a.payment_id = y.id GROUP BY 2, 3
+        UNION ALL
+        SELECT '{chart.CUSTOMER_BALANCE}', y.entity_id, y.currency, 0, sum(y.amount - y.allocated)
+            FROM (SELECT y.*, coalesce((SELECT sum(a.amount) FROM billing_allocation a WHERE a.payment_id = y.id), 0)
+                      AS allocated FROM billing_payment y) y
+            JOIN posted p ON p.kind = 'payment_recorded' AND p.object_id = y.id
+            WHERE y.amount <> y.allocated GROUP BY 2, 3
+        UNION ALL
+        SELECT side.account, t.entity_id, t.currency, 0, sum(b.amount)
+            FROM billing_balanceentry b JOIN posted p ON p.kind = 'balance_moved' AND p.object_id = b.id
+            JOIN billing_balanceaccount t ON t.id = b.account_id
+            CROSS JOIN (VALUES ('{chart.RECEIVABLE}'), ('{chart.CUSTOMER_BALANCE}')) side (account)
+            WHERE side.account = '{chart.CUSTOMER_BALANCE}' OR b.invoice_id IS NOT NULL GROUP BY 1, 2, 3
+        UNION ALL
+        SELECT '{chart.RECEIVABLE}', i.entity_id, i.currency, 0,
+               sum(CASE p.kind WHEN 'write_off_booked' THEN -w.amount ELSE w.amount END)
+            FROM billing_writeoff w
+            JOIN posted p ON p.kind IN ('write_off_booked', 'write_off_reversed') AND p.object_id = w.id
+            JOIN billing_invoice i ON i.id = w.invoice_id GROUP BY 2, 3
         UNION ALL
         SELECT CASE WHEN l.by_day THEN '{chart.DEFERRED}' ELSE '{chart.UNBILLED}' END, i.entity_id, i.currency,
                0, sum(CASE WHEN l.by_day THEN l.amount ELSE -l.amount END)

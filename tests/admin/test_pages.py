@@ -49,6 +49,8 @@ VIEWERS: dict[str, tuple[str, ...]] = {
     "billing.payment": ("Finance", "Auditor"),
     "billing.taxrate": ("RevOps", "Finance", "Auditor"),
     "billing.producttax": ("RevOps", "Finance", "Auditor"),
+    "billing.balanceaccount": ("Finance", "Auditor"),
+    "billing.writeoff": ("Finance", "Auditor"),
     **dict.fromkeys(BOOKS, ("Finance", "Auditor")),
     **dict.fromkeys(QUEUE, ("Engineer",)),
     "auth.user": (),
@@ -76,7 +78,8 @@ ADDERS: dict[str, tuple[str, ...]] = {
 }
 NEVER_ADDED = {"billing.planversion", "billing.assessment", "billing.billingrun",
                "billing.hold", "billing.verification",
-               "billing.invoice", "billing.delivery", "billing.payment", *BOOKS,
+               "billing.invoice", "billing.delivery", "billing.payment", "billing.balanceaccount",
+               "billing.writeoff", *BOOKS,
                "billing.backfill", "billing.eventconflict", "billing.eventreject", "billing.eventmonth",
                "billing.usagealert", "billing.subscription", "billing.contractterm",
                "django_q.ormq", "django_q.failure", "django_q.success"}  # fmt: skip

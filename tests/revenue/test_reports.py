@@ -96,6 +96,7 @@ def test_ties_name_each_account_with_both_sides() -> None:
         ("acme", "1100", "USD", D(50), D(50)),
         ("acme", "1150", "USD", D(12), D(12)),
         ("acme", "2100", "USD", D(0), D(0)),
+        ("acme", "2160", "USD", D(10), D(10)),
     ]
     assert report.hold
 
