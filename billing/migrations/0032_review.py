@@ -12,8 +12,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0028_corrections_index'),
-        ('customers', '0006_four_eyes'),
+        ('billing', '0031_delivery'),
+        ('customers', '0009_four_eyes'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

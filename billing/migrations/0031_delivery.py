@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0033_documents'),
+        ('billing', '0030_documents'),
         ('customers', '0008_copies'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0032_manual'),
+        ('billing', '0033_manual'),
         ('customers', '0005_touches'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('customers', '0005_touches'),
+        ('customers', '0008_copies'),
     ]
 
     operations = [

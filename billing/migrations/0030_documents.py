@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0028_taxes'),
+        ('billing', '0029_taxes'),
     ]
 
     operations = [
