@@ -40,6 +40,7 @@ def _seeds_survive_a_flush() -> None:
                 "config.migrations.0002_usage",
                 "config.migrations.0003_pricing",
                 "config.migrations.0004_engine",
+                "config.migrations.0005_invoices",
             ):
                 import_module(name).seed(apps, SimpleNamespace(connection=connection))
 

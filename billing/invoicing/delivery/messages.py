@@ -97,7 +97,7 @@ def hand_over(message: EmailMultiAlternatives) -> dict[str, str]:
         refused = connection.connection.sendmail(
             parseaddr(sender)[1],
             message.recipients(),
-            message.message().as_bytes(linesep="\r\n"),  # type: ignore[call-arg]  Django's own message has it
+            message.message().as_bytes(linesep="\r\n"),  # type: ignore[call-arg]  # as Django's own has it
         )
     finally:
         connection.close()
