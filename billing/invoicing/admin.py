@@ -87,7 +87,6 @@ class InvoiceAdmin(Crediting, RecordAdmin):
     list_select_related = ("customer", "contract", "entity")
     search_fields = ("number", "customer__legal_name", "customer__external_id", "contract__number")
     search_help_text = "Invoice number or its beginning, customer, your own id of the customer, or contract number"
-    date_hierarchy = "issue_date"
     show_full_result_count = False
     empty_hint = "Drafts come from a billing run over active contracts."
     actions = ("approve_selected", "issue_selected", "send_selected")

@@ -3,7 +3,7 @@
 Whoever credits holds the locks that approval and issue take, so that two people never credit the same thing twice.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -19,6 +19,7 @@ from billing.invoicing.concessions.models import Adjustment
 from billing.invoicing.concessions.queries import ZERO, conceded_on, rest_of
 from billing.invoicing.concessions.rules import capped
 from billing.invoicing.models import Invoice, InvoiceLine
+from billing.invoicing.review.services import assess, prepared
 from billing.invoicing.runs.billing import bill_contracts
 from billing.invoicing.runs.models import RunOutcome
 from billing.invoicing.states import RECORDED, InvoiceState
@@ -48,7 +49,7 @@ def credit(
             writing.said(said, reason=reason, user=user, now=now)
         except TermsError as error:
             raise BadCredit(str(error)) from error
-        _redraft({each.contract_id for each in said}, now)
+        _redraft(said, user, "credited an invoice", now)
     return said
 
 
@@ -67,7 +68,7 @@ def take_back(*, invoice_id: int, reason: str, user: User, now: datetime) -> lis
             writing.superseded(said, reason=reason, user=user, now=now)
         except TermsError as error:
             raise BadCredit(str(error)) from error
-        _redraft({each.contract_id for each in said}, now)
+        _redraft(said, user, "took credits back", now)
     return said
 
 
@@ -118,10 +119,19 @@ def _check(
         raise TooMuch(invoice, f"{amount_text(left, invoice.currency)} in all")
 
 
-def _redraft(contract_ids: set[int], now: datetime) -> None:
-    """Draw up the contracts' drafts with what is said now, as of the last day that they were billed as of."""
-    recorded = Invoice.objects.filter(lines__stream__contract__in=contract_ids, state__in=RECORDED)
+def _redraft(said: Sequence[Adjustment], user: User, what: str, now: datetime) -> None:
+    """Draw up the contracts' drafts with what is said now, as of the last day that they were billed as of.
+
+    Review is told who did `what`.
+    """
+    contracts = sorted({each.contract_id for each in said})
+    recorded = Invoice.objects.filter(lines__stream__contract__in=contracts, state__in=RECORDED)
     as_of = recorded.aggregate(day=Max("as_of"))["day"]
-    for outcome in bill_contracts(contract_ids=sorted(contract_ids), as_of=as_of, run=None, now=now):
+    for outcome in bill_contracts(contract_ids=contracts, as_of=as_of, run=None, now=now):
         if outcome.result == RunOutcome.Result.HELD:
             raise BadCredit(f"Nothing was credited, since the draft would be held: {outcome.reason}")
+    drafts = InvoiceLine.objects.filter(stream__contract__in=contracts, invoice__state=InvoiceState.DRAFT)
+    conceded = drafts.filter(slot__dimensions__concession__in=[str(each.pk) for each in said])
+    ids = set(conceded.order_by().values_list("invoice", flat=True))
+    prepared(invoice_ids=ids, user=user, what=what, now=now)
+    assess(invoice_ids=ids, now=now)

@@ -1,5 +1,6 @@
 """Reads of customer balances."""
 
+from collections.abc import Collection
 from decimal import Decimal
 from typing import TYPE_CHECKING, TypedDict
 
@@ -47,6 +48,18 @@ def uncredited_notes(invoice: Invoice) -> QuerySet[Invoice]:
         customer=invoice.customer_id, entity=invoice.entity_id, currency=invoice.currency,
         kind=Invoice.Kind.CREDIT_NOTE, state=InvoiceState.ISSUED, balance_entries__isnull=True,
     ).order_by("issue_date", "sequence")  # fmt: skip
+
+
+def customers_with(customer_ids: Collection[int]) -> set[int]:
+    """Those of these customers that have, or ever had, a balance, or a credit note that it lacks; two queries."""
+    accounts = BalanceAccount.objects.filter(customer__in=customer_ids).values_list("customer", flat=True)
+    notes = Invoice.objects.filter(
+        customer__in=customer_ids,
+        kind=Invoice.Kind.CREDIT_NOTE,
+        state=InvoiceState.ISSUED,
+        balance_entries__isnull=True,
+    )
+    return {*accounts, *notes.order_by().values_list("customer", flat=True)}
 
 
 def credited_invoices(note: Invoice) -> QuerySet[Invoice]:

@@ -16,7 +16,13 @@ from billing.invoicing.models import Invoice, Outbox
 from billing.invoicing.states import InvoiceState
 from billing.payments.balance.errors import BalanceTooSmall, NothingToApply, WhyMissing
 from billing.payments.balance.models import BalanceAccount, BalanceEntry
-from billing.payments.balance.queries import balance_for, balance_of, credited_invoices, uncredited_notes
+from billing.payments.balance.queries import (
+    balance_for,
+    balance_of,
+    credited_invoices,
+    customers_with,
+    uncredited_notes,
+)
 from billing.payments.checking import check_amount, money_text
 from billing.payments.errors import NotPayable
 from billing.payments.models import Payment
@@ -36,7 +42,10 @@ def settle_issued(*, invoices: Sequence[Invoice], user: AbstractBaseUser | None,
     invoice uses it before any payment. Notes of earlier releases, which met no balance yet, come along.
     """
     lock_customers({invoice.customer_id for invoice in invoices})
+    concerned = customers_with({invoice.customer_id for invoice in invoices})
     for invoice in invoices:
+        if invoice.customer_id not in concerned:
+            continue
         for note in uncredited_notes(invoice).select_related("entity"):
             _credit(note, user, now)
         if invoice.kind == Invoice.Kind.INVOICE:
