@@ -19,6 +19,9 @@ EXACT: Final = Context(prec=2000, rounding=ROUND_HALF_UP, traps=[DivisionByZero,
 """Context that never rounds silently: an operation whose result does not fit raises `decimal.Inexact`."""
 
 _ROUNDING: Final = Context(prec=2000, rounding=ROUND_HALF_UP, traps=[InvalidOperation, Overflow])
+_UNITS: Final = [Decimal((0, (1,), -places)) for places in range(5)]
+"""The minor unit of a currency by its places."""
+
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE](?P<exponent>[+-]?[0-9]{1,4}))?")
 
 
@@ -44,7 +47,7 @@ def round_money(amount: Decimal | Fraction, currency: str) -> Decimal:
         scaled = abs(amount) * 10**places
         minor = (2 * scaled.numerator + scaled.denominator) // (2 * scaled.denominator)
         return _from_minor(minor if amount > 0 else -minor, places)
-    rounded = amount.quantize(Decimal((0, (1,), -places)), context=_ROUNDING)
+    rounded = amount.quantize(_UNITS[places], context=_ROUNDING)
     return rounded if rounded else rounded.copy_abs()
 
 
@@ -97,12 +100,12 @@ def parse_decimal(value: object, path: str) -> Decimal:
 
 def plain(number: Decimal) -> str:
     """The canonical text of a decimal: no exponent, no trailing zeros, no -0. ValueError for NaN and infinities."""
-    if not number.is_finite():
-        raise ValueError(f"{number} has no decimal text.")
     text = format(number, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")
-    return "0" if not number else text
+    elif not number.is_finite():
+        raise ValueError(f"{number} has no decimal text.")
+    return text if number else "0"
 
 
 def _from_minor(minor: int, places: int) -> Decimal:

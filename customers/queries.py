@@ -51,7 +51,7 @@ def payers_of(contracts: Collection[Contract]) -> dict[int, Payers]:
     """Who pays for each contract, by its id; one query."""
     of_contract: dict[int | None, list[tuple[date, int]]] = defaultdict(list)
     of_customer: dict[int, list[tuple[date, int]]] = defaultdict(list)
-    facts = Payer.objects.filter(customer__in={each.customer_id for each in contracts}, undone_at=None)
+    facts = Payer.objects.filter(customer__among={each.customer_id for each in contracts}, undone_at=None)
     for contract, customer, start, payer in facts.order_by("start").values_list(
         "contract", "customer", "start", "payer"
     ):

@@ -232,7 +232,7 @@ def _open_drafts(contract_ids: Iterable[int], places: Iterable[Place]) -> Iterab
     streams = list(Stream.objects.filter(contract__among=contract_ids).values_list("pk", flat=True))  # by their index
     held = InvoiceLine.objects.filter(stream__among=streams, invoice__state=InvoiceState.DRAFT)
     here = Invoice.objects.filter(
-        customer__in={each.customer_id for each in places}, group__in={each.group for each in places},
+        customer__among={each.customer_id for each in places}, group__in={each.group for each in places},
         state=InvoiceState.DRAFT,
     )  # fmt: skip
     ids = {*held.order_by().values_list("invoice", flat=True), *here.order_by().values_list("pk", flat=True)}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 from billing.metering.definitions import Rounding
@@ -98,7 +99,15 @@ class Parts(NamedTuple):
     @classmethod
     def of(cls, names: Sequence[str], row: Sequence[Any]) -> "Parts":
         """The parts of a row whose columns have these names; places in time are no part of an answer."""
-        return cls(**{name: value for name, value in zip(names, row, strict=True) if name in cls._fields})
+        places = _places(tuple(names))
+        return cls(*[default if place is None else row[place] for place, default in places])
+
+
+@cache
+def _places(names: tuple[str, ...]) -> list[tuple[int | None, Any]]:
+    """Where each part stands among columns of these names, and what it is where it does not."""
+    there = {name: place for place, name in enumerate(names)}
+    return [(there.get(name), Parts._field_defaults[name]) for name in Parts._fields]
 
 
 SETTLED: Final = Rounding("half_up", 30)

@@ -96,4 +96,6 @@ def charged(label: str, quantity: Exact, unit_amount: Decimal | None, flat_amoun
 
 
 def _text(number: Exact | None) -> str | None:
-    return None if number is None else plain(rendered(number))
+    if number is None:
+        return None
+    return plain(number if isinstance(number, Decimal) else rendered(number))

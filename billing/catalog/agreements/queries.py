@@ -69,10 +69,10 @@ class Agreed:
 
 def agreed_of(contract_ids: Sequence[int]) -> Agreed:
     """What stands agreed for these contracts: two queries, and up to two more where there is anything to look up."""
-    rows = ContractTerm.objects.filter(contract_id__in=contract_ids).order_by("start", "id")
+    rows = ContractTerm.objects.filter(contract__among=contract_ids).order_by("start", "id")
     terms = _with_first_ends(in_force(rows, "superseded_at"))
-    of_customers = Contract.objects.filter(pk__in=contract_ids).values("customer_id")
-    whose = Q(contract_id__in=contract_ids) | Q(contract=None, customer_id__in=of_customers)
+    of_customers = Contract.objects.filter(pk__among=contract_ids).values("customer_id")
+    whose = Q(contract__among=contract_ids) | Q(contract=None, customer_id__in=of_customers)
     redeemed = Redemption.objects.filter(whose).select_related("coupon").order_by("start", "id")
     named = {term.contract_id for term in terms if term.value.get("subscriptions") or term.value.get("products")}
     return Agreed(terms, in_force(redeemed, "superseded_at"), _lines_of(named) if named else None)

@@ -11,7 +11,7 @@ from customers.knowledge import in_force
 
 def free_times_of(contract_ids: Sequence[int]) -> dict[int, tuple[FreeTime, ...]]:
     """The trials and pauses that stand, of each contract's subscriptions, in order of time; one query."""
-    rows = SubscriptionFreeTime.objects.filter(subscription__contract_id__in=contract_ids)
+    rows = SubscriptionFreeTime.objects.filter(subscription__contract__among=contract_ids)
     rows_in_force = in_force(rows.select_related("subscription"), "undone_at")
     found: dict[int, list[FreeTime]] = defaultdict(list)
     for row in sorted(rows_in_force, key=lambda each: (each.subscription_id, each.start)):

@@ -22,7 +22,7 @@ class HeldMoney:
 def open_holds(contract_ids: Collection[int] | None = None) -> QuerySet[Hold]:
     """The holds that stand, of some contracts or of all."""
     found = Hold.objects.filter(released_at=None, ended_at=None)
-    return found if contract_ids is None else found.filter(contract__in=contract_ids)
+    return found if contract_ids is None else found.filter(contract__among=contract_ids)
 
 
 def latest_releases(contract_ids: Collection[int]) -> dict[tuple[int, str], Hold]:

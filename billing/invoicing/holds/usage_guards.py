@@ -181,8 +181,10 @@ def _due(deltas: Sequence[Delta], asked: Mapping[Question, Answer]) -> dict[int,
         stretches[delta.contract.customer_id] |= {each.service for each in delta.slots if each.kind == "usage"}
     due: dict[int, list[Question]] = defaultdict(list)
     for question in asked:
-        mine = stretches.get(question.customer_id, set())
-        if any(each.start <= question.period.start and question.period.until <= each.until for each in mine):
+        mine = stretches.get(question.customer_id, ())
+        if question.period in mine or any(
+            each.start <= question.period.start and question.period.until <= each.until for each in mine
+        ):
             due[question.customer_id].append(question)
     return dict(due)
 

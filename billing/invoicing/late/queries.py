@@ -49,7 +49,7 @@ def policies(*, entity_ids: Collection[int], contract_ids: Collection[int]) -> P
     """What these sellers and contracts have said; one query."""
     of_entity: dict[int, Said] = defaultdict(list)
     of_contract: dict[int, Said] = defaultdict(list)
-    mine = Q(entity__in=entity_ids) | Q(contract__in=contract_ids)
+    mine = Q(entity__in=entity_ids) | Q(contract__among=contract_ids)
     for each in InvoicingPolicy.objects.filter(mine).order_by("id"):
         group = of_entity[each.entity_id] if each.entity_id else of_contract[each.contract_id or 0]
         group.append((each.since, each.said()))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 
 from billing.invoicing.computations import services as computations
+from billing.invoicing.copying import unsaved
 from billing.invoicing.drafts import Drafted, days_of, write_drafts
 from billing.invoicing.engine import Delta, deltas
 from billing.invoicing.facts import NOW, Facts
@@ -67,9 +68,10 @@ def bill_contracts(
 def _outcome(run: BillingRun | None, delta: Delta, drafted: Drafted, held: Held | None) -> RunOutcome:
     """What the run did for a contract; one that is held says why."""
     contract = delta.contract
-    outcome = RunOutcome(
-        run=run, contract=contract, customer_id=contract.customer_id, invoice=drafted.invoice,
-        currency=contract.currency, amount=delta.total, result=Result.UNCHANGED,
+    outcome = unsaved(
+        RunOutcome, run_id=run and run.pk, contract_id=contract.pk, customer_id=contract.customer_id,
+        invoice_id=drafted.invoice and drafted.invoice.pk, currency=contract.currency, amount=delta.total,
+        result=Result.UNCHANGED,
     )  # fmt: skip
     if held:
         outcome.result, outcome.code, outcome.reason = Result.HELD, held.code, held.sentence

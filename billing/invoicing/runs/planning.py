@@ -15,7 +15,7 @@ from billing.invoicing.runs.states import WORKING, ChunkState, RunState
 from customers.models import Contract
 from customers.states import ContractState
 
-CHUNK = 1000  # contracts a transaction: few enough that a failure costs little, enough that queries are shared
+CHUNK = 1250  # contracts a transaction: few enough that a failure costs little, enough that queries are shared
 Queue = Callable[[int], None]
 """Hands a run, by its id, to the workers once the transaction is committed."""
 TROUBLED = [RunOutcome.Result.HELD, RunOutcome.Result.FAILED]

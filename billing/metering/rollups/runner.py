@@ -20,7 +20,7 @@ PAUSE: Final = 700
 LOOK: Final = 30
 """Seconds after which it looks by itself for what others brought in."""
 
-MANY: Final = 60
+MANY: Final = 40
 """Pending batches from which on senders of large ones are slowed down, so that rollups keep up on a small machine."""
 
 LONGEST: Final = 1
