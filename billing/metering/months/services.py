@@ -30,7 +30,7 @@ AHEAD: Final = 3
 STAYS: Final = timedelta(days=35)
 """How long a month stays after its end: home, alerts and the inbox look back that far."""
 
-TRIES: Final = 50
+TRIES: Final = 6
 """How often detaching asks for the event table, a fifth of a second each, before it lets the others go first."""
 
 
@@ -167,7 +167,8 @@ def _take_out(month: str, exported: int) -> None:
 
     Events are never changed or deleted, so that equal counts mean equal events. Writers of the month wait for the
     count; everybody waits for the moment of detaching, which is asked for a fifth of a second at a time: shorter than
-    the second after which PostgreSQL looks for a deadlock with a writer that waits here.
+    the second after which PostgreSQL looks for a deadlock with a writer that waits here. Such a writer keeps the event
+    table from being had, so that this one gives up first: well before the writer would be told to come again.
     """
     table = table_of(month)
     if not partitions.exists(month):
@@ -176,7 +177,7 @@ def _take_out(month: str, exported: int) -> None:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [BUILDING])
         if not cursor.fetchone()[0]:
             raise MonthBusy(f"The rollup of a meter is being built from all events, those of {month} too. Try again.")
-        cursor.execute("SET LOCAL lock_timeout = '10s'")
+        cursor.execute("SET LOCAL lock_timeout = '2s'")
         try:
             cursor.execute(f"LOCK TABLE {table} IN SHARE MODE")
         except OperationalError as error:

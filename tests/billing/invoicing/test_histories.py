@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from billing.catalog.models import PlanVersion, Subscription
-from billing.catalog.services import change_subscription
 from billing.invoicing.models import Coverage, Invoice, InvoiceLine
 from billing.invoicing.services import approve, issue, run_billing, send_back
 from billing.pricing import parse_price, rate
 from customers.models import Contract
+from tests.billing.saying import say
 from tests.factories import NOW, fee, make_contract, make_meter, make_subscription, make_version, send_events, usage
 
 pytestmark = pytest.mark.django_db
@@ -75,10 +75,10 @@ class World:
                 )  # fmt: skip
                 self.used.append((when, model, amount))
             case "seats":
-                change_subscription(subscription=self.subscription, at=when, quantity=Decimal(amount), now=NOW)
+                say(subscription=self.subscription, at=when, quantity=Decimal(amount), now=NOW)
                 self.changes[when] = amount
             case "cadence":
-                change_subscription(subscription=self.subscription, at=when, version=self.versions[amount], now=NOW)
+                say(subscription=self.subscription, at=when, version=self.versions[amount], now=NOW)
             case "run":
                 run_billing(as_of=when, now=NOW)
             case "approve":

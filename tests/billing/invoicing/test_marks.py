@@ -27,6 +27,7 @@ from billing.metering.corrections.errors import CorrectionError
 from billing.metering.corrections.services import void
 from billing.metering.rollups.services import catch_up
 from billing.periods import Period
+from customers.errors import CustomerError
 from customers.models import Contract, Customer
 from customers.services import claim_subject, date_claim
 from tests.factories import (
@@ -82,7 +83,7 @@ class Book:
             with transaction.atomic():
                 self.fact(what, who, START + timedelta(day), amount)
                 self.move(what, START + timedelta(day))
-        except (CatalogError, TermsError, InvoicingError, CorrectionError):
+        except (CatalogError, CustomerError, TermsError, InvoicingError, CorrectionError):
             pass  # it was refused, with nothing kept: as good a history as any
 
     def fact(self, what: str, who: int, when: date, amount: int) -> None:

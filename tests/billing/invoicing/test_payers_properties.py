@@ -10,13 +10,13 @@ from django.db.models import Sum
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from billing.catalog.services import change_subscription
 from billing.invoicing.models import Invoice, InvoiceLine, RunOutcome
 from billing.invoicing.services import approve, issue, run_billing, send_back
 from customers.models import Customer
 from customers.services import set_payer
 from revenue.ledger.services import post_documents
 from revenue.ledger.ties import ties
+from tests.billing.saying import say
 from tests.factories import (
     NOW,
     fee,
@@ -69,7 +69,7 @@ class Family:
                 )  # fmt: skip
                 self.tokens[who] += amount
             case "seats":
-                change_subscription(subscription=self.subscriptions[who], at=when, quantity=Decimal(amount), now=NOW)
+                say(subscription=self.subscriptions[who], at=when, quantity=Decimal(amount), now=NOW)
                 self.changes[who][when] = amount
             case "group":
                 self.contracts[who].invoice_group = ["", "Apart"][amount]
