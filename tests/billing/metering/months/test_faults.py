@@ -187,7 +187,8 @@ def test_senders_of_late_events_lose_nothing_while_a_month_comes_and_goes() -> N
             try:
                 assert send(number).accepted == 1
             except OperationalError as error:  # what the view answers with 503: its client sends again
-                assert isinstance(error.__cause__, LockNotAvailable)
+                if not isinstance(error.__cause__, LockNotAvailable):
+                    raise
                 continue
             number += 2
             time.sleep(0.2)
