@@ -144,11 +144,9 @@ class PrintedInvoice:
 
 
 def printed_invoice(invoice: Invoice, usage: Printed | None = None) -> PrintedInvoice:
-    """The invoice as its document shows it, in two queries whatever the number of lines; `usage` as it was read."""
+    """The invoice as its document shows it, in three queries whatever the number of lines; `usage` as it was read."""
     issued = invoice.state == InvoiceState.ISSUED
-    seller = cast(Seller, invoice.seller) if issued else seller_snapshot(invoice.entity)
-    buyer = cast(Buyer, invoice.buyer) if issued else buyer_snapshot(invoice.customer)
-    terms = cast(Terms, invoice.terms) if issued else terms_snapshot(contracts_on(invoice))
+    seller, buyer, terms = _copies(invoice, issued)
     write = Writer(locale=buyer["locale"], currency=invoice.currency)
     lines = list(invoice.lines.select_related("corrects__invoice", "stream").order_by("position"))
     period = service_period(lines, write, terms["timezone"])
@@ -184,6 +182,13 @@ def printed_invoice(invoice: Invoice, usage: Printed | None = None) -> PrintedIn
         payment=_payment(invoice, seller, terms, credit, write),
         notes=[[breakable(line) for line in note.splitlines()] for note in printed_notes(invoice)],
     )
+
+
+def _copies(invoice: Invoice, issued: bool) -> tuple[Seller, Buyer, Terms]:
+    """Seller, buyer and terms as they were when it was issued; of a draft as they are now (R5.8)."""
+    if issued:
+        return cast(Seller, invoice.seller), cast(Buyer, invoice.buyer), cast(Terms, invoice.terms)
+    return seller_snapshot(invoice.entity), buyer_snapshot(invoice.customer), terms_snapshot(contracts_on(invoice))
 
 
 class Writer(Format):
