@@ -66,8 +66,8 @@ class Stretch:
 def usage_behind(lines: Iterable[InvoiceLine], known: Mapping[int, KnownTerms] | None = None) -> dict[int, Behind]:
     """The usage behind each line of a meter, by the line's id; other lines have no entry.
 
-    `lines` come with `stream`; `known` is given where it was read. The number of queries grows with computations and meters, not with lines. MonthDetached
-    when events are needed of a month that lies in the archive.
+    `lines` come with `stream`; `known` is given where it was read. The number of queries grows with computations and
+    meters, not with lines. MonthDetached when events are needed of a month that lies in the archive.
     """
     metered = [line for line in lines if line.kind == InvoiceLine.Kind.USAGE]
     known = known_terms(metered) if known is None else known

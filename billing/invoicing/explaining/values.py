@@ -4,7 +4,7 @@ Some of it is for the seller alone: who agreed what, why and when. `printing.pri
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import reduce
@@ -111,29 +111,3 @@ class Explanation:
     def wanted(self) -> Decimal:
         """What all of it comes to, rounded: what the line bills and what was billed before."""
         return self.line.amount if self.line.desired is None else self.line.desired
-
-
-@dataclass(frozen=True, slots=True)
-class PrintedExplanation:
-    """An explanation in the words of one language, with nothing that is the seller's alone: texts ready to print.
-
-    Rows of `steps` are label, quantity and amount; of `sums` label and amount; of `billed` what, and the amount, and
-    what then stood; of `prices` days and words; of `taxes` label and amount; of `days` and `values` label and quantity.
-    """
-
-    labels: dict[str, str]
-    title: str
-    amount: str
-    sentences: list[str]
-    late: str
-    prices: list[tuple[str, str]]
-    steps: list[tuple[str, str, str]]
-    sums: list[tuple[str, str]]
-    billed: list[tuple[str, str, str]]
-    taxes: list[tuple[str, str]]
-    values_title: str = ""
-    values: list[tuple[str, str]] = field(default_factory=list)
-    days_title: str = ""
-    days: list[tuple[str, str]] = field(default_factory=list)
-    note: str = ""
-    events: str = ""
