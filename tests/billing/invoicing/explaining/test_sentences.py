@@ -63,7 +63,7 @@ def test_every_language_fills_in_what_english_does_and_the_font_draws_it(languag
         assert words[key]
         assert set(re.findall(r"{(\w+)}", words[key])) == set(re.findall(r"{(\w+)}", english)), key
     assert unprintable("".join(words.values())) == []
-    assert words["net"] == explained_in(language)["net"] != ""
+    assert words["net"]  # with the words of documents
 
 
 def test_usage_by_days_and_values_adds_up_both_ways() -> None:
