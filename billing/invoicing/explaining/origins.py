@@ -132,4 +132,6 @@ def _brought(changes: Sequence[SubscriptionChange], period: Period, at: datetime
     ]  # fmt: skip
     if not standing:
         return None
-    return said("change", "Since a change", "", standing[-1], start=standing[-1].at)
+    last = standing[-1]
+    label = "The subscription began" if last.runs else "Moved to this version"
+    return said("change", label, "", last, start=last.at)
