@@ -121,7 +121,7 @@ def test_the_page_shows_sections_and_credits(client: Any) -> None:
     assert "USD 320.00" in page
     page = client.get(reverse("admin:billing_invoice_change", args=[credit_note().pk])).content.decode()
     assert "Credited" in page
-    assert "Nothing is to be paid" in page
+    assert "To the customer’s balance" in page
     assert "Record payment" not in page
 
 
