@@ -10,7 +10,7 @@ from billing.invoicing.models import InvoiceLine
 
 
 def billed_with(lines: Sequence[InvoiceLine]) -> dict[int, tuple[Billed, ...]]:
-    """Every line of the same slot, what a line corrects, and what corrects it, in the order of their making. Two queries.
+    """Every line of the same slot, what a line corrects, and what corrects it, in the order of making. Two queries.
 
     Drafts are among them. A line that stands alone has only itself.
     """
