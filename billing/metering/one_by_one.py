@@ -10,6 +10,7 @@ from django.db import connection
 from billing.metering import names
 from billing.metering.asking import CountedEvent, Request
 from billing.metering.counting import claimed, events
+from billing.metering.exact_json import loads
 from billing.metering.meters.counting import dimension
 from billing.metering.meters.fragments import Fragment
 from billing.metering.models import Meter
@@ -78,8 +79,15 @@ def _read(
 
 def _event(row: tuple[Any, ...], dimensions: Sequence[str]) -> CountedEvent:
     ts, _, _, id_, source, subject, value, *values = row
-    counted = value if isinstance(value, Decimal | None) else str(value)
-    return CountedEvent(source, id_, subject, ts, counted, tuple(values[: len(dimensions)]))
+    return CountedEvent(source, id_, subject, ts, _value(value), tuple(values[: len(dimensions)]))
+
+
+def _value(value: Decimal | str | None) -> Decimal | str | None:
+    """A number, or one of several distinct values (JSON) as people write it."""
+    if not isinstance(value, str):
+        return value
+    text = loads(value)
+    return text if isinstance(text, str) else value
 
 
 def _first(meter: Meter, request: Request) -> datetime | None:
