@@ -1,7 +1,7 @@
 """The events that a meter counts, one by one: what stands behind a quantity, as far as it is to be known."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -21,6 +21,8 @@ from billing.periods import Period
 
 PAGE: Final = 10_000
 """Events that are held at once."""
+LAST: Final = timedelta(days=1)
+"""The end of a period in which its newest events are looked for first."""
 Mark = tuple[datetime, int, int]
 """Time, batch and place: the order of events (R2.1)."""
 
@@ -30,7 +32,11 @@ def newest(meter: Meter, request: Request, dimensions: Sequence[str], *, limit: 
 
     MonthDetached when one of its months lies in the archive.
     """
-    rows = _read(meter, request, request.period, dimensions, "ORDER BY ev.ts DESC, ev.batch DESC, ev.n DESC", limit)
+    whole, order = request.period, "ORDER BY ev.ts DESC, ev.batch DESC, ev.n DESC"
+    last = Period(max(whole.start, whole.until - LAST), whole.until)  # most often it has enough of them
+    rows = _read(meter, request, last, dimensions, order, limit)
+    if len(rows) < limit and last != whole:
+        rows = _read(meter, request, whole, dimensions, order, limit)
     return [_event(row, dimensions) for row in rows]
 
 
