@@ -1,6 +1,7 @@
 """The events that a meter counts, one by one: what stands behind a quantity, as far as it is to be known."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -33,11 +34,12 @@ def newest(meter: Meter, request: Request, dimensions: Sequence[str], *, limit: 
     MonthDetached when one of its months lies in the archive.
     """
     whole, order = request.period, "ORDER BY ev.ts DESC, ev.batch DESC, ev.n DESC"
+    asked = _Asked.of(meter, request, dimensions)
     last = Period(max(whole.start, whole.until - LAST), whole.until)  # most often it has enough of them
-    rows = _read(meter, request, last, dimensions, order, limit)
+    rows = asked.read(last, order, limit)
     if len(rows) < limit and last != whole:
-        rows = _read(meter, request, whole, dimensions, order, limit)
-    return [_event(row, dimensions) for row in rows]
+        rows = asked.read(whole, order, limit)
+    return [_event(row) for row in rows]
 
 
 def in_order(meter: Meter, request: Request, dimensions: Sequence[str]) -> Iterator[CountedEvent]:
@@ -46,46 +48,56 @@ def in_order(meter: Meter, request: Request, dimensions: Sequence[str]) -> Itera
     Of a meter that carries its value on, since the first event of its subjects. MonthDetached at the first piece that
     lies in the archive.
     """
-    period = request.period
+    period, asked = request.period, _Asked.of(meter, request, dimensions)
     if meter.recurring and (first := _first(meter, request)):
         period = Period(min(first, period.start), period.end)
     for day in split(period, "day", request.timezone):
         after: Mark | None = None
-        while True:
-            rows = _read(meter, request, day, dimensions, "ORDER BY ev.ts, ev.batch, ev.n", PAGE, after)
-            yield from (_event(row, dimensions) for row in rows)
+        while rows := asked.read(day, "ORDER BY ev.ts, ev.batch, ev.n", PAGE, after):
+            yield from map(_event, rows)
             if len(rows) < PAGE:
                 break
             after = rows[-1][:3]
 
 
-def _read(
-    meter: Meter, request: Request, period: Period, dimensions: Sequence[str], order: str, limit: int,
-    after: Mark | None = None,
-) -> list[tuple[Any, ...]]:  # fmt: skip
-    """Time, batch, place, id, source, subject, value and values of the dimensions."""
-    type_id = names.types.known([meter.event_type]).get(meter.event_type)
-    subjects = names.subjects.known({subject for subject, _ in request.claims})
-    segments = Segments()
-    for subject, claim in request.claims:
-        if subject in subjects and (within := claim.intersect(period)):
-            segments.add(0, subjects[subject], within)
-    if type_id is None or not segments.whole.keys:
-        return []
-    extra = [Fragment("e.id"), Fragment("e.source_id"), *(dimension(path) for path in dimensions)]
-    read = events(meter, claimed(segments.whole, type_id, "true"), extra)
-    columns = "".join(f", ev.x{place + 2}" for place in range(len(dimensions)))
-    beyond = "AND (ev.ts, ev.batch, ev.n) > (%s, %s, %s)" if after else ""
-    statement = f"""
-        SELECT ev.ts, ev.batch, ev.n, ev.x0, source.name, subject.name, ev.value{columns} FROM ({read.sql}) ev
-        JOIN metering_source source ON source.id = ev.x1 JOIN metering_subject subject ON subject.id = ev.subject_id
-        WHERE ev.valid {beyond} {order} LIMIT %s"""
-    return months.read(statement, [*read.values, *(after or ()), limit], segments.whole.periods())
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A meter and whose events it is asked for: pieces of subjects' time."""
+
+    meter: Meter
+    type_id: int | None
+    claims: Sequence[tuple[int, Period]]
+    dimensions: Sequence[str]
+
+    @classmethod
+    def of(cls, meter: Meter, request: Request, dimensions: Sequence[str]) -> "_Asked":
+        """A request, with the names that it uses looked up."""
+        subjects = names.subjects.known({subject for subject, _ in request.claims})
+        claims = [(subjects[subject], claim) for subject, claim in request.claims if subject in subjects]
+        return cls(meter, names.types.known([meter.event_type]).get(meter.event_type), claims, dimensions)
+
+    def read(self, period: Period, order: str, limit: int, after: Mark | None = None) -> list[tuple[Any, ...]]:
+        """Time, batch, place, id, source, subject, value and values of the dimensions of what counts in a period."""
+        segments = Segments()
+        for subject, claim in self.claims:
+            if within := claim.intersect(period):
+                segments.add(0, subject, within)
+        if self.type_id is None or not segments.whole.keys:
+            return []
+        extra = [Fragment("e.id"), Fragment("e.source_id"), *(dimension(path) for path in self.dimensions)]
+        read = events(self.meter, claimed(segments.whole, self.type_id, "true"), extra)
+        columns = "".join(f", ev.x{place + 2}" for place in range(len(self.dimensions)))
+        beyond = "AND (ev.ts, ev.batch, ev.n) > (%s, %s, %s)" if after else ""
+        statement = f"""
+            SELECT ev.ts, ev.batch, ev.n, ev.x0, source.name, subject.name, ev.value{columns} FROM ({read.sql}) ev
+            JOIN metering_source source ON source.id = ev.x1 JOIN metering_subject subject ON subject.id = ev.subject_id
+            WHERE ev.valid {beyond} {order} LIMIT %s"""
+        return months.read(statement, [*read.values, *(after or ()), limit], segments.whole.periods())
 
 
-def _event(row: tuple[Any, ...], dimensions: Sequence[str]) -> CountedEvent:
+def _event(row: tuple[Any, ...]) -> CountedEvent:
     ts, _, _, id_, source, subject, value, *values = row
-    return CountedEvent(source, id_, subject, ts, _value(value), tuple(values[: len(dimensions)]))
+    return CountedEvent(source, id_, subject, ts, _value(value), tuple(values))
 
 
 def _value(value: Decimal | str | None) -> Decimal | str | None:
