@@ -29,7 +29,7 @@ from billing.invoicing.snapshots import (
     seller_snapshot,
     terms_snapshot,
 )
-from billing.invoicing.states import InvoiceState
+from billing.invoicing.states import NUMBERED
 from billing.invoicing.taxes.printing import PrintedTaxes, printed_taxes
 from billing.pricing.words import plural
 from customers.banking import compact, grouped
@@ -145,7 +145,7 @@ class PrintedInvoice:
 
 def printed_invoice(invoice: Invoice, usage: Printed | None = None) -> PrintedInvoice:
     """The invoice as its document shows it, in two queries whatever the number of lines; `usage` as it was read."""
-    issued = invoice.state == InvoiceState.ISSUED
+    issued = invoice.state in NUMBERED
     seller = cast(Seller, invoice.seller) if issued else seller_snapshot(invoice.entity)
     buyer = cast(Buyer, invoice.buyer) if issued else buyer_snapshot(invoice.customer)
     terms = cast(Terms, invoice.terms) if issued else terms_snapshot(contracts_on(invoice))

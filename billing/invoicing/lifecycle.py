@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
@@ -79,6 +79,17 @@ def issue(*, invoice_ids: Sequence[int], user: AbstractBaseUser | None, now: dat
         enqueue(REVENUE_TASK)
         enqueue(DRAWING_TASK)
     return result
+
+
+def issue_reversal(*, reversal: Invoice, user: AbstractBaseUser | None, now: datetime, way: str) -> None:
+    """Issue an approved document that voids another; `way` says what becomes of its credit beyond what is open.
+
+    The caller holds the locks and the transaction. InvoicingError where its series or its document forbids it.
+    """
+    if refused := _issue([reversal], user, now, {reversal.pk: way}):
+        raise InvoicingError(refused[reversal.pk])
+    enqueue(REVENUE_TASK)
+    enqueue(DRAWING_TASK)
 
 
 def send_back(*, invoice_id: int, user: AbstractBaseUser | None, reason: str, now: datetime) -> Invoice:
@@ -229,7 +240,10 @@ def _built_upon(lines: list[InvoiceLine]) -> bool:
     return later.exists() or coverage.covered_anew(lines)
 
 
-def _issue(invoices: Sequence[Invoice], user: AbstractBaseUser | None, now: datetime) -> Refused:
+def _issue(
+    invoices: Sequence[Invoice], user: AbstractBaseUser | None, now: datetime, ways: Mapping[int, str] | None = None
+) -> Refused:
+    """`ways` say what becomes of the credit of a note, by id, where nobody conceded it."""
     refused: Refused = {}
     approved = _refuse(refused, invoices, lambda each: _require(each, InvoiceState.ISSUED, "issued"))
     sent = [each for each in approved if not is_not_sent(each)]
@@ -241,6 +255,8 @@ def _issue(invoices: Sequence[Invoice], user: AbstractBaseUser | None, now: date
     texts: dict[int, list[str]] = defaultdict(list)
     for pk, text in InvoiceLine.objects.filter(invoice__in=sent).order_by().values_list("invoice", "description"):
         texts[pk].append(text)
+    for each in sent:
+        texts[each.pk].append(each.reversal_reason)
     for pk, text in notes.printed_on(sent):
         texts[pk].append(text)
     whole = _refuse(refused, sent, lambda each: _copy(each, contracts[each.pk], texts[each.pk]))
@@ -252,13 +268,18 @@ def _issue(invoices: Sequence[Invoice], user: AbstractBaseUser | None, now: date
         [Outbox(kind=Outbox.Kind.INVOICE_ISSUED, object_id=each.pk, created_at=now) for each in numbered]
     )
     want(invoice_ids=[each.pk for each in numbered], now=now)
-    carry_out(SETTLE, invoices=numbered, user=user, now=now)
+    carry_out(SETTLE, invoices=numbered, user=user, now=now, ways=ways)
     return refused
 
 
 def _copy(invoice: Invoice, contracts: Sequence[Contract], texts: Sequence[str]) -> None:
-    """Copy seller, buyer and terms onto it (R5.8); Unprintable where its document could not show them."""
-    copies = seller_snapshot(invoice.entity), buyer_snapshot(invoice.customer), terms_snapshot(contracts)
+    """Copy seller, buyer and terms onto it (R5.8), for a reversal those of the invoice that it voids.
+
+    Unprintable where its document could not show them.
+    """
+    copies: tuple[Any, ...] = seller_snapshot(invoice.entity), buyer_snapshot(invoice.customer), terms_snapshot(contracts)
+    if invoice.reverses is not None:
+        copies = invoice.reverses.seller, invoice.reverses.buyer, invoice.reverses.terms
     if missing := unprintable(json.dumps([*copies, texts], ensure_ascii=False)):
         raise Unprintable(invoice, missing)
     invoice.seller, invoice.buyer, invoice.terms = copies

@@ -42,7 +42,7 @@ def _as_terms(row: Adjustment, stands: Decimal) -> Concession:
         key=row.identity, line_id=line.pk, amount=row.amount, name=line.description, charge_id=line.charge_id,
         stream=line.stream.key, period=Period(line.service_start, line.service_end),
         slot=(cast(SlotKind, slot.kind), line.stream.key, cycle, slot.about) if slot and cycle else None,
-        stands=stands,
+        stands=stands, quantity=row.quantity, unit=line.unit,
     )  # fmt: skip
 
 
