@@ -31,6 +31,7 @@ from billing.invoicing.snapshots import (
 )
 from billing.invoicing.states import NUMBERED
 from billing.invoicing.taxes.printing import PrintedTaxes, printed_taxes
+from billing.invoicing.voiding.printing import printed_reasons
 from billing.pricing.words import plural
 from customers.banking import compact, grouped
 from customers.logos import Logo, logo_of
@@ -126,6 +127,7 @@ class PrintedInvoice:
     bank_details: list[str]
     period: str
     facts: list[tuple[str, str]]
+    why: list[str]
     amount_in: str
     page: tuple[str, ...]
     sections: list[PrintedSection]
@@ -168,6 +170,7 @@ def printed_invoice(invoice: Invoice, usage: Printed | None = None) -> PrintedIn
         bank_details=_bank(seller),
         period=period,
         facts=_facts(invoice, buyer, terms, period, write),
+        why=printed_reasons(invoice, lines, write, write.say),
         amount_in=write.say("amount_in", currency=invoice.currency),
         page=tuple(re.split(r"{pages?}", write.labels["page"])),
         sections=parts,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
@@ -255,8 +255,6 @@ def _issue(
     texts: dict[int, list[str]] = defaultdict(list)
     for pk, text in InvoiceLine.objects.filter(invoice__in=sent).order_by().values_list("invoice", "description"):
         texts[pk].append(text)
-    for each in sent:
-        texts[each.pk].append(each.reversal_reason)
     for pk, text in notes.printed_on(sent):
         texts[pk].append(text)
     whole = _refuse(refused, sent, lambda each: _copy(each, contracts[each.pk], texts[each.pk]))
@@ -277,9 +275,10 @@ def _copy(invoice: Invoice, contracts: Sequence[Contract], texts: Sequence[str])
 
     Unprintable where its document could not show them.
     """
-    copies: tuple[Any, ...] = seller_snapshot(invoice.entity), buyer_snapshot(invoice.customer), terms_snapshot(contracts)
-    if invoice.reverses is not None:
-        copies = invoice.reverses.seller, invoice.reverses.buyer, invoice.reverses.terms
+    if (voided := invoice.reverses) is not None:
+        invoice.seller, invoice.buyer, invoice.terms = voided.seller, voided.buyer, voided.terms
+        return
+    copies = seller_snapshot(invoice.entity), buyer_snapshot(invoice.customer), terms_snapshot(contracts)
     if missing := unprintable(json.dumps([*copies, texts], ensure_ascii=False)):
         raise Unprintable(invoice, missing)
     invoice.seller, invoice.buyer, invoice.terms = copies

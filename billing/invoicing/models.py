@@ -111,8 +111,8 @@ class Invoice(models.Model):
             ),
             models.UniqueConstraint(name="invoice_reversed_once", fields=["reverses"], condition=~Q(reverses=None)),
             models.CheckConstraint(
-                name="invoice_reversal_reason", condition=Q(reverses=None, reversal_reason="")
-                | Q(reverses__isnull=False) & ~Q(reversal_reason=""),
+                name="invoice_reversal_reason",
+                condition=Q(reverses=None, reversal_reason="") | Q(reverses__isnull=False) & ~Q(reversal_reason=""),
             ),
             models.UniqueConstraint(name="invoice_sequence", fields=["entity", "kind", "sequence"]),
             models.CheckConstraint(name="invoice_adds_up", condition=Q(total=F("net") + F("tax"))),

@@ -94,7 +94,8 @@ def _line(each: Concession, desired: Decimal, stands: Standing | None) -> list[S
     return [
         SlotLine(
             kind="one_off", stream=each.stream, cycle=each.period, service=each.period, charge_id=each.charge_id,
-            name=f"Credit: {each.name}"[:200], position=LAST, quantity=quantity, unit="" if quantity is None else each.unit,
+            name=f"Credit: {each.name}"[:200], position=LAST, quantity=quantity,
+            unit="" if quantity is None else each.unit,
             steps=[made_of("Credited", desired).to_json()], billed_before=before, desired=desired,
             corrects=each.line_id, about=each.about,
         )

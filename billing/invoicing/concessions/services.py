@@ -18,6 +18,8 @@ from billing.invoicing.concessions.errors import BadCredit, NoSuchLine, TooMuch
 from billing.invoicing.concessions.models import Adjustment, Way
 from billing.invoicing.concessions.queries import ZERO, conceded_on, rest_of
 from billing.invoicing.concessions.rules import capped
+from billing.invoicing.errors import Unprintable
+from billing.invoicing.fonts import unprintable
 from billing.invoicing.models import Invoice, InvoiceLine
 from billing.invoicing.review.services import assess, prepared
 from billing.invoicing.runs.billing import bill_contracts
@@ -38,18 +40,19 @@ def credit(
     """Concede amounts off lines of an issued invoice, by line id; None for all that is left of the whole invoice.
 
     `quantities`, by line id, are parts of what lines are of: each comes to its share of the line's amount. The credit
-    settles what is open of the invoice first; `way` says what becomes of the rest. A credit note is drawn up as a draft at once, also where the seller lets other credits wait (R5.4).
+    settles what is open of the invoice first; `way` says what becomes of the rest. A credit note is drawn up as a draft
+    at once, also where the seller lets other credits wait (R5.4), and prints the reason.
     TooMuch above what a line or the invoice still stands for; BadCredit for what is no credit.
     """
     with transaction.atomic():
         invoice, lines = _held(invoice_id)
+        if missing := unprintable(reason):
+            raise Unprintable(invoice, missing)
         rest = rest_of(list(lines.values()))
         parts = dict(quantities or {})
+        wanted = {**(amounts or {}), **{key: _part(invoice, lines, key, parts[key]) for key in parts}}
         if amounts is None and not parts:
             wanted = {key: left for key, left in rest.items() if left}
-        else:
-            shares = {key: _part(invoice, lines, key, parts[key]) for key in parts}
-            wanted = {**(amounts or {}), **shares}
         _check(invoice, lines, rest, wanted)
         said = [
             Adjustment(

@@ -16,6 +16,8 @@ from billing.invoicing import lifecycle
 from billing.invoicing.background import carry_out
 from billing.invoicing.concessions.models import Way
 from billing.invoicing.concessions.services import locked, redraft
+from billing.invoicing.errors import Unprintable
+from billing.invoicing.fonts import unprintable
 from billing.invoicing.models import Invoice, InvoiceLine
 from billing.invoicing.review.services import assess
 from billing.invoicing.states import InvoiceState
@@ -87,6 +89,8 @@ def _checked(invoice: Invoice, reason: str, user: User) -> str:
         raise BadVoid(f"{invoice} is no invoice that can be voided: charge what it credits again, by a line by hand.")
     if user is None and invoice.entity.four_eyes:
         raise BadVoid(f"{invoice.entity} wants four eyes: somebody must void {invoice}, not the system.")
+    if missing := unprintable(reason):
+        raise Unprintable(invoice, missing)
     try:
         return writing.checked(reason)
     except TermsError as error:

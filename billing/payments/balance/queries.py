@@ -78,6 +78,8 @@ def credited_invoices(note: Invoice) -> QuerySet[Invoice]:
 
 def way_of(note: Invoice) -> str:
     """What was chosen for the credit of a note beyond what is open; balance where its credits differ, or none was."""
-    keys = [int(terms[CONCESSION]) for terms in note.lines.values_list("terms", flat=True) if CONCESSION in (terms or ())]
+    keys = [
+        int(terms[CONCESSION]) for terms in note.lines.values_list("terms", flat=True) if CONCESSION in (terms or ())
+    ]
     ways = set(Adjustment.objects.filter(pk__in=keys).values_list("way", flat=True)) if keys else set()
     return ways.pop() if len(ways) == 1 else Way.BALANCE

@@ -1,0 +1,22 @@
+"""Why a document was made, as it prints that: what a credit was given for, which invoice a reversal cancels and why."""
+
+from collections.abc import Callable, Iterable
+
+from billing.invoicing.concessions.models import Adjustment
+from billing.invoicing.formatting import Format, breakable
+from billing.invoicing.models import Invoice, InvoiceLine
+from billing.invoicing.slots import CONCESSION
+
+
+def printed_reasons(
+    invoice: Invoice, lines: Iterable[InvoiceLine], write: Format, say: Callable[..., str]
+) -> list[str]:  # fmt: skip
+    """Sentences in the customer's language, each reason once; one query where credits were conceded, else none."""
+    voided = invoice.reverses
+    if voided is not None:
+        day = write.day(voided.issue_date) if voided.issue_date else ""
+        told = [say("cancels", invoice=voided.number, day=day), say("reason", reason=invoice.reversal_reason)]
+        return [breakable(each) for each in told]
+    keys = [int(line.terms[CONCESSION]) for line in lines if CONCESSION in (line.terms or ())]
+    reasons = Adjustment.objects.filter(pk__in=keys).order_by("pk").values_list("reason", flat=True) if keys else ()
+    return [breakable(say("reason", reason=each)) for each in dict.fromkeys(reasons)]
