@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Iterable
 
-from billing.invoicing.concessions.models import Adjustment
+from billing.invoicing.concessions.queries import credits_of
 from billing.invoicing.formatting import Format, breakable
 from billing.invoicing.models import Invoice, InvoiceLine
-from billing.invoicing.slots import CONCESSION
 
 
 def printed_reasons(
@@ -17,6 +16,5 @@ def printed_reasons(
         day = write.day(voided.issue_date) if voided.issue_date else ""
         told = [say("cancels", invoice=voided.number, day=day), say("reason", reason=invoice.reversal_reason)]
         return [breakable(each) for each in told]
-    keys = [int(line.terms[CONCESSION]) for line in lines if CONCESSION in (line.terms or ())]
-    reasons = Adjustment.objects.filter(pk__in=keys).order_by("pk").values_list("reason", flat=True) if keys else ()
-    return [breakable(say("reason", reason=each)) for each in dict.fromkeys(reasons)]
+    reasons = dict.fromkeys(each.reason for each in credits_of(line.terms for line in lines))
+    return [breakable(say("reason", reason=each)) for each in reasons]

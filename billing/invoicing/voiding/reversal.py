@@ -5,7 +5,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from billing.invoicing.lines import ENGINE
+from billing.invoicing.engine import ENGINE
 from billing.invoicing.models import InvoiceLine
 from billing.invoicing.voiding.queries import Stands
 from billing.pricing.ratings import made_of

@@ -33,7 +33,7 @@ class Waived:
         left = desired - waived
         return ZERO if left * waived < 0 and desired * waived >= 0 else left
 
-    def standing(self, recorded: Mapping[SlotKey, Standing]) -> Mapping[SlotKey, Standing]:
+    def standing(self, recorded: dict[SlotKey, Standing]) -> dict[SlotKey, Standing]:
         """What stands recorded, with what is waived as if it were."""
         if not self.slots:
             return recorded
