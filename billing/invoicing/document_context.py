@@ -146,11 +146,8 @@ class PrintedInvoice:
 
 
 def printed_invoice(invoice: Invoice, usage: Printed | None = None) -> PrintedInvoice:
-    """The invoice as its document shows it, in two queries whatever the number of lines; `usage` as it was read."""
-    issued = invoice.state in NUMBERED
-    seller = cast(Seller, invoice.seller) if issued else seller_snapshot(invoice.entity)
-    buyer = cast(Buyer, invoice.buyer) if issued else buyer_snapshot(invoice.customer)
-    terms = cast(Terms, invoice.terms) if issued else terms_snapshot(contracts_on(invoice))
+    """The invoice as its document shows it, whatever the lines in a constant number of queries; `usage` as read."""
+    seller, buyer, terms = _copies(invoice)
     write = Writer(locale=buyer["locale"], currency=invoice.currency)
     lines = list(invoice.lines.select_related("corrects__invoice", "stream").order_by("position"))
     period = service_period(lines, write, terms["timezone"])
@@ -162,7 +159,7 @@ def printed_invoice(invoice: Invoice, usage: Printed | None = None) -> PrintedIn
         language=language_of(buyer["locale"]),
         title=write.labels[invoice.kind],
         number=invoice.number or "",
-        mark="" if issued else write.labels["draft"],
+        mark="" if invoice.state in NUMBERED else write.labels["draft"],
         look=_look(seller),
         seller=_party(seller["name"], _address(seller["address"], seller["country"]), seller["tax_id"]),
         buyer=_party(buyer["legal_name"], _address(buyer["address"], buyer["country"]), buyer["tax_id"]),
@@ -187,6 +184,13 @@ def printed_invoice(invoice: Invoice, usage: Printed | None = None) -> PrintedIn
         payment=_payment(invoice, seller, terms, credit, write),
         notes=[[breakable(line) for line in note.splitlines()] for note in printed_notes(invoice)],
     )
+
+
+def _copies(invoice: Invoice) -> tuple[Seller, Buyer, Terms]:
+    """Seller, buyer and terms as they were at issue, or as they are."""
+    if invoice.state in NUMBERED:
+        return cast(Seller, invoice.seller), cast(Buyer, invoice.buyer), cast(Terms, invoice.terms)
+    return seller_snapshot(invoice.entity), buyer_snapshot(invoice.customer), terms_snapshot(contracts_on(invoice))
 
 
 class Writer(Format):

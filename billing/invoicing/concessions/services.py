@@ -72,7 +72,7 @@ def credit(
 def take_back(*, invoice_id: int, reason: str, user: User, now: datetime) -> list[Adjustment]:
     """Take back every credit on a draft: as if it had never been conceded. BadCredit where there is none."""
     with transaction.atomic():
-        draft = locked(invoice_id)
+        draft = held(invoice_id=invoice_id)
         if draft.state != InvoiceState.DRAFT:
             raise BadCredit(
                 f"Invoice {draft} is {draft.get_state_display().lower()} by now: send it back to draft first."
@@ -104,13 +104,13 @@ def _part(invoice: Invoice, lines: Mapping[int, InvoiceLine], key: int, quantity
 
 def _held(invoice_id: int) -> tuple[Invoice, dict[int, InvoiceLine]]:
     """An issued invoice and its lines, under the locks of everyone concerned."""
-    invoice = locked(invoice_id)
+    invoice = held(invoice_id=invoice_id)
     if invoice.state != InvoiceState.ISSUED or invoice.kind != Invoice.Kind.INVOICE:
         raise BadCredit(f"Only an issued invoice is credited: {invoice} is {invoice.get_state_display().lower()}.")
     return invoice, {line.pk: line for line in invoice.lines.select_related("stream__contract", "slot")}
 
 
-def locked(invoice_id: int) -> Invoice:
+def held(*, invoice_id: int) -> Invoice:
     """An invoice under the locks of everyone concerned, as it stands then; BadCredit where it is gone."""
     lines = InvoiceLine.objects.filter(invoice=invoice_id).order_by()
     contracts = lines.values_list("stream__contract", flat=True).distinct()

@@ -15,7 +15,7 @@ from billing.catalog.terms.errors import TermsError
 from billing.invoicing import lifecycle
 from billing.invoicing.background import carry_out
 from billing.invoicing.concessions.models import Way
-from billing.invoicing.concessions.services import locked, redraft
+from billing.invoicing.concessions.services import held, redraft
 from billing.invoicing.errors import Unprintable
 from billing.invoicing.fonts import unprintable
 from billing.invoicing.models import Invoice, InvoiceLine
@@ -42,7 +42,7 @@ def void(
     or without a reason; BuiltUpon while a later approved or issued document stands on it, naming that.
     """
     with transaction.atomic():
-        invoice = locked(invoice_id)
+        invoice = held(invoice_id=invoice_id)
         why = _checked(invoice, reason, user)
         stands = standing_of(invoice)
         if later := stands.later(invoice):
@@ -63,7 +63,7 @@ def void(
 def bill_after_all(*, invoice_id: int, reason: str, user: User, now: datetime) -> list[Waiver]:
     """Take back that a voided invoice's lines are not billed again. BadVoid where nothing of it is waived."""
     with transaction.atomic():
-        invoice = locked(invoice_id)
+        invoice = held(invoice_id=invoice_id)
         said = list(Waiver.objects.filter(line__invoice=invoice, superseded_at=None))
         if not said:
             raise BadVoid(f"Nothing of {invoice} is waived: its lines are billed as the facts have them.")
