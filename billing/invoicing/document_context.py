@@ -29,8 +29,9 @@ from billing.invoicing.snapshots import (
     seller_snapshot,
     terms_snapshot,
 )
-from billing.invoicing.states import InvoiceState
+from billing.invoicing.states import NUMBERED
 from billing.invoicing.taxes.printing import PrintedTaxes, printed_taxes
+from billing.invoicing.voiding.printing import printed_reasons
 from billing.pricing.words import plural
 from customers.banking import compact, grouped
 from customers.logos import Logo, logo_of
@@ -126,6 +127,7 @@ class PrintedInvoice:
     bank_details: list[str]
     period: str
     facts: list[tuple[str, str]]
+    why: list[str]
     amount_in: str
     page: tuple[str, ...]
     sections: list[PrintedSection]
@@ -144,9 +146,8 @@ class PrintedInvoice:
 
 
 def printed_invoice(invoice: Invoice, usage: Printed | None = None) -> PrintedInvoice:
-    """The invoice as its document shows it, in three queries whatever the number of lines; `usage` as it was read."""
-    issued = invoice.state == InvoiceState.ISSUED
-    seller, buyer, terms = _copies(invoice, issued)
+    """The invoice as its document shows it, in few queries whatever the number of lines; `usage` as it was read."""
+    seller, buyer, terms = _copies(invoice)
     write = Writer(locale=buyer["locale"], currency=invoice.currency)
     lines = list(invoice.lines.select_related("corrects__invoice", "stream").order_by("position"))
     period = service_period(lines, write, terms["timezone"])
@@ -158,7 +159,7 @@ def printed_invoice(invoice: Invoice, usage: Printed | None = None) -> PrintedIn
         language=language_of(buyer["locale"]),
         title=write.labels[invoice.kind],
         number=invoice.number or "",
-        mark="" if issued else write.labels["draft"],
+        mark="" if invoice.state in NUMBERED else write.labels["draft"],
         look=_look(seller),
         seller=_party(seller["name"], _address(seller["address"], seller["country"]), seller["tax_id"]),
         buyer=_party(buyer["legal_name"], _address(buyer["address"], buyer["country"]), buyer["tax_id"]),
@@ -166,6 +167,7 @@ def printed_invoice(invoice: Invoice, usage: Printed | None = None) -> PrintedIn
         bank_details=_bank(seller),
         period=period,
         facts=_facts(invoice, buyer, terms, period, write),
+        why=printed_reasons(invoice, lines, write, write.say),
         amount_in=write.say("amount_in", currency=invoice.currency),
         page=tuple(re.split(r"{pages?}", write.labels["page"])),
         sections=parts,
@@ -184,9 +186,9 @@ def printed_invoice(invoice: Invoice, usage: Printed | None = None) -> PrintedIn
     )
 
 
-def _copies(invoice: Invoice, issued: bool) -> tuple[Seller, Buyer, Terms]:
+def _copies(invoice: Invoice) -> tuple[Seller, Buyer, Terms]:
     """Seller, buyer and terms as they were when it was issued; of a draft as they are now (R5.8)."""
-    if issued:
+    if invoice.state in NUMBERED:
         return cast(Seller, invoice.seller), cast(Buyer, invoice.buyer), cast(Terms, invoice.terms)
     return seller_snapshot(invoice.entity), buyer_snapshot(invoice.customer), terms_snapshot(contracts_on(invoice))
 
