@@ -10,7 +10,12 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.urls import path
 from django.utils.html import format_html
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
+from unfold.contrib.filters.admin import (
+    ChoicesDropdownFilter,
+    DropdownFilter,
+    RangeDateFilter,
+    RelatedDropdownFilter,
+)
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
@@ -42,6 +47,7 @@ from billing.invoicing.usage_cards import claim_card, event_card
 from billing.metering.explorer import parts
 from config import clock
 from customers.backoffice import RecordAdmin, badge, change_url, granted, leave_dialog, link_to, money
+from customers.models import Contract
 
 STATE_BADGES = {
     InvoiceState.DRAFT.label: "warning",
@@ -62,6 +68,22 @@ def _dialog(title: str, text: str, submit: str, form: type[BaseDialogForm] = Bas
     return {"title": title, "description": text, "form_class": form, "form_submit_text": submit}
 
 
+class CurrencyFilter(DropdownFilter):
+    """Invoices in one of the currencies in which contracts are agreed: asked of contracts, which are few."""
+
+    title = "currency"
+    parameter_name = "currency"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """In the order of their codes."""
+        codes = Contract.objects.order_by("currency").values_list("currency", flat=True).distinct()
+        return [(code, code) for code in codes]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Invoice]) -> QuerySet[Invoice]:
+        """Those in the chosen one."""
+        return queryset.filter(currency=self.value()) if self.value() else queryset
+
+
 class InvoiceAdmin(Crediting, RecordAdmin):
     """Invoices, read-only: they are moved by buttons, one by one or many at once."""
 
@@ -72,7 +94,7 @@ class InvoiceAdmin(Crediting, RecordAdmin):
         ("state", ChoicesDropdownFilter),
         ("kind", ChoicesDropdownFilter),
         ("entity", RelatedDropdownFilter),
-        "currency",
+        CurrencyFilter,
         ("issue_date", RangeDateFilter),
     )
     list_select_related = ("customer", "contract", "entity")
