@@ -1,6 +1,7 @@
 """Issued invoices to their customers by e-mail, each with its outcome kept, tried again while that may help."""
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from smtplib import SMTPRecipientsRefused
@@ -9,6 +10,7 @@ from uuid import uuid4
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
+from billing.invoicing.background import enqueue
 from billing.invoicing.delivery.letters import Letter, check
 from billing.invoicing.delivery.messages import for_ever, hand_over, letter_for, message_of, reasons, sender_address
 from billing.invoicing.delivery.models import Delivery, MailTemplate
@@ -77,6 +79,30 @@ def request_deliveries(
         else:
             wanted.append(_asked(invoice, user, now, send_at or now))
     return Delivery.objects.bulk_create(wanted), skipped
+
+
+def queue_deliveries(
+    *, invoice_ids: Iterable[int], user: AbstractBaseUser | None, now: datetime, send_at: datetime | None = None
+) -> BulkResult:
+    """Leave mails to the worker, at once or from `send_at` (aware UTC) on; skipped as `request_deliveries` says."""
+    deliveries, skipped = request_deliveries(invoice_ids=invoice_ids, user=user, now=now, send_at=send_at)
+    if send_at is None or send_at <= now:
+        for each in deliveries:
+            enqueue("billing.invoicing.tasks.deliver", each.pk)
+    return BulkResult(done=[each.invoice for each in deliveries], skipped=skipped)
+
+
+def send_issued(*, invoices: Iterable[Invoice], user: AbstractBaseUser | None, now: datetime) -> None:
+    """Ask for the e-mails of invoices that were just issued, where their seller sends by itself.
+
+    One without an address waits for somebody who adds it and sends it: its page says that it was not sent.
+    """
+    by_days: dict[int, list[int]] = defaultdict(list)
+    for invoice in invoices:
+        if invoice.entity.send_after_days is not None:
+            by_days[invoice.entity.send_after_days].append(invoice.pk)
+    for days, ids in by_days.items():
+        queue_deliveries(invoice_ids=ids, user=user, now=now, send_at=now + timedelta(days) if days else None)
 
 
 def deliver(*, delivery_id: int, now: datetime) -> Delivery:
