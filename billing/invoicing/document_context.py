@@ -1,6 +1,5 @@
 """What stands on an invoice's document, as texts ready to print: from its copies at issue, or live for a draft."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -127,7 +126,6 @@ class PrintedInvoice:
     period: str
     facts: list[tuple[str, str]]
     amount_in: str
-    page: tuple[str, ...]
     sections: list[PrintedSection]
     steps_apart: bool
     usage: UsagePages
@@ -169,7 +167,6 @@ def printed_invoice(invoice: Invoice, usage: Printed | None = None) -> PrintedIn
         period=period,
         facts=_facts(invoice, buyer, terms, period, write),
         amount_in=write.say("amount_in", currency=invoice.currency),
-        page=tuple(re.split(r"{pages?}", write.labels["page"])),
         sections=parts,
         steps_apart=sum(len(line.steps) for part in parts for line in part.lines) > MOST_STEPS,
         usage=usage_pages(usage or {}, lines, periods, write, write.labels),

@@ -243,11 +243,11 @@ def test_fifty_lines_are_drawn_in_a_moment():
 @pytest.mark.django_db
 def test_the_number_of_queries_does_not_grow_with_the_lines(django_assert_num_queries):
     few = Invoice.objects.get(pk=realistic().pk)
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(12):
         render_pdf(few)
     lines = [Line(f"Item {number}", "1.00", code=f"item{number}") for number in range(20)]
     many = Invoice.objects.get(pk=make_invoice(make_contract("C-9"), lines).pk)
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(12):
         render_pdf(many)
 
 
