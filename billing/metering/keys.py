@@ -9,6 +9,7 @@ from typing import Final, Literal
 INGEST: Final = "ingest"
 READ: Final = "read"
 CORRECT: Final = "correct"
+BOUNCES: Final = "bounces"
 
 _ALPHABET: Final = "abcdefghijkmnpqrstuvwxyz23456789"  # no letter that reads as another: prefixes are read aloud
 

@@ -9,6 +9,7 @@ from uuid import uuid4
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
+from billing.invoicing.delivery.bounces import Bounce, NoBounce
 from billing.invoicing.delivery.letters import Letter, check
 from billing.invoicing.delivery.messages import for_ever, hand_over, letter_for, message_of, reasons, sender_address
 from billing.invoicing.delivery.models import Delivery, MailTemplate
@@ -110,15 +111,20 @@ def give_up(*, delivery_id: int, now: datetime) -> Delivery:
     return delivery
 
 
-def note_bounce(*, message_id: str, address: str, reason: str) -> Delivery | None:
-    """Keep that a message came back from an address, and why; None where no such message was sent."""
+def take_bounce(*, bounce: Bounce) -> Delivery:
+    """Keep that a message came back, from whom and why. NoBounce where no such message was sent.
+
+    The same report twice is the same as once.
+    """
     with transaction.atomic():
-        rows = Delivery.objects.select_for_update()
-        delivery = rows.filter(message_id=message_id, state__in=[DeliveryState.SENT, DeliveryState.BOUNCED]).first()
-        if delivery is not None:
-            delivery.state = DeliveryState.BOUNCED
-            delivery.refused |= {address: reason}
-            delivery.save(update_fields=["state", "refused"])
+        sent = Delivery.objects.filter(state__in=[DeliveryState.SENT, DeliveryState.BOUNCED])
+        rows = sent.select_related("invoice").select_for_update(of=("self",))
+        delivery = rows.filter(message_id=bounce.message_id).first()
+        if delivery is None:
+            raise NoBounce(f"No invoice was sent as {bounce.message_id}.")
+        delivery.state = DeliveryState.BOUNCED
+        delivery.refused |= bounce.reasons
+        delivery.save(update_fields=["state", "refused"])
     return delivery
 
 
