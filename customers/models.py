@@ -62,19 +62,11 @@ class LegalEntity(Branding):
         validators=[validate_logo],
         help_text="PNG or JPEG, printed at the head of the invoice.",
     )
-    currency = models.CharField(
-        "functional currency",
-        max_length=3,
-        default="USD",
-        validators=[validate_currency],
-    )
+    currency = models.CharField("functional currency", max_length=3, default="USD", validators=[validate_currency])
     timezone = models.CharField(
-        "time zone",
-        max_length=64,
-        default="UTC",
-        validators=[validate_timezone],
+        "time zone", max_length=64, default="UTC", validators=[validate_timezone],
         help_text="Issue dates and accounting periods are cut here.",
-    )
+    )  # fmt: skip
     invoice_prefix = models.CharField(max_length=20, default="INV-", help_text="Stands before the invoice number.")
     credit_note_prefix = models.CharField(
         max_length=24,
@@ -82,12 +74,9 @@ class LegalEntity(Branding):
         help_text="Stands before the number of a credit note. Empty: “CN-” before the prefix of invoices.",
     )
     negative = models.CharField(
-        "negative totals",
-        max_length=12,
-        choices=Negative,
-        default=Negative.CREDIT_NOTE,
+        "negative totals", max_length=12, choices=Negative, default=Negative.CREDIT_NOTE,
         help_text="What becomes of credits that outweigh the charges of an invoice.",
-    )
+    )  # fmt: skip
     four_eyes = models.BooleanField(
         "four eyes",
         default=False,

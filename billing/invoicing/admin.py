@@ -24,6 +24,7 @@ from billing.invoicing.delivery import services as delivery
 from billing.invoicing.delivery.forms import SendForm
 from billing.invoicing.documents import document_of, preview_pdf, read_document
 from billing.invoicing.errors import InvoicingError
+from billing.invoicing.explaining.views import line_urls
 from billing.invoicing.forms import SendBackForm
 from billing.invoicing.invoice_page import page_of
 from billing.invoicing.late.forms import EarlyForm
@@ -140,9 +141,9 @@ class InvoiceAdmin(Crediting, RecordAdmin):
         return (queryset.filter(found_by(term)) if term else queryset), False
 
     def get_urls(self) -> list[Any]:
-        """With the pages of late usage, and of what is added by hand."""
+        """With the pages of late usage, of what is added by hand, and of single lines."""
         page = path("late/", self.admin_site.admin_view(late_page), {"model_admin": self}, name="billing_late_usage")
-        return [page, *manual_urls(self), *super().get_urls()]
+        return [page, *manual_urls(self), *line_urls(self), *super().get_urls()]
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None

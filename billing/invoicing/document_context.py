@@ -1,7 +1,7 @@
 """What stands on an invoice's document, as texts ready to print: from its copies at issue, or live for a draft."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import cast
@@ -142,11 +142,9 @@ class PrintedInvoice:
 
 
 def printed_invoice(invoice: Invoice, usage: Printed | None = None) -> PrintedInvoice:
-    """The invoice as its document shows it, in two queries whatever the number of lines; `usage` as it was read."""
+    """The invoice as its document shows it, in three queries whatever the number of lines; `usage` as it was read."""
     issued = invoice.state == InvoiceState.ISSUED
-    seller = cast(Seller, invoice.seller) if issued else seller_snapshot(invoice.entity)
-    buyer = cast(Buyer, invoice.buyer) if issued else buyer_snapshot(invoice.customer)
-    terms = cast(Terms, invoice.terms) if issued else terms_snapshot(contracts_on(invoice))
+    seller, buyer, terms = _copies(invoice, issued)
     write = Writer(locale=buyer["locale"], currency=invoice.currency)
     lines = list(invoice.lines.select_related("corrects__invoice", "stream").order_by("position"))
     period = service_period(lines, write, terms["timezone"])
@@ -181,6 +179,13 @@ def printed_invoice(invoice: Invoice, usage: Printed | None = None) -> PrintedIn
         payment=_payment(invoice, seller, terms, credit, write),
         notes=[[breakable(line) for line in note.splitlines()] for note in printed_notes(invoice)],
     )
+
+
+def _copies(invoice: Invoice, issued: bool) -> tuple[Seller, Buyer, Terms]:
+    """Seller, buyer and terms as they were when it was issued; of a draft as they are now (R5.8)."""
+    if issued:
+        return cast(Seller, invoice.seller), cast(Buyer, invoice.buyer), cast(Terms, invoice.terms)
+    return seller_snapshot(invoice.entity), buyer_snapshot(invoice.customer), terms_snapshot(contracts_on(invoice))
 
 
 class Writer(Format):
@@ -316,19 +321,24 @@ def _steps(line: InvoiceLine, write: Writer, timezone: str) -> Iterator[PrintedS
         yield PrintedStep(write.say(key, invoice=other, line=line.corrects.position))
     if told := late_in_words(line.late, line.quantity, line.unit, write.quantity, write.labels):
         yield PrintedStep(breakable(told, STEP_WIDTH))
+    for step in rating_steps(line, write, timezone):
+        yield replace(step, label=breakable(step.label, STEP_WIDTH))
+    if line.billed_before:  # the steps show all usage: without it they would not explain the difference
+        yield PrintedStep(write.labels["already_billed"], amount=write.amount(-line.billed_before))
+
+
+def rating_steps(line: InvoiceLine, write: Writer, timezone: str) -> Iterator[PrintedStep]:
+    """How its amount came about, in the words of the language, or what of a full period it is."""
     share = share_in_days(line.service_start, line.service_end, line.fraction, timezone, write.labels)
     prorated = write.say("prorated", share=share)
     for step in shown_steps(line.steps):
-        label = prorated if step["label"].startswith("Prorated: ") else write.step(step["label"])
         yield PrintedStep(
-            label=breakable(label, STEP_WIDTH),
+            label=prorated if step["label"].startswith("Prorated: ") else write.step(step["label"]),
             quantity=write.quantity(Decimal(step["quantity"])) if step["quantity"] is not None else "",
             amount=write.addend(Decimal(step["amount"])),
         )
     if share and not line.steps:
         yield PrintedStep(prorated)
-    if line.billed_before:  # the steps show all usage: without it they would not explain the difference
-        yield PrintedStep(write.labels["already_billed"], amount=write.amount(-line.billed_before))
 
 
 def _address(lines: list[str], country: str) -> list[str]:

@@ -73,11 +73,12 @@ def _line(line: InvoiceLine, invoice: Invoice) -> dict[str, Any]:
     """One line as texts, with links to where its numbers come from."""
     zone = line.stream.contract.timezone
     version = line.charge.version if line.charge else None
-    steps = [_step(step, invoice.currency) for step in shown_steps(line.steps)]
+    steps = [shown_step(step, invoice.currency) for step in shown_steps(line.steps)]
     if line.billed_before:
         steps.append({"label": "Already billed", "amount": amount_text(-line.billed_before, invoice.currency)})
     return {
         "description": line.description,
+        "url": reverse("admin:billing_invoice_line", args=[invoice.pk, line.position]),
         "subscription": line.stream.subscription.code if line.stream.subscription else "whole contract",
         "version": str(version) if version else "own terms",
         "version_url": change_url(version or line.stream.subscription or line.stream.contract),
@@ -95,7 +96,7 @@ def _line(line: InvoiceLine, invoice: Invoice) -> dict[str, Any]:
     }
 
 
-def _step(step: dict[str, Any], currency: str) -> dict[str, str]:
+def shown_step(step: dict[str, Any], currency: str) -> dict[str, str]:
     """A rating step as texts; what a step does not have stays empty."""
     return {
         "label": step["label"],

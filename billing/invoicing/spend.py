@@ -87,16 +87,21 @@ def spend_slots(
         return []
     charged = _charged(contract, usage, until, reach(contract, since))
     found: list[Spent] = []
-    same: Counter[object] = Counter()
-    for terms in contract.spend:
-        said = f"{terms.kind} per {terms.per} from {terms.period.start.isoformat()}: {terms.name}"
-        same[terms.subscription_id, said] += 1
-        about = f"{said}, {same[terms.subscription_id, said]}"  # stays when it is ended, so that its slots do
+    for about, terms in named(contract):
         counting = [each for each in charged if _counts(contract, terms, each)]
         for stretch in _stretches(contract, terms, until):
             if since is None or stretch.due > since:
                 found += [Spent(stretch.due, slot) for slot in _slots(contract, terms, stretch, counting, about)]
     return found
+
+
+def named(contract: ContractTerms) -> Iterator[tuple[str, SpendTerms]]:
+    """Each agreement with the name that its slots are about: it stays when the agreement is ended, so that they do."""
+    same: Counter[object] = Counter()
+    for terms in contract.spend:
+        said = f"{terms.kind} per {terms.per} from {terms.period.start.isoformat()}: {terms.name}"
+        same[terms.subscription_id, said] += 1
+        yield f"{said}, {same[terms.subscription_id, said]}", terms
 
 
 def reach(contract: ContractTerms, since: datetime | None) -> datetime:

@@ -67,3 +67,15 @@ class StoredEvent:
     recorded_at: datetime
     value: Decimal | str | None
     problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class CountedEvent:
+    """An event that a meter counted: `value` is what it read from it, None for a count; `values` are of dimensions."""
+
+    source: str
+    id: str
+    subject: str
+    time: datetime
+    value: Decimal | str | None
+    values: tuple[str | None, ...] = ()

@@ -5,14 +5,14 @@ contracts and claims are resolved by the caller; keys that make an id count once
 so do corrections, months in the archive and the inbox, which are no part of it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Final, Protocol
 
 from billing.metering import postgres
 from billing.metering.append import Appended, Rows
-from billing.metering.asking import Quantity, Request, StoredEvent
+from billing.metering.asking import CountedEvent, Quantity, Request, StoredEvent
 from billing.metering.models import Meter
 
 
@@ -43,6 +43,14 @@ class EventStore(Protocol):
 
     def events_of(self, meter: Meter, request: Request, *, limit: int = 100) -> list[StoredEvent]:
         """The latest events that the meter sees."""
+        ...
+
+    def newest(self, meter: Meter, request: Request, dimensions: Sequence[str], *, limit: int) -> list[CountedEvent]:
+        """The latest events that the meter counts, as far as it is to know of them."""
+        ...
+
+    def in_order(self, meter: Meter, request: Request, dimensions: Sequence[str]) -> Iterator[CountedEvent]:
+        """All of them in order of time, read in pieces."""
         ...
 
 

@@ -53,7 +53,14 @@ def test_only_legal_next_steps_are_offered(sign_in: Any, business: Any) -> None:
     assert buttons(finance, draft) == ["Approve", "PDF", "Usage as CSV"]
     press(finance, "approve", draft)
     assert buttons(finance, draft) == ["Issue", "Send back", "PDF", "Usage as CSV"]
-    assert buttons(finance, business.issued[0]) == ["Send", "Credit", "PDF", "Usage as CSV", "Record payment"]
+    assert buttons(finance, business.issued[0]) == [
+        "Send",
+        "Credit",
+        "PDF",
+        "Usage as CSV",
+        "Record payment",
+        "Write off",
+    ]
 
 
 def test_a_second_approval_does_nothing_and_says_why(sign_in: Any, business: Any) -> None:

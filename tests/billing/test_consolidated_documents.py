@@ -120,8 +120,8 @@ def test_the_page_shows_sections_and_credits(client: Any) -> None:
     assert "North GmbH · Contract C-2 · PO 4711" in page
     assert "USD 320.00" in page
     page = client.get(reverse("admin:billing_invoice_change", args=[credit_note().pk])).content.decode()
-    assert "Open credit" in page
-    assert "Nothing is to be paid" in page
+    assert "Credited" in page
+    assert "To the customer’s balance" in page
     assert "Record payment" not in page
 
 

@@ -7,8 +7,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from billing.catalog.services import change_subscription
-from billing.invoicing.models import Invoice, Outbox
-from billing.invoicing.services import approve, issue, run_billing
+from billing.invoicing.models import Outbox
+from billing.invoicing.taxes.services import set_rate
+from customers.taxation.services import set_up_tax
 from revenue.ledger.models import AccountingPeriod, JournalEntry, Obligation, Posting, ScheduleLine
 from revenue.ledger.services import post_documents
 from revenue.reports.ties import ties
@@ -123,11 +124,10 @@ def test_a_credit_lands_on_the_other_side() -> None:
 
 def test_tax_is_owed_on() -> None:
     contract = make_seller()
-    run_billing(as_of=date(2023, 11, 1), now=at("2023-11-01"))
-    Invoice.objects.update(tax=D("17.10"), total=D("107.10"))
-    invoice_ids = list(Invoice.objects.values_list("pk", flat=True))
-    approve(invoice_ids=invoice_ids, user=None, now=at("2023-11-01"))
-    issue(invoice_ids=invoice_ids, user=None, now=at("2023-11-01"))
+    set_up_tax(entity=contract.entity, start=date(2023, 1, 1), reason="Registered.", now=at("2023-11-01"))
+    set_rate(code="vat", name="VAT", country=contract.entity.country, percentage=D(19), start=date(2023, 1, 1),
+             reason="The law.", now=at("2023-11-01"))  # fmt: skip
+    invoice(contract, "2023-11-01")
 
     post_documents(now=NOW)
 

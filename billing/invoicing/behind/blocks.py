@@ -57,14 +57,8 @@ def usage_pages(
 
 def _block(usage: Mapping[str, Any], line: InvoiceLine, period: str, write: Format, labels: Mapping[str, str]) -> Block:
     """One line's usage."""
-    values = [
-        (breakable(" · ".join(drawable(name or labels["none"]) for name in names), 30), write.short(Decimal(quantity)))
-        for names, quantity in usage["values"]
-    ]
-    if usage["others"]:
-        count, quantity = usage["others"]
-        values.append((labels["others"].format(count=count), write.short(Decimal(quantity))))
-    days = [(_time(text, write), write.short(Decimal(quantity))) for text, quantity in usage["days"]]
+    values, days = usage_rows(usage, write, labels)
+    values = [(breakable(drawable(label), 30), quantity) for label, quantity in values]
     columns, width = _columns(days, beside=bool(values))
     unit = plural(drawable(usage["unit"]), Decimal(2))
     return Block(
@@ -77,6 +71,18 @@ def _block(usage: Mapping[str, Any], line: InvoiceLine, period: str, write: Form
         width=width,
         note="" if usage["adds"] else labels["each_alone"],
     )
+
+
+def usage_rows(usage: Mapping[str, Any], write: Format, labels: Mapping[str, str]) -> tuple[list[Row], list[Row]]:
+    """Rows by values and by day, or by month; what `printed.shown` keeps, in words."""
+    values = [
+        (" · ".join(name or labels["none"] for name in names), write.short(Decimal(quantity)))
+        for names, quantity in usage["values"]
+    ]
+    if usage["others"]:
+        count, quantity = usage["others"]
+        values.append((labels["others"].format(count=count), write.short(Decimal(quantity))))
+    return values, [(_time(text, write), write.short(Decimal(quantity))) for text, quantity in usage["days"]]
 
 
 def _time(text: str, write: Format) -> str:

@@ -33,13 +33,13 @@ def printed_usage(invoice: Invoice) -> Printed:
         behind = usage_behind(lines[:MOST_LINES])
     except MonthDetached:
         return {"archived": True}
-    shown = {str(each.line.position): _shown(each) for each in behind.values() if each.rows}
-    if not shown:
+    found = {str(each.line.position): shown(each) for each in behind.values() if each.rows}
+    if not found:
         return {}
-    return {"lines": shown, "left": max(0, len(lines) - MOST_LINES), "archived": False}
+    return {"lines": found, "left": max(0, len(lines) - MOST_LINES), "archived": False}
 
 
-def _shown(behind: Behind) -> dict[str, Any]:
+def shown(behind: Behind) -> dict[str, Any]:
     """A line's usage as JSON; quantities as texts."""
     by_month = len({row.day for row in behind.rows}) > MOST_DAYS
     values, left = _by_values(behind.rows) if behind.dimensions else ([], [])

@@ -5,27 +5,22 @@ What became known later belongs to a later line, and is not told here. A draft's
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
 from billing.catalog.terms.values import ChargeTerms
 from billing.invoicing.asking import NOT_ADDED, Values, counted
-from billing.invoicing.computations.models import Computation
-from billing.invoicing.errors import InvoicingError
-from billing.invoicing.facts import terms_of
+from billing.invoicing.behind.terms import KnownTerms, known_terms
 from billing.invoicing.models import InvoiceLine
 from billing.invoicing.usage import need_of
-from billing.metering.asking import Claim, Known, Request
+from billing.metering.asking import Claim, Request
 from billing.metering.filters import read_filters
 from billing.metering.models import Meter
-from billing.metering.queries import claims_of, told_after
+from billing.metering.queries import told_after
 from billing.metering.windows import split
 from billing.periods import Period, local_date
-from customers.knowledge import as_known_at, in_force
-from customers.models import Contract
 
 MOST_DIMENSIONS = 4
 """Dimensions by which a line is told at most."""
@@ -58,7 +53,7 @@ class Behind:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class Stretch:
     """A stretch of a line under one charge, which is asked for day by day."""
 
     line_id: int
@@ -68,28 +63,27 @@ class _Asked:
     timezone: str
 
 
-def usage_behind(lines: Iterable[InvoiceLine]) -> dict[int, Behind]:
+def usage_behind(lines: Iterable[InvoiceLine], known: Mapping[int, KnownTerms] | None = None) -> dict[int, Behind]:
     """The usage behind each line of a meter, by the line's id; other lines have no entry.
 
-    `lines` come with `stream`. The number of queries grows with computations and meters, not with lines. MonthDetached
-    when events are needed of a month that lies in the archive.
+    `lines` come with `stream`; `known` is given where it was read. The number of queries grows with computations and
+    meters, not with lines. MonthDetached when events are needed of a month that lies in the archive.
     """
+    metered = [line for line in lines if line.kind == InvoiceLine.Kind.USAGE]
+    known = known_terms(metered) if known is None else known
     groups: dict[int | None, list[InvoiceLine]] = defaultdict(list)
-    for line in lines:
-        if line.kind == InvoiceLine.Kind.USAGE:
-            groups[line.known].append(line)
-    computations = Computation.objects.in_bulk([number for number in groups if number is not None])
+    for line in metered:
+        groups[line.known].append(line)
     found: dict[int, Behind] = {}
-    for number, group in groups.items():
-        known = computations[number].known if number in computations else None
-        with as_known_at(number) if number is not None else nullcontext():
-            found |= _behind(group, known)
-    return {line.pk: found[line.pk] for line in lines if line.pk in found}
+    for group in groups.values():
+        found |= _behind(group, known)
+    return {line.pk: found[line.pk] for line in metered if line.pk in found}
 
 
-def _behind(lines: Sequence[InvoiceLine], known: Known | None) -> dict[int, Behind]:
+def _behind(lines: Sequence[InvoiceLine], terms: Mapping[int, KnownTerms]) -> dict[int, Behind]:
     """Those of one computation, within what it knew."""
-    asked = _asked(lines)
+    asked = [each for line in lines for each in stretches(line, terms.get(line.pk))]
+    known = next((terms[line.pk].usage for line in lines if line.pk in terms), None)
     meters = Meter.objects.in_bulk({each.charge.meter_id for each in asked})
     by_id = {line.pk: line for line in lines}
     found: dict[int, Behind] = {}
@@ -103,7 +97,7 @@ def _behind(lines: Sequence[InvoiceLine], known: Known | None) -> dict[int, Behi
     told: set[int] = set()
     if known is not None and asked:
         told = told_after(known, [(place, each.claims, each.period) for place, each in enumerate(asked)])
-    groups: dict[tuple[int | None, str, tuple[str, ...], bool], list[_Asked]] = defaultdict(list)
+    groups: dict[tuple[int | None, str, tuple[str, ...], bool], list[Stretch]] = defaultdict(list)
     for place, each in enumerate(asked):
         dimensions = found[each.line_id].dimensions
         groups[each.charge.meter_id, each.charge.narrowed_by, dimensions, place in told].append(each)
@@ -115,28 +109,21 @@ def _behind(lines: Sequence[InvoiceLine], known: Known | None) -> dict[int, Behi
     return found
 
 
-def _asked(lines: Sequence[InvoiceLine]) -> list[_Asked]:
-    """The stretches of each line under one charge, as the terms in force have them."""
-    contracts = {
-        each.pk: each for each in in_force(Contract.objects.filter(pk__in={line.stream.contract_id for line in lines}))
-    }
-    terms = terms_of(list(contracts.values()))
-    claims = claims_of({contract.customer_id for contract in contracts.values()})
+def stretches(line: InvoiceLine, known: KnownTerms | None) -> list[Stretch]:
+    """The stretches of a line of a meter, each under one charge, as its terms have them."""
+    if known is None or known.terms is None:
+        return []
+    service = Period(line.service_start, line.service_end)
     found = []
-    for line in lines:
-        mine, contract = terms.get(line.stream.contract_id), contracts.get(line.stream.contract_id)
-        if contract is None or mine is None or isinstance(mine, InvoicingError):
-            continue
-        service = Period(line.service_start, line.service_end)
-        for each in mine.stretches(usage=True):
-            part = each.period.intersect(service) if each.stream == line.stream.key else None
-            if part is not None and each.charge.meter_id is not None:
-                found.append(_Asked(line.pk, each.charge, claims[contract.customer_id], part, contract.timezone))
+    for each in known.terms.stretches(usage=True):
+        part = each.period.intersect(service) if each.stream == line.stream.key else None
+        if part is not None and each.charge.meter_id is not None:
+            found.append(Stretch(line.pk, each.charge, known.claims, part, known.contract.timezone))
     return found
 
 
 def _count(
-    meter: Meter, narrowed_by: str, dimensions: tuple[str, ...], group: Sequence[_Asked], found: dict[int, Behind]
+    meter: Meter, narrowed_by: str, dimensions: tuple[str, ...], group: Sequence[Stretch], found: dict[int, Behind]
 ) -> None:
     """Ask for the days of all stretches in one statement, and give each line its rows."""
     filters = read_filters(json.loads(narrowed_by, parse_float=Decimal), "narrowed_by") if narrowed_by else ()

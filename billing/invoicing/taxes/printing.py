@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from billing.invoicing.formatting import Format, breakable
 from billing.invoicing.models import Invoice
 from billing.invoicing.taxes.models import InvoiceTax
+from billing.invoicing.taxes.rules import Tax
 from customers.models import TaxTreatment
 
 
@@ -33,9 +34,14 @@ def printed_taxes(invoice: Invoice, write: Format, labels: Mapping[str, str]) ->
     return PrintedTaxes([printed_tax(each, write, labels) for each in taxes], [breakable(each, 90) for each in notes])
 
 
+def tax_label(tax: InvoiceTax | Tax, write: Format, labels: Mapping[str, str]) -> str:
+    """“VAT 19 %”, or why there is none."""
+    if tax.treatment != TaxTreatment.Treatment.STANDARD:
+        return labels[tax.treatment]
+    return f"{tax.name} {write.quantity(tax.percentage)} %"
+
+
 def printed_tax(tax: InvoiceTax, write: Format, labels: Mapping[str, str]) -> PrintedTax:
     """The row of one tax, in the words of a language."""
-    label = f"{tax.name} {write.quantity(tax.percentage)} %"
-    if tax.treatment != TaxTreatment.Treatment.STANDARD:
-        label = labels[tax.treatment]
-    return PrintedTax(breakable(label), labels["taxed_on"].format(net=write.amount(tax.net)), write.amount(tax.tax))
+    on = labels["taxed_on"].format(net=write.amount(tax.net))
+    return PrintedTax(breakable(tax_label(tax, write, labels)), on, write.amount(tax.tax))

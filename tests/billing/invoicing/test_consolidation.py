@@ -162,7 +162,9 @@ def test_a_negative_net_is_issued_as_a_credit_note_in_its_own_series() -> None:
     post_documents(now=NOW)
     assert ties().hold
     found = with_standing(Invoice.objects.filter(pk=note.pk), date(2030, 1, 1)).get()
-    assert (found.standing, found.open) == ("credit", Decimal("-50.00"))
+    assert (found.standing, found.open) == ("settled", Decimal(0))
+    credited = with_standing(Invoice.objects.filter(pk=billed.pk), date(2023, 11, 16)).get()
+    assert credited.open == billed.total - 50
     assert bill("2023-11-16") == []
 
 

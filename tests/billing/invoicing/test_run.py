@@ -283,12 +283,12 @@ def test_the_number_of_queries_does_not_grow_with_the_contracts_of_a_chunk() -> 
 
 
 def test_an_invoice_whose_names_cannot_be_printed_is_not_issued() -> None:
-    contract = make_contract(make_customer(legal_name="한국 전력"))
+    contract = make_contract(make_customer(legal_name="विद्युत निगम"))
     make_subscription(contract)
     (draft,) = bill("2023-11-01")
     approve(invoice_ids=[draft.id], user=None, now=NOW)
     ((_, reason),) = issue(invoice_ids=[draft.id], user=None, now=NOW).skipped
-    assert reason.endswith("cannot show “한국전력”: write the names with other characters.")
+    assert reason.endswith("cannot show “विद्युतनगम”: write the names with other characters.")
 
 
 def test_what_a_later_invoice_charged_anew_keeps_its_credit_from_going_back() -> None:
