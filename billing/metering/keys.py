@@ -10,6 +10,7 @@ INGEST: Final = "ingest"
 READ: Final = "read"
 CORRECT: Final = "correct"
 BOUNCES: Final = "bounces"
+SCOPES: Final = [INGEST, READ, CORRECT, BOUNCES]
 
 _ALPHABET: Final = "abcdefghijkmnpqrstuvwxyz23456789"  # no letter that reads as another: prefixes are read aloud
 

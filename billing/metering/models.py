@@ -169,8 +169,8 @@ class ApiKey(models.Model):
         constraints = [
             models.CheckConstraint(
                 name="apikey_scopes",
-                condition=Q(scopes__contained_by=[keys.INGEST, keys.READ, keys.CORRECT, keys.BOUNCES]) & Q(scopes__len__gt=0),
-                violation_error_message="A key may send events, read usage, correct it, report bounces, or several of these.",
+                condition=Q(scopes__contained_by=keys.SCOPES) & Q(scopes__len__gt=0),
+                violation_error_message="A key may send, read or correct usage, report bounces, or several of these.",
             ),
             models.CheckConstraint(
                 name="apikey_rate_limit",

@@ -25,6 +25,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='apikey',
-            constraint=models.CheckConstraint(condition=models.Q(('scopes__contained_by', ['ingest', 'read', 'correct', 'bounces']), ('scopes__len__gt', 0)), name='apikey_scopes', violation_error_message='A key may send events, read usage, correct it, report bounces, or several of these.'),
+            constraint=models.CheckConstraint(condition=models.Q(('scopes__contained_by', ['ingest', 'read', 'correct', 'bounces']), ('scopes__len__gt', 0)), name='apikey_scopes', violation_error_message='A key may send, read or correct usage, report bounces, or several of these.'),
         ),
     ]
