@@ -1,5 +1,6 @@
 """What stands on an invoice's document, as texts ready to print: from its copies at issue, or live for a draft."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -42,6 +43,10 @@ STEP_WIDTH = 54
 FEW_STEPS = 40
 """Steps of which each has a row of its own; where there are more, short ones share one: every cell takes its time."""
 STEPS_A_ROW = 8
+_VAT = re.compile(
+    "(AT|BE|BG|CY|CZ|DE|DK|EE|EL|ES|FI|FR|GB|HR|HU|IE|IT|LT|LU|LV|MT|NL|PL|PT|RO|SE|SI|SK|XI) ?[0-9A-Z]{7}"
+)
+"""How VAT numbers of the European Union and the United Kingdom begin; other numbers have other names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +82,12 @@ class PrintedSection:
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """Seller or buyer as a block of lines."""
+    """Seller or buyer as a block of lines; `tax_label` is what such a number is called."""
 
     name: str
     address: list[str]
     tax_id: str
+    tax_label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +164,8 @@ def printed_invoice(invoice: Invoice, usage: Printed | None = None) -> PrintedIn
         number=invoice.number or "",
         mark="" if issued else write.labels["draft"],
         look=_look(seller),
-        seller=_party(seller["name"], _address(seller["address"], seller["country"]), seller["tax_id"]),
-        buyer=_party(buyer["legal_name"], _address(buyer["address"], buyer["country"]), buyer["tax_id"]),
+        seller=_party(seller["name"], seller, write),
+        buyer=_party(buyer["legal_name"], buyer, write),
         email=breakable(seller["email"]),
         bank_details=_bank(seller),
         period=period,
@@ -341,12 +347,18 @@ def rating_steps(line: InvoiceLine, write: Writer, timezone: str) -> Iterator[Pr
         yield PrintedStep(prorated)
 
 
-def _address(lines: list[str], country: str) -> list[str]:
-    """The lines of an address with the country's English name at its end."""
-    name = Locale("en").territories.get(country, country) if country else ""
+def _address(lines: list[str], country: str, language: str) -> list[str]:
+    """The lines of an address with the country's name at its end, unless it stands there, in English or so."""
+    if not country:
+        return lines
+    names = {Locale(each).territories.get(country, country) for each in ("en", language)} | {country}
     known = {line.casefold() for line in lines}
-    return [*lines, name] if name and not known & {name.casefold(), country.casefold()} else lines
+    if known & {name.casefold() for name in names}:
+        return lines
+    return [*lines, Locale(language).territories.get(country, country)]
 
 
-def _party(name: str, address: list[str], tax_id: str) -> Party:
-    return Party(breakable(name), [breakable(line) for line in address], breakable(tax_id))
+def _party(name: str, copied: Seller | Buyer, write: Writer) -> Party:
+    address = _address(copied["address"], copied["country"], write.language)
+    label = write.labels["vat_number" if _VAT.match(copied["tax_id"]) else "tax_number"]
+    return Party(breakable(name), [breakable(line) for line in address], breakable(copied["tax_id"]), label)

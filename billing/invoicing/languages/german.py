@@ -9,6 +9,7 @@ LABELS: Final[dict[str, str]] = {
     "from": "Von",
     "to": "An",
     "tax_number": "Steuernummer",
+    "vat_number": "USt-IdNr.",
     "invoice_number": "Rechnungsnummer",
     "number": "Nummer",
     "issue_date": "Rechnungsdatum",
