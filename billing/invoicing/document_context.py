@@ -29,8 +29,9 @@ from billing.invoicing.snapshots import (
     seller_snapshot,
     terms_snapshot,
 )
-from billing.invoicing.states import InvoiceState
+from billing.invoicing.states import NUMBERED
 from billing.invoicing.taxes.printing import PrintedTaxes, printed_taxes
+from billing.invoicing.voiding.printing import printed_reasons
 from billing.pricing.words import plural
 from customers.banking import compact, grouped
 from customers.logos import Logo, logo_of
@@ -131,6 +132,7 @@ class PrintedInvoice:
     bank_details: list[str]
     period: str
     facts: list[tuple[str, str]]
+    why: list[str]
     amount_in: str
     sections: list[PrintedSection]
     steps_apart: bool
@@ -148,9 +150,8 @@ class PrintedInvoice:
 
 
 def printed_invoice(invoice: Invoice, usage: Printed | None = None) -> PrintedInvoice:
-    """The invoice as its document shows it, in three queries whatever the number of lines; `usage` as it was read."""
-    issued = invoice.state == InvoiceState.ISSUED
-    seller, buyer, terms = _copies(invoice, issued)
+    """The invoice as its document shows it, whatever the lines in a constant number of queries; `usage` as read."""
+    seller, buyer, terms = _copies(invoice)
     write = Writer(locale=buyer["locale"], currency=invoice.currency)
     lines = list(invoice.lines.select_related("corrects__invoice", "stream").order_by("position"))
     period = service_period(lines, write, terms["timezone"])
@@ -162,7 +163,7 @@ def printed_invoice(invoice: Invoice, usage: Printed | None = None) -> PrintedIn
         language=language_of(buyer["locale"]),
         title=write.labels[invoice.kind],
         number=invoice.number or "",
-        mark="" if issued else write.labels["draft"],
+        mark="" if invoice.state in NUMBERED else write.labels["draft"],
         look=_look(seller),
         seller=_party(seller["name"], seller, write),
         buyer=_party(buyer["legal_name"], buyer, write),
@@ -170,6 +171,7 @@ def printed_invoice(invoice: Invoice, usage: Printed | None = None) -> PrintedIn
         bank_details=_bank(seller),
         period=period,
         facts=_facts(invoice, buyer, terms, period, write),
+        why=printed_reasons(invoice, lines, write, write.say),
         amount_in=write.say("amount_in", currency=invoice.currency),
         sections=parts,
         steps_apart=sum(len(line.steps) for part in parts for line in part.lines) > MOST_STEPS,
@@ -187,9 +189,9 @@ def printed_invoice(invoice: Invoice, usage: Printed | None = None) -> PrintedIn
     )
 
 
-def _copies(invoice: Invoice, issued: bool) -> tuple[Seller, Buyer, Terms]:
-    """Seller, buyer and terms as they were when it was issued; of a draft as they are now (R5.8)."""
-    if issued:
+def _copies(invoice: Invoice) -> tuple[Seller, Buyer, Terms]:
+    """Seller, buyer and terms as they were at issue, or as they are."""
+    if invoice.state in NUMBERED:
         return cast(Seller, invoice.seller), cast(Buyer, invoice.buyer), cast(Terms, invoice.terms)
     return seller_snapshot(invoice.entity), buyer_snapshot(invoice.customer), terms_snapshot(contracts_on(invoice))
 
@@ -308,8 +310,9 @@ def _rows(steps: Iterable[PrintedStep], most: int) -> list[list[PrintedStep]]:
 
 def _line(line: InvoiceLine, write: Writer, timezone: str, a_row: int) -> PrintedLine:
     steps = tuple(_steps(line, write, timezone))
+    name = line.description if line.corrects_id is None else step_in(write.language, line.description)  # “Credit: …”
     return PrintedLine(
-        description=breakable(line.description),
+        description=breakable(name),
         period=write.period(line.service_start, line.service_end, timezone),
         quantity="" if line.quantity is None else write.quantity(line.quantity),
         unit=plural(line.unit, Fraction(line.quantity or 0)) if line.unit else "",

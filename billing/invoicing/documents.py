@@ -17,7 +17,7 @@ from billing.invoicing.drawing.models import WaitingDocument
 from billing.invoicing.errors import DocumentDamaged, NotIssued
 from billing.invoicing.models import Invoice, InvoiceDocument
 from billing.invoicing.rendering import Rendered, render_html
-from billing.invoicing.states import InvoiceState
+from billing.invoicing.states import NUMBERED
 from customers.locks import lock_name
 
 
@@ -41,7 +41,7 @@ def document_of(*, invoice: Invoice, now: datetime) -> InvoiceDocument:
     gives the same bytes. Run it outside a larger transaction: a rollback would leave a file without a row.
     Raises NotIssued, GlyphsMissing, DocumentDamaged.
     """
-    if invoice.state != InvoiceState.ISSUED:
+    if invoice.state not in NUMBERED:
         raise NotIssued(invoice)
     document = InvoiceDocument.objects.filter(invoice=invoice).first()
     if document is None:

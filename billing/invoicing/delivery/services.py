@@ -68,7 +68,8 @@ def request_deliveries(
     wanted, skipped = [], []
     for invoice in invoices:
         if invoice.state != InvoiceState.ISSUED:
-            skipped.append((invoice, f"It is {invoice.get_state_display().lower()}: issue it first."))
+            way_out = "send its reversal" if invoice.state == InvoiceState.VOID else "issue it first"
+            skipped.append((invoice, f"It is {invoice.get_state_display().lower()}: {way_out}."))
         elif not _recipients(invoice):
             skipped.append((invoice, f"{invoice.customer} has no billing e-mail: add one to the customer."))
         elif invoice.pk in waiting:

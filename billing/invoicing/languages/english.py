@@ -45,6 +45,8 @@ LABELS: Final[dict[str, str]] = {
     "page": "Page {page} of {pages}",
     "adjustment": "Adjustment to {invoice}, line {line}",
     "adjustment_unissued": "Adjustment to an invoice that is not yet issued",
+    "reason": "Reason: {reason}",
+    "cancels": "This document cancels invoice {invoice} of {day}.",
     "prorated": "Prorated: {share}",
     "days_of": "{days} of {full} days",
     "share_of": "{share} of a full period",

@@ -42,6 +42,8 @@ LABELS: Final[dict[str, str]] = {
     "page": "Page {page} sur {pages}",
     "adjustment": "Correction de {invoice}, ligne {line}",
     "adjustment_unissued": "Correction d’une facture pas encore émise",
+    "reason": "Motif : {reason}",
+    "cancels": "Ce document annule la facture {invoice} du {day}.",
     "prorated": "Au prorata : {share}",
     "days_of": "{days} jours sur {full}",
     "share_of": "{share} d’une période entière",
@@ -110,5 +112,9 @@ STEPS: Final[dict[str, str]] = {
     "charges_period": "Frais de la période : {0}",
     "charges_term": "Frais de la durée : {0}",
     "more": "{0} autres",
+    "charged_again": "Facturé de nouveau",
+    "waived": "Abandonné",
+    "credit_of": "Avoir : {0}",
+    "credited_step": "Crédité",
     "unused": "Aucune consommation",
 }

@@ -42,6 +42,8 @@ LABELS: Final[dict[str, str]] = {
     "page": "Seite {page} von {pages}",
     "adjustment": "Korrektur zu {invoice}, Position {line}",
     "adjustment_unissued": "Korrektur zu einer noch nicht ausgestellten Rechnung",
+    "reason": "Grund: {reason}",
+    "cancels": "Dieses Dokument storniert die Rechnung {invoice} vom {day}.",
     "prorated": "Anteilig: {share}",
     "days_of": "{days} von {full} Tagen",
     "share_of": "{share} eines vollen Zeitraums",
@@ -110,5 +112,9 @@ STEPS: Final[dict[str, str]] = {
     "charges_period": "Entgelte des Zeitraums: {0}",
     "charges_term": "Entgelte der Laufzeit: {0}",
     "more": "{0} weitere",
+    "charged_again": "Neu berechnet",
+    "waived": "Erlassen",
+    "credit_of": "Gutschrift: {0}",
+    "credited_step": "Gutgeschrieben",
     "unused": "Keine Nutzung",
 }

@@ -42,6 +42,8 @@ LABELS: Final[dict[str, str]] = {
     "page": "{page} / {pages} ページ",
     "adjustment": "{invoice} 明細{line} の調整",
     "adjustment_unissued": "未発行の請求書の調整",
+    "reason": "理由：{reason}",
+    "cancels": "本書は{day}付の請求書{invoice}を取り消すものです。",
     "prorated": "日割り: {share}",
     "days_of": "{full}日のうち{days}日",
     "share_of": "全期間の {share}",
@@ -110,5 +112,9 @@ STEPS: Final[dict[str, str]] = {
     "charges_period": "期間の料金: {0}",
     "charges_term": "契約期間の料金: {0}",
     "more": "その他 {0}件",
+    "charged_again": "再請求",
+    "waived": "免除",
+    "credit_of": "返金: {0}",
+    "credited_step": "減額",
     "unused": "利用なし",
 }
