@@ -111,7 +111,7 @@ def _line(draft: Draft, line: Manual) -> list[SlotLine]:
     steps = []
     if line.quantity is not None:
         words = Words(draft.currency, line.unit)
-        label = f"{words.metered(line.quantity).strip()} at {words.money(line.unit_price)}"
+        label = f"{words.metered(line.quantity).strip()} at {words.money(line.unit_price or ZERO)}"
         steps = [charged(label, line.quantity, line.unit_price, None).to_json()]
     return [
         SlotLine(
