@@ -22,6 +22,7 @@ from billing.invoicing.models import *  # noqa: F403
 from billing.invoicing.review.models import *  # noqa: F403
 from billing.invoicing.runs.models import *  # noqa: F403
 from billing.invoicing.taxes.models import *  # noqa: F403
+from billing.invoicing.voiding.models import *  # noqa: F403
 from billing.lab.models import *  # noqa: F403
 from billing.metering.access.models import *  # noqa: F403
 from billing.metering.alerts.models import *  # noqa: F403

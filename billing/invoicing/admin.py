@@ -42,8 +42,10 @@ from billing.invoicing.models import Invoice
 from billing.invoicing.queries import found_by
 from billing.invoicing.results import BulkResult
 from billing.invoicing.review.forms import OverrideForm
-from billing.invoicing.states import InvoiceState
+from billing.invoicing.states import NUMBERED, InvoiceState
 from billing.invoicing.usage_cards import claim_card, event_card
+from billing.invoicing.voiding.buttons import Voiding
+from billing.invoicing.voiding.page import voided_on
 from billing.metering.explorer import parts
 from config import clock
 from customers.backoffice import RecordAdmin, badge, change_url, granted, leave_dialog, link_to, money
@@ -54,12 +56,14 @@ STATE_BADGES = {
     InvoiceState.APPROVED.label: "info",
     InvoiceState.ISSUED.label: "success",
     InvoiceState.SKIPPED.label: "",
+    InvoiceState.VOID.label: "danger",
 }
 # Which buttons a state offers, the most likely next step first.
 BUTTONS: dict[str, tuple[str, ...]] = {
     InvoiceState.DRAFT: ("approve", "approve_early", "override", "take_back_credits", "pdf", "usage"),
     InvoiceState.APPROVED: ("issue", "send_back", "pdf", "usage"),
-    InvoiceState.ISSUED: ("send", "record_payment", "credit", "pdf", "usage"),
+    InvoiceState.ISSUED: ("send", "record_payment", "credit", "void", "pdf", "usage"),
+    InvoiceState.VOID: ("bill_after_all", "pdf", "usage"),
     InvoiceState.SKIPPED: (),
 }
 
@@ -84,7 +88,7 @@ class CurrencyFilter(DropdownFilter):
         return queryset.filter(currency=self.value()) if self.value() else queryset
 
 
-class InvoiceAdmin(Crediting, RecordAdmin):
+class InvoiceAdmin(Crediting, Voiding, RecordAdmin):
     """Invoices, read-only: they are moved by buttons, one by one or many at once."""
 
     list_display = (
@@ -104,8 +108,8 @@ class InvoiceAdmin(Crediting, RecordAdmin):
     empty_hint = "Drafts come from a billing run over active contracts."
     actions = ("approve_selected", "approve_and_issue_selected", "issue_selected", "send_selected")
     actions_detail = (
-        "approve", "approve_early", "override", "issue", "send", "send_back", "credit", "take_back_credits", "pdf",
-        "usage",
+        "approve", "approve_early", "override", "issue", "send", "send_back", "credit", "take_back_credits",
+        "void", "bill_after_all", "pdf", "usage",
     )  # fmt: skip
     change_form_template = "billing/admin/invoice.html"
     has_approve_permission = granted("billing.approve_invoice")
@@ -128,7 +132,8 @@ class InvoiceAdmin(Crediting, RecordAdmin):
         waits = self._waits(invoice)
         hidden = {"approve" if waits else "approve_early"}
         hidden |= set() if invoice.entity.four_eyes else {"override"}
-        return tuple(name for name in BUTTONS[invoice.state] if name not in hidden and self.offers(invoice, name))
+        shown = [name for name in BUTTONS[invoice.state] if name not in hidden]
+        return tuple(name for name in shown if self.offers(invoice, name) and self.may_void(invoice, name))
 
     def _waits(self, invoice: Any) -> Waits | None:
         """What a draft waits for, asked for once a page."""
@@ -169,7 +174,7 @@ class InvoiceAdmin(Crediting, RecordAdmin):
 
     def page_context(self, request: HttpRequest, invoice: Any) -> dict[str, Any]:
         """What the page shows besides the frame."""
-        own = {"badges": [self.state_badge(invoice)], "waits": self._waits(invoice)}
+        own = {"badges": [self.state_badge(invoice)], "waits": self._waits(invoice), "voided": voided_on(invoice)}
         return page_of(invoice) | own | {"manual": manual_card(request, invoice)}
 
     @display(description="Invoice", ordering="id")
@@ -336,7 +341,7 @@ class InvoiceAdmin(Crediting, RecordAdmin):
         """The stored document of an issued invoice; of any other a preview that says so."""
         invoice = self.get_object(request, unquote(object_id))
         try:
-            if invoice.state == InvoiceState.ISSUED:
+            if invoice.state in NUMBERED:
                 content = read_document(document_of(invoice=invoice, now=clock.now()))
             else:
                 content = preview_pdf(invoice)

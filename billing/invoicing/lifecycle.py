@@ -82,6 +82,17 @@ def issue(*, invoice_ids: Sequence[int], user: AbstractBaseUser | None, now: dat
     return result
 
 
+def issue_reversal(*, reversal: Invoice, user: AbstractBaseUser | None, now: datetime, way: str) -> None:
+    """Issue an approved document that voids another; `way` says what becomes of its credit beyond what is open.
+
+    The caller holds the locks and the transaction. InvoicingError where its series or its document forbids it.
+    """
+    if refused := _issue([reversal], user, now, {reversal.pk: way}):
+        raise InvoicingError(refused[reversal.pk])
+    enqueue(REVENUE_TASK)
+    enqueue(DRAWING_TASK)
+
+
 def send_back(*, invoice_id: int, user: AbstractBaseUser | None, reason: str, now: datetime) -> Invoice:
     """Return an approved invoice to draft: its revisions and coverage are cleared, a following draft is deleted.
 
@@ -230,7 +241,10 @@ def _built_upon(lines: list[InvoiceLine]) -> bool:
     return later.exists() or coverage.covered_anew(lines)
 
 
-def _issue(invoices: Sequence[Invoice], user: AbstractBaseUser | None, now: datetime) -> Refused:
+def _issue(
+    invoices: Sequence[Invoice], user: AbstractBaseUser | None, now: datetime, ways: Mapping[int, str] | None = None
+) -> Refused:
+    """`ways` say what becomes of the credit of a note, by id, where nobody conceded it."""
     refused: Refused = {}
     approved = _refuse(refused, invoices, lambda each: _require(each, InvoiceState.ISSUED, "issued"))
     sent = [each for each in approved if not is_not_sent(each)]
@@ -254,12 +268,18 @@ def _issue(invoices: Sequence[Invoice], user: AbstractBaseUser | None, now: date
     )
     want(invoice_ids=[each.pk for each in numbered], now=now)
     carry_out(SEND, invoices=numbered, user=user, now=now)
-    carry_out(SETTLE, invoices=numbered, user=user, now=now)
+    carry_out(SETTLE, invoices=numbered, user=user, now=now, ways=ways)
     return refused
 
 
 def _copy(invoice: Invoice, contracts: Sequence[Contract], texts: Sequence[str]) -> None:
-    """Copy seller, buyer and terms onto it (R5.8); Unprintable where its document could not show them."""
+    """Copy seller, buyer and terms onto it (R5.8), for a reversal those of the invoice that it voids.
+
+    Unprintable where its document could not show them.
+    """
+    if (voided := invoice.reverses) is not None:
+        invoice.seller, invoice.buyer, invoice.terms = voided.seller, voided.buyer, voided.terms
+        return
     copies = seller_snapshot(invoice.entity), buyer_snapshot(invoice.customer), terms_snapshot(contracts)
     if missing := unprintable(json.dumps([*copies, texts], ensure_ascii=False)):
         raise Unprintable(invoice, missing)

@@ -11,7 +11,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0035_balance'),
+        ('billing', '0040_mail'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
