@@ -190,7 +190,7 @@ def printed_invoice(invoice: Invoice, usage: Printed | None = None) -> PrintedIn
 
 
 def _copies(invoice: Invoice) -> tuple[Seller, Buyer, Terms]:
-    """Seller, buyer and terms as they were at issue, or as they are."""
+    """Seller, buyer and terms as they were when it was issued; of a draft as they are now (R5.8)."""
     if invoice.state in NUMBERED:
         return cast(Seller, invoice.seller), cast(Buyer, invoice.buyer), cast(Terms, invoice.terms)
     return seller_snapshot(invoice.entity), buyer_snapshot(invoice.customer), terms_snapshot(contracts_on(invoice))

@@ -9,6 +9,8 @@ from django.db import DatabaseError, transaction
 
 from billing.invoicing.concessions.models import Adjustment, Way
 from billing.invoicing.concessions.services import credit
+from billing.invoicing.document_context import printed_invoice
+from billing.invoicing.documents import document_of, read_document
 from billing.invoicing.errors import InvoicingError
 from billing.invoicing.models import Coverage, Invoice, InvoiceLine
 from billing.invoicing.services import approve, run_billing
@@ -22,7 +24,18 @@ from billing.payments.writeoffs.services import request_write_off
 from revenue.ledger.services import post_documents
 from revenue.ledger.ties import ties
 from tests.billing.invoicing.concessions.test_credits import draft, equal, finish, issued, tokens
-from tests.factories import NOW, send_events
+from tests.billing.invoicing.test_taxes import rate, taxed
+from tests.factories import (
+    NOW,
+    bill,
+    fee,
+    make_contract,
+    make_customer,
+    make_subscription,
+    make_version,
+    send_events,
+    usage,
+)
 
 pytestmark = pytest.mark.django_db
 WHO: dict[str, Any] = {"reason": "The wrong address", "user": None, "now": NOW}
@@ -218,3 +231,54 @@ def test_nothing_is_left_of_a_void_whose_reversal_cannot_be_issued() -> None:
     invoice.refresh_from_db()
     assert invoice.state == "issued"
     assert not Invoice.objects.exclude(reverses=None).exists()
+
+
+def test_a_reversal_prints_what_it_cancels_and_why_in_the_language_of_the_customer() -> None:
+    invoice = issued()
+    reversal = void(invoice_id=invoice.pk, **WHO)
+    reversal.refresh_from_db()
+    why = printed_invoice(reversal).why
+    assert why[0].startswith(f"This document cancels invoice {invoice.number} of ")
+    assert why[1] == "Reason: The wrong address"
+    reversal.buyer["locale"] = "de-DE"
+    assert printed_invoice(reversal).why[0].startswith("Dieses Dokument storniert die Rechnung")
+    for each in (invoice, reversal):
+        each.refresh_from_db()
+        assert read_document(document_of(invoice=each, now=NOW)).startswith(b"%PDF")
+
+
+def test_a_credit_note_prints_the_reason_of_each_credit_once_and_the_quantity_that_was_credited() -> None:
+    invoice = issued()
+    credit(invoice_id=invoice.pk, amounts=None, quantities={tokens(invoice).pk: Decimal(333)}, **WHO)
+    note = draft()
+    assert printed_invoice(note).why == ["Reason: The wrong address"]
+    line = note.lines.get()
+    assert (line.quantity, line.unit, line.amount) == (Decimal(333), tokens(invoice).unit, Decimal("-3.33"))
+
+
+@pytest.mark.parametrize("verb", ["void", "credit"])
+def test_a_reason_that_no_document_can_show_is_refused(verb: str) -> None:
+    invoice = issued()
+    asked: dict[str, Any] = {"invoice_id": invoice.pk, "reason": "خطأ", "user": None, "now": NOW}
+    with pytest.raises(InvoicingError, match="cannot show"):
+        void(**asked) if verb == "void" else credit(amounts=None, **asked)
+    assert Invoice.objects.count() == 1
+
+
+def test_taxes_of_a_voided_invoice_are_given_back_to_the_cent_and_told_anew_on_its_reissue() -> None:
+    taxed()
+    rate("19")
+    made = make_contract(make_customer(country="DE"))
+    make_subscription(made, make_version(fee(amount="33.33"), usage()))
+    send_events(subject=made.customer.external_id, time="2023-11-10T00:00:00Z", data={"tokens": 77})
+    invoice = finish(bill("2023-12-01")[0])
+    assert invoice.tax == Decimal("12.81")
+    reversal = void(invoice_id=invoice.pk, **WHO)
+    assert (reversal.net, reversal.tax) == (-invoice.net, -invoice.tax)
+    rows = [list(each.taxes.values_list("code", "net", "tax")) for each in (invoice, reversal)]
+    assert rows[1] == [(code, -net, -tax) for code, net, tax in rows[0]]
+    rate("25", start=date(2023, 1, 2))
+    again()
+    assert draft().tax == Decimal("16.86")
+    finish(draft())
+    settled()
