@@ -68,7 +68,7 @@ class BulkActionAdmin(RecordAdmin):
         if request.method != "POST" or not self.has_cancel_permission(request):
             raise PermissionDenied
         try:
-            services.cancel(action_id=found.pk, user=request.user, now=clock.now())  # type: ignore[arg-type]
+            services.cancel(action_id=found.pk, user=request.user, now=clock.now())
         except InvoicingError as error:
             messages.error(request, str(error))
         else:

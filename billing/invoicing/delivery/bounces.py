@@ -34,7 +34,7 @@ def read_bounce(content: bytes) -> Bounce:
     for part in mail.walk():
         kind, inside = part.get_content_type(), part.get_payload()
         if kind == "message/delivery-status" and isinstance(inside, list):
-            for block in inside[: MOST_ADDRESSES + 1]:
+            for block in (each for each in inside[: MOST_ADDRESSES + 1] if isinstance(each, Message)):
                 if _text(block.get("Action", "")).lower() == "failed":
                     reasons[_value(block, "Final-Recipient")] = _value(block, "Diagnostic-Code")
         elif kind == "text/rfc822-headers" and isinstance(raw := part.get_payload(decode=True), bytes):

@@ -48,7 +48,7 @@ class SendAgainForm(BaseDialogForm):
 
     def __init__(self, request: HttpRequest, object_id: int | str | None = None, *args: Any, **kwargs: Any) -> None:
         super().__init__(request, object_id, *args, **kwargs)
-        delivery = Delivery.objects.select_related("invoice__customer").filter(pk=object_id).first()
+        delivery = Delivery.objects.select_related("invoice__customer").filter(pk=object_id or 0).first()
         if delivery is not None:
             self.fields["to"].initial = "\n".join(delivery.invoice.customer.emails or delivery.recipients)
 

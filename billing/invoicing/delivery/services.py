@@ -180,7 +180,8 @@ def _asked(
     bcc = [each for each in dict.fromkeys(invoice.customer.hidden_copy_emails) if each not in (*to, *cc)]
     return Delivery(
         invoice=invoice, recipients=list(to), cc=cc, bcc=bcc, requested_by_id=user.pk if user else None,
-        requested_at=now, next_try_at=send_at, message_id=f"<{uuid4()}@{sender_address().rpartition('@')[2] or 'localhost'}>",
+        requested_at=now, next_try_at=send_at,
+        message_id=f"<{uuid4()}@{sender_address().rpartition('@')[2] or 'localhost'}>",
     )  # fmt: skip
 
 
