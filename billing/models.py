@@ -9,6 +9,7 @@ from billing.catalog.renewals.models import *  # noqa: F403
 from billing.catalog.terms.models import *  # noqa: F403
 from billing.catalog.units.models import *  # noqa: F403
 from billing.invoicing.behind.models import *  # noqa: F403
+from billing.invoicing.bulk.models import *  # noqa: F403
 from billing.invoicing.computations.models import *  # noqa: F403
 from billing.invoicing.concessions.models import *  # noqa: F403
 from billing.invoicing.delivery.models import *  # noqa: F403

@@ -36,6 +36,7 @@ from customers.models import Contract
 REVENUE_TASK = "revenue.tasks.post_documents"
 DRAWING_TASK = "billing.invoicing.drawing.tasks.draw"
 SETTLE = "billing.payments.balance.services.settle_issued"  # payments stand above invoicing
+SEND = "billing.invoicing.delivery.services.send_issued"  # delivery stands above the states
 BATCH: Final = 100
 """How many invoices are moved in one transaction, under the locks of all who are concerned."""
 Refused = dict[int, str]
@@ -100,7 +101,7 @@ def send_back(*, invoice_id: int, user: AbstractBaseUser | None, reason: str, no
     if not reason.strip():
         raise InvoicingError("Say why the invoice goes back to draft: the reason is kept with it.")
     with transaction.atomic():
-        invoice = _locked([invoice_id])[0]
+        invoice = locked([invoice_id])[0]
         _require(invoice, InvoiceState.DRAFT, "sent back to draft")
         lines = list(invoice.lines.all())
         if _built_upon(lines):
@@ -132,7 +133,7 @@ def _together(ids: Sequence[int], act: Act, result: BulkResult) -> None:
     """Move invoices in one transaction; where the database refuses them together, each half, down to the one."""
     try:
         with transaction.atomic():
-            invoices = _locked(ids)
+            invoices = locked(ids)
             refused = act(invoices)
     except IntegrityError:  # the database's guard: another transaction recorded the same first
         if len(ids) == 1:
@@ -152,8 +153,8 @@ def _together(ids: Sequence[int], act: Act, result: BulkResult) -> None:
             result.done.append(invoice)
 
 
-def _locked(invoice_ids: Sequence[int]) -> list[Invoice]:
-    """The invoices as they stand once their payers' locks are held, and those of the customers on them."""
+def locked(invoice_ids: Sequence[int]) -> list[Invoice]:
+    """The invoices as they stand under the locks of their payers and of all customers on them; in a transaction."""
     contracts = Contract.objects.filter(streams__lines__invoice__in=invoice_ids)
     payers = Invoice.objects.filter(id__in=invoice_ids).order_by().values_list("customer_id", flat=True)
     lock_customers({*payers, *contracts.values_list("customer_id", flat=True)})
@@ -266,6 +267,7 @@ def _issue(
         [Outbox(kind=Outbox.Kind.INVOICE_ISSUED, object_id=each.pk, created_at=now) for each in numbered]
     )
     want(invoice_ids=[each.pk for each in numbered], now=now)
+    carry_out(SEND, invoices=numbered, user=user, now=now)
     carry_out(SETTLE, invoices=numbered, user=user, now=now, ways=ways)
     return refused
 

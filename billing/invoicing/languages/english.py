@@ -12,6 +12,7 @@ LABELS: Final[dict[str, str]] = {
     "from": "From",
     "to": "To",
     "tax_number": "Tax number",
+    "vat_number": "VAT number",
     "invoice_number": "Invoice number",
     "number": "Number",
     "issue_date": "Issue date",

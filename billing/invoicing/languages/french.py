@@ -8,7 +8,8 @@ LABELS: Final[dict[str, str]] = {
     "draft": "BROUILLON",
     "from": "De",
     "to": "À",
-    "tax_number": "N° de TVA",
+    "tax_number": "N° fiscal",
+    "vat_number": "N° de TVA",
     "invoice_number": "N° de facture",
     "number": "Numéro",
     "issue_date": "Date d’émission",
@@ -113,6 +114,7 @@ STEPS: Final[dict[str, str]] = {
     "more": "{0} autres",
     "charged_again": "Facturé de nouveau",
     "waived": "Abandonné",
+    "credit_of": "Avoir : {0}",
     "credited_step": "Crédité",
     "unused": "Aucune consommation",
 }

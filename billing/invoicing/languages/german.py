@@ -9,6 +9,7 @@ LABELS: Final[dict[str, str]] = {
     "from": "Von",
     "to": "An",
     "tax_number": "Steuernummer",
+    "vat_number": "USt-IdNr.",
     "invoice_number": "Rechnungsnummer",
     "number": "Nummer",
     "issue_date": "Rechnungsdatum",
@@ -113,6 +114,7 @@ STEPS: Final[dict[str, str]] = {
     "more": "{0} weitere",
     "charged_again": "Neu berechnet",
     "waived": "Erlassen",
+    "credit_of": "Gutschrift: {0}",
     "credited_step": "Gutgeschrieben",
     "unused": "Keine Nutzung",
 }

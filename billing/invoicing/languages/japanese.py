@@ -9,6 +9,7 @@ LABELS: Final[dict[str, str]] = {
     "from": "発行元",
     "to": "宛先",
     "tax_number": "登録番号",
+    "vat_number": "VAT番号",
     "invoice_number": "請求書番号",
     "number": "番号",
     "issue_date": "発行日",
@@ -113,6 +114,7 @@ STEPS: Final[dict[str, str]] = {
     "more": "その他 {0}件",
     "charged_again": "再請求",
     "waived": "免除",
+    "credit_of": "返金: {0}",
     "credited_step": "減額",
     "unused": "利用なし",
 }

@@ -42,6 +42,7 @@ _PATTERNS: Final = [
         ("flat", r"Flat fee"),
         ("charged_again", r"Charged again"),
         ("waived", r"Waived"),
+        ("credit_of", r"Credit: (.+)"),
         ("credited_step", r"Credited"),
         ("unused", r"No .+ used"),
         ("more", r"([\d.,\s]+) more"),
