@@ -58,7 +58,7 @@ def _sentences(line: InvoiceLine, agreed: Sequence[Agreed]) -> tuple[Sentence, .
         kind=line.kind, amount=line.amount, quantity=line.quantity, fraction=line.fraction,
         corrects=line.corrects_id is not None, steps=bool(line.steps), desired=line.desired,
         before=line.billed_before, of_charge=line.charge_id is not None,
-        by_hand=agreed[0].kind if agreed else "",
+        by_hand=agreed[0].kind if agreed else "", reversal=line.invoice.reverses_id is not None,
     )  # fmt: skip
 
 

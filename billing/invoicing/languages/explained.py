@@ -107,6 +107,12 @@ WORDS: Final[dict[str, tuple[str, str, str, str]]] = {
         "Cette ligne est la différence avec ce qui en a été facturé.",
         "この明細は、これまでの請求額との差額です。",
     ),
+    "line_reversal": (
+        "This document cancels an earlier invoice; this line undoes what stood there of it.",
+        "Dieses Dokument storniert eine frühere Rechnung; diese Position hebt auf, was dort davon stand.",
+        "Ce document annule une facture antérieure ; cette ligne défait ce qui y figurait.",
+        "本書は以前の請求書を取り消すものです。この明細は、そこに記載された分を取り消します。",
+    ),
     "line_of": (
         "{document}, line {line}", "{document}, Position {line}", "{document}, ligne {line}", "{document} 明細{line}",
     ),
