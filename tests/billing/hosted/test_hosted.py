@@ -15,8 +15,18 @@ from billing.hosted.models import Dispute, HostedLink
 from billing.invoicing.delivery.messages import texts_of
 from billing.invoicing.models import Invoice
 from customers.models import Customer
-from tests.factories import NOW, bill, bill_and_issue, fee, make_contract, make_subscription, make_version, send_events, usage
 from tests.billing.invoicing.test_concurrency import at_once
+from tests.factories import (
+    NOW,
+    bill,
+    bill_and_issue,
+    fee,
+    make_contract,
+    make_subscription,
+    make_version,
+    send_events,
+    usage,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -102,7 +112,9 @@ class TestOpening:
         assert "frame-ancestors 'none'" in answer["Content-Security-Policy"]
         assert answer["Cache-Control"] == "private, no-store"
 
-    def test_queries_do_not_grow_with_views(self, client: Client, clock: Any, django_assert_max_num_queries: Any) -> None:
+    def test_queries_do_not_grow_with_views(
+        self, client: Client, clock: Any, django_assert_max_num_queries: Any
+    ) -> None:
         link = link_to(issued())
         client.get(link.path)
         with django_assert_max_num_queries(45):
@@ -121,7 +133,7 @@ class TestRefusals:
         assert "ist abgelaufen. Bitten Sie Acme AI GmbH um einen neuen" in text(client, link.path, 410)
 
     def test_a_revoked_link_opens_neither_pages_nor_files(self, client: Client, clock: Any) -> None:
-            link = link_to(issued())
+        link = link_to(issued())
         services.revoke(link_id=link.pk, user=None, now=NOW)
         for name, more in (("hosted", []), ("hosted_pdf", []), ("hosted_usage", []), ("hosted_line", [1])):
             assert "withdrawn" in text(client, reverse(name, args=[link.token, *more]), 410)
@@ -182,7 +194,7 @@ class TestQuestions:
         assert ask(client, link, question="One more?").status_code == 302
 
     def test_an_answer_stands_on_the_page_and_goes_out_by_mail(self, client: Client, clock: Any) -> None:
-            link = link_to(issued())
+        link = link_to(issued())
         ask(client, link)
         (found,) = Dispute.objects.all()
         services.answer(dispute_id=found.pk, text="Because of 157 tokens.", user=None, now=NOW)
@@ -211,7 +223,7 @@ class TestQuestions:
 
 class TestLetters:
     def test_a_letter_names_one_link_however_often_it_is_sent(self, settings: Any) -> None:
-            invoice = issued()
+        invoice = issued()
         assert texts_of(invoice, NOW)["link"] == ""
         settings.PUBLIC_URL = "https://billing.example.com/"
         first = texts_of(invoice, NOW)["link"]
