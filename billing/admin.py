@@ -10,6 +10,7 @@ from billing.invoicing.admin import *  # noqa: F403
 from billing.invoicing.agreed.admin import *  # noqa: F403
 from billing.invoicing.agreed.buttons import *  # noqa: F403
 from billing.invoicing.agreed.coupon_admin import *  # noqa: F403
+from billing.invoicing.bulk.admin import *  # noqa: F403
 from billing.invoicing.corrections_admin import *  # noqa: F403
 from billing.invoicing.delivery.admin import *  # noqa: F403
 from billing.invoicing.holds.admin import *  # noqa: F403

@@ -9,6 +9,7 @@ from billing.catalog.renewals.models import *  # noqa: F403
 from billing.catalog.terms.models import *  # noqa: F403
 from billing.catalog.units.models import *  # noqa: F403
 from billing.invoicing.behind.models import *  # noqa: F403
+from billing.invoicing.bulk.models import *  # noqa: F403
 from billing.invoicing.computations.models import *  # noqa: F403
 from billing.invoicing.concessions.models import *  # noqa: F403
 from billing.invoicing.delivery.models import *  # noqa: F403
@@ -21,6 +22,7 @@ from billing.invoicing.models import *  # noqa: F403
 from billing.invoicing.review.models import *  # noqa: F403
 from billing.invoicing.runs.models import *  # noqa: F403
 from billing.invoicing.taxes.models import *  # noqa: F403
+from billing.invoicing.voiding.models import *  # noqa: F403
 from billing.lab.models import *  # noqa: F403
 from billing.metering.access.models import *  # noqa: F403
 from billing.metering.alerts.models import *  # noqa: F403

@@ -101,6 +101,7 @@ NAVIGATION: list[dict[str, Any]] = [
             entry("Verifications", "verified", "billing_verification"),
             entry("Review", "fact_check", "billing_assessment"),
             entry("Invoices", "receipt_long", "billing_invoice") | {"active": at_invoices},
+            entry("Bulk actions", "library_add_check", "billing_bulkaction"),
             entry("E-mails", "mail", "billing_delivery"),
             entry("Letters", "edit_note", "billing_mailtemplate"),
             page("Late usage", "history", "billing_late_usage", "billing.view_invoice"),

@@ -5,6 +5,7 @@ from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from billing.invoicing.delivery.views import bounces
 from config.health import healthz
 
 urlpatterns = [
@@ -12,5 +13,6 @@ urlpatterns = [
     path("favicon.ico", RedirectView.as_view(url=static("favicon.svg"))),
     path("healthz", healthz, name="healthz"),
     path("admin/", admin.site.urls),
+    path("mail/bounces", bounces, name="bounces"),
     path("api/v1/", include("billing.metering.urls")),
 ]

@@ -52,7 +52,10 @@ class LegalEntityAdmin(EntityTaxButtons):
     fieldsets = (
         (None, {"fields": (("name", "code"), ("country", "tax_id"), "address", "email")}),
         ("Books", {"fields": (("currency", "timezone"),)}),
-        ("Documents", {"fields": (("invoice_prefix", "credit_note_prefix"), "negative", "four_eyes")}),
+        (
+            "Documents",
+            {"fields": (("invoice_prefix", "credit_note_prefix"), "negative", ("four_eyes", "send_after_days"))},
+        ),
         ("Bank", {"fields": ("bank_details", "iban", "bic", "reference")}),
         ("Look of documents", {"fields": (("logo", "colour"), "legal_text", "footer")}),
     )

@@ -8,6 +8,12 @@ from django.db import Error, connection
 CUSTOMER_LOCK = 7001  # first key of the advisory lock; triggers take the same one
 
 
+def lock_name(name: str) -> None:
+    """Hold a lock of that name, a file's for example, until the transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+
+
 def lock_customers(customer_ids: Iterable[int]) -> None:
     """Hold the customers' advisory locks until the transaction ends, taken in order so that two sets cannot deadlock.
 

@@ -82,6 +82,10 @@ class LegalEntity(Branding):
         default=False,
         help_text="Whoever prepared a draft (asked for its run, changed it) cannot approve it.",
     )
+    send_after_days = models.PositiveSmallIntegerField(
+        "sent by itself after", null=True, blank=True, validators=[MaxValueValidator(60)],
+        help_text="Days from issue until the e-mail goes out; 0: at once. Empty: somebody sends it.",
+    )  # fmt: skip
 
     class Meta:
         ordering = ["code"]

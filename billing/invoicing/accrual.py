@@ -16,6 +16,8 @@ from billing.invoicing.spend import Spent, spend_slots
 from billing.invoicing.taxes.included import Priced, take_tax_out
 from billing.invoicing.terms import ContractTerms
 from billing.invoicing.usage import Wanted, wanted_usage
+from billing.invoicing.voiding.queries import waived_of
+from billing.invoicing.voiding.rules import NOTHING, Waived
 from billing.periods import Period
 from customers.models import Contract
 from customers.states import ContractState
@@ -94,18 +96,19 @@ def _accrued(
     for (each, last), group in zip(spending, rated[len(asked) :], strict=True):
         if each.contract_id not in untold and not isinstance(group, CannotRate):
             told += [(place, each, slot) for place, slot in _spent(each, group, last, windows)]
-    yield from _valued(_without_tax(contracts, standing, told, untold))
+    waived = waived_of([each.contract_id for each in terms])
+    yield from _valued(_without_tax(contracts, standing, told, untold), waived)
 
 
-def _valued(told: Sequence[Told]) -> Iterator[tuple[int, Accrued]]:
-    """What is told as rows, with the slots that they are of."""
+def _valued(told: Sequence[Told], waived: Mapping[int, Waived]) -> Iterator[tuple[int, Accrued]]:
+    """What is told as rows, with the slots that they are of. What is waived is never billed, and no revenue."""
     streams = ensure_streams({(each.contract_id, slot.stream) for _, each, slot in told})
     slots = ensure_slots({(streams[slot.stream], slot.kind, slot.cycle, slot.about) for _, _, slot in told})
     for place, each, slot in told:
         yield place, Accrued(
             contract_id=each.contract_id, customer_id=each.customer_id, entity_id=each.entity_id,
             slot_id=slots[streams[slot.stream], slot.kind, slot.cycle, slot.about], currency=each.currency,
-            cycle=slot.cycle, value=slot.amount,
+            cycle=slot.cycle, value=waived.get(each.contract_id, NOTHING).less(slot.key, slot.amount),
         )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Pages of invoices. `billing.payments.admin` puts its own in place of the one here, with what was paid."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,14 +10,20 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.urls import path
 from django.utils.html import format_html
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
+from unfold.contrib.filters.admin import (
+    ChoicesDropdownFilter,
+    DropdownFilter,
+    RangeDateFilter,
+    RelatedDropdownFilter,
+)
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
 from billing.invoicing import services
-from billing.invoicing.background import enqueue
 from billing.invoicing.behind.csv_file import usage_file
+from billing.invoicing.bulk import services as bulk
+from billing.invoicing.bulk.states import Verb
 from billing.invoicing.bulk_page import Step, confirm_and_run, report
 from billing.invoicing.concessions.buttons import Crediting
 from billing.invoicing.delivery import services as delivery
@@ -36,43 +42,53 @@ from billing.invoicing.models import Invoice
 from billing.invoicing.queries import found_by
 from billing.invoicing.results import BulkResult
 from billing.invoicing.review.forms import OverrideForm
-from billing.invoicing.states import InvoiceState
+from billing.invoicing.states import NUMBERED, InvoiceState
 from billing.invoicing.usage_cards import claim_card, event_card
+from billing.invoicing.voiding.buttons import Voiding
+from billing.invoicing.voiding.page import voided_on
 from billing.metering.explorer import parts
 from config import clock
 from customers.backoffice import RecordAdmin, badge, change_url, granted, leave_dialog, link_to, money
+from customers.models import Contract
 
 STATE_BADGES = {
     InvoiceState.DRAFT.label: "warning",
     InvoiceState.APPROVED.label: "info",
     InvoiceState.ISSUED.label: "success",
     InvoiceState.SKIPPED.label: "",
+    InvoiceState.VOID.label: "danger",
 }
 # Which buttons a state offers, the most likely next step first.
 BUTTONS: dict[str, tuple[str, ...]] = {
     InvoiceState.DRAFT: ("approve", "approve_early", "override", "take_back_credits", "pdf", "usage"),
     InvoiceState.APPROVED: ("issue", "send_back", "pdf", "usage"),
-    InvoiceState.ISSUED: ("send", "record_payment", "credit", "pdf", "usage"),
+    InvoiceState.ISSUED: ("send", "record_payment", "credit", "void", "pdf", "usage"),
+    InvoiceState.VOID: ("bill_after_all", "pdf", "usage"),
     InvoiceState.SKIPPED: (),
 }
-
-
-def queue_deliveries(
-    invoice_ids: Sequence[int], *, user: Any, now: datetime, send_at: datetime | None = None
-) -> BulkResult:
-    """Leave many mails to the worker: each takes a second, and the page would wait for all of them."""
-    deliveries, skipped = delivery.request_deliveries(invoice_ids=invoice_ids, user=user, now=now, send_at=send_at)
-    for each in deliveries:
-        if send_at is None:
-            enqueue("billing.invoicing.tasks.deliver", each.pk)
-    return BulkResult(done=[each.invoice for each in deliveries], skipped=skipped)
 
 
 def _dialog(title: str, text: str, submit: str, form: type[BaseDialogForm] = BaseDialogForm) -> dict[str, Any]:
     return {"title": title, "description": text, "form_class": form, "form_submit_text": submit}
 
 
-class InvoiceAdmin(Crediting, RecordAdmin):
+class CurrencyFilter(DropdownFilter):
+    """Invoices in one of the currencies in which contracts are agreed: asked of contracts, which are few."""
+
+    title = "currency"
+    parameter_name = "currency"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """In the order of their codes."""
+        codes = Contract.objects.order_by("currency").values_list("currency", flat=True).distinct()
+        return [(code, code) for code in codes]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Invoice]) -> QuerySet[Invoice]:
+        """Those in the chosen one."""
+        return queryset.filter(currency=self.value()) if self.value() else queryset
+
+
+class InvoiceAdmin(Crediting, Voiding, RecordAdmin):
     """Invoices, read-only: they are moved by buttons, one by one or many at once."""
 
     list_display = (
@@ -82,7 +98,7 @@ class InvoiceAdmin(Crediting, RecordAdmin):
         ("state", ChoicesDropdownFilter),
         ("kind", ChoicesDropdownFilter),
         ("entity", RelatedDropdownFilter),
-        "currency",
+        CurrencyFilter,
         ("issue_date", RangeDateFilter),
     )
     list_select_related = ("customer", "contract", "entity")
@@ -90,10 +106,10 @@ class InvoiceAdmin(Crediting, RecordAdmin):
     search_help_text = "Invoice number or its beginning, customer, your own id of the customer, or contract number"
     show_full_result_count = False
     empty_hint = "Drafts come from a billing run over active contracts."
-    actions = ("approve_selected", "issue_selected", "send_selected")
+    actions = ("approve_selected", "approve_and_issue_selected", "issue_selected", "send_selected")
     actions_detail = (
-        "approve", "approve_early", "override", "issue", "send", "send_back", "credit", "take_back_credits", "pdf",
-        "usage",
+        "approve", "approve_early", "override", "issue", "send", "send_back", "credit", "take_back_credits",
+        "void", "bill_after_all", "pdf", "usage",
     )  # fmt: skip
     change_form_template = "billing/admin/invoice.html"
     has_approve_permission = granted("billing.approve_invoice")
@@ -116,7 +132,8 @@ class InvoiceAdmin(Crediting, RecordAdmin):
         waits = self._waits(invoice)
         hidden = {"approve" if waits else "approve_early"}
         hidden |= set() if invoice.entity.four_eyes else {"override"}
-        return tuple(name for name in BUTTONS[invoice.state] if name not in hidden and self.offers(invoice, name))
+        shown = [name for name in BUTTONS[invoice.state] if name not in hidden]
+        return tuple(name for name in shown if self.offers(invoice, name) and self.may_void(invoice, name))
 
     def _waits(self, invoice: Any) -> Waits | None:
         """What a draft waits for, asked for once a page."""
@@ -157,7 +174,7 @@ class InvoiceAdmin(Crediting, RecordAdmin):
 
     def page_context(self, request: HttpRequest, invoice: Any) -> dict[str, Any]:
         """What the page shows besides the frame."""
-        own = {"badges": [self.state_badge(invoice)], "waits": self._waits(invoice)}
+        own = {"badges": [self.state_badge(invoice)], "waits": self._waits(invoice), "voided": voided_on(invoice)}
         return page_of(invoice) | own | {"manual": manual_card(request, invoice)}
 
     @display(description="Invoice", ordering="id")
@@ -188,28 +205,37 @@ class InvoiceAdmin(Crediting, RecordAdmin):
         return money(invoice.total, invoice.currency)
 
     def steps(self, request: HttpRequest, send_at: datetime | None = None) -> dict[str, Step]:
-        """The three moves that one or many invoices can make."""
+        """The moves that one or many invoices can make."""
         who, now = request.user, clock.now()
+
+        def run(*verbs: Verb) -> Callable[[Sequence[int]], BulkResult]:
+            return lambda ids: bulk.move(invoice_ids=ids, verbs=verbs, user=who, now=now, send_at=send_at)
+
         return {
             "approve": Step(
                 "approve_selected", "Approve", "approved", InvoiceState.DRAFT,
                 "Approved invoices are frozen and can be issued, or sent back with a reason.",
-                lambda ids: services.approve(invoice_ids=ids, user=who, now=now),
+                (Verb.APPROVE,), run(Verb.APPROVE),
+            ),
+            "approve_issue": Step(
+                "approve_and_issue_selected", "Approve and issue", "approved and issued", InvoiceState.DRAFT,
+                "They get their number and date. This cannot be taken back.",
+                (Verb.APPROVE, Verb.ISSUE), run(Verb.APPROVE, Verb.ISSUE),
             ),
             "issue": Step(
                 "issue_selected", "Issue", "issued", InvoiceState.APPROVED,
                 "Issued invoices get their number and date. This cannot be taken back.",
-                lambda ids: services.issue(invoice_ids=ids, user=who, now=now),
+                (Verb.ISSUE,), run(Verb.ISSUE),
             ),
             "send": Step(
                 "send_selected", "Send", "sent", InvoiceState.ISSUED,
                 "The document goes by e-mail to the customer's billing addresses.",
-                lambda ids: delivery.send_invoices(invoice_ids=ids, user=who, now=now),
+                (Verb.SEND,), lambda ids: delivery.send_invoices(invoice_ids=ids, user=who, now=now),
             ),
             "queue": Step(
                 "send_selected", "Send", "queued to be sent:", InvoiceState.ISSUED,
                 "The documents go by e-mail to the customers' billing addresses, one after the other.",
-                lambda ids: queue_deliveries(ids, user=who, now=now, send_at=send_at),
+                (Verb.SEND,), run(Verb.SEND),
             ),
         }  # fmt: skip
 
@@ -217,6 +243,11 @@ class InvoiceAdmin(Crediting, RecordAdmin):
     def approve_selected(self, request: HttpRequest, queryset: QuerySet[Invoice]) -> HttpResponse | None:
         """Approve many, after a page that says how much."""
         return confirm_and_run(request, self, queryset, self.steps(request)["approve"])
+
+    @action(description="Approve and issue…", permissions=["approve", "issue"])
+    def approve_and_issue_selected(self, request: HttpRequest, queryset: QuerySet[Invoice]) -> HttpResponse | None:
+        """Both at once."""
+        return confirm_and_run(request, self, queryset, self.steps(request)["approve_issue"])
 
     @action(description="Issue…", permissions=["issue"])
     def issue_selected(self, request: HttpRequest, queryset: QuerySet[Invoice]) -> HttpResponse | None:
@@ -310,7 +341,7 @@ class InvoiceAdmin(Crediting, RecordAdmin):
         """The stored document of an issued invoice; of any other a preview that says so."""
         invoice = self.get_object(request, unquote(object_id))
         try:
-            if invoice.state == InvoiceState.ISSUED:
+            if invoice.state in NUMBERED:
                 content = read_document(document_of(invoice=invoice, now=clock.now()))
             else:
                 content = preview_pdf(invoice)

@@ -3,32 +3,39 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import messages
 from django.contrib.admin import helpers
 from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 
+from billing.invoicing.bulk.services import request_bulk
+from billing.invoicing.bulk.states import Verb
+from billing.invoicing.errors import InvoicingError
 from billing.invoicing.models import Invoice
 from billing.invoicing.results import BulkResult
-from customers.backoffice import OfficeAdmin, amount_text
+from config import clock
+from customers.backoffice import OfficeAdmin, amount_text, change_url
 
 NAMED = 10  # more that were skipped have a page of their own
 SHOWN = 100  # rows named on the page; the totals count them all
+AT_ONCE = 20  # more are left to the workers, and followed on a page of their own
 
 
 @dataclass(frozen=True)
 class Step:
-    """A move of many invoices: `ready` is the state it starts from, `run` the service that makes it."""
+    """Moves of many invoices: `ready` is the state they start from, `run` the service that makes them now."""
 
     action: str
     verb: str
     done: str
     ready: str
     note: str
+    verbs: tuple[Verb, ...]
     run: Callable[[Sequence[int]], BulkResult]
 
 
@@ -42,8 +49,10 @@ def totals_text(invoices: Sequence[Invoice]) -> str:
 
 def confirm_and_run(
     request: HttpRequest, page: OfficeAdmin, queryset: QuerySet[Invoice], step: Step
-) -> TemplateResponse | None:
+) -> HttpResponse | None:
     """Ask first; on “confirm” run the step, say how it went, and return to the filtered list (None).
+
+    Many are left to the workers: then it goes on to the page that says how far they are.
 
     The confirmation holds for what it showed: when the choice has changed meanwhile (“all of the list” may have grown),
     it is asked again.
@@ -52,12 +61,27 @@ def confirm_and_run(
     ready = [invoice for invoice in chosen if invoice.state == step.ready]
     shown = f"{len(ready)}:{totals_text(ready)}"
     if request.POST.get("confirm") == shown and ready:
+        if len(ready) > AT_ONCE:
+            return _begin(request, step, ready)
         result = step.run([invoice.pk for invoice in ready])
         report(request, page, step, result, others=len(chosen) - len(ready))
         return _skipped_page(request, page, step, result) if len(result.skipped) > NAMED else None
     if "confirm" in request.POST:
         messages.warning(request, "The invoices have changed since you chose them: please look again.")
     return TemplateResponse(request, "billing/admin/bulk.html", _context(request, page, step, chosen, ready, shown))
+
+
+def _begin(request: HttpRequest, step: Step, ready: Sequence[Invoice]) -> HttpResponse | None:
+    """Hand them to the workers."""
+    ids, who = [invoice.pk for invoice in ready], cast(AbstractBaseUser, request.user)
+    try:
+        action = request_bulk(invoice_ids=ids, verbs=step.verbs, user=who, now=clock.now())
+    except InvoicingError as error:
+        messages.error(request, str(error))
+        return None
+    if left := len(ids) - action.items.count():
+        messages.warning(request, f"{left} wait in another bulk action already and are left to that one.")
+    return HttpResponseRedirect(change_url(action))
 
 
 def _context(

@@ -29,8 +29,9 @@ from billing.invoicing.snapshots import (
     seller_snapshot,
     terms_snapshot,
 )
-from billing.invoicing.states import InvoiceState
+from billing.invoicing.states import NUMBERED
 from billing.invoicing.taxes.printing import PrintedTaxes, printed_taxes
+from billing.invoicing.voiding.printing import printed_reasons
 from billing.pricing.words import plural
 from customers.banking import compact, grouped
 from customers.logos import Logo, logo_of
@@ -43,6 +44,10 @@ STEP_WIDTH = 54
 FEW_STEPS = 40
 """Steps of which each has a row of its own; where there are more, short ones share one: every cell takes its time."""
 STEPS_A_ROW = 8
+_VAT = re.compile(
+    "(AT|BE|BG|CY|CZ|DE|DK|EE|EL|ES|FI|FR|GB|HR|HU|IE|IT|LT|LU|LV|MT|NL|PL|PT|RO|SE|SI|SK|XI) ?[0-9A-Z]{7}"
+)
+"""How VAT numbers of the European Union and the United Kingdom begin; other numbers have other names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +83,12 @@ class PrintedSection:
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """Seller or buyer as a block of lines."""
+    """Seller or buyer as a block of lines; `tax_label` is what such a number is called."""
 
     name: str
     address: list[str]
     tax_id: str
+    tax_label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +132,8 @@ class PrintedInvoice:
     bank_details: list[str]
     period: str
     facts: list[tuple[str, str]]
+    why: list[str]
     amount_in: str
-    page: tuple[str, ...]
     sections: list[PrintedSection]
     steps_apart: bool
     usage: UsagePages
@@ -144,9 +150,8 @@ class PrintedInvoice:
 
 
 def printed_invoice(invoice: Invoice, usage: Printed | None = None) -> PrintedInvoice:
-    """The invoice as its document shows it, in three queries whatever the number of lines; `usage` as it was read."""
-    issued = invoice.state == InvoiceState.ISSUED
-    seller, buyer, terms = _copies(invoice, issued)
+    """The invoice as its document shows it, whatever the lines in a constant number of queries; `usage` as read."""
+    seller, buyer, terms = _copies(invoice)
     write = Writer(locale=buyer["locale"], currency=invoice.currency)
     lines = list(invoice.lines.select_related("corrects__invoice", "stream").order_by("position"))
     period = service_period(lines, write, terms["timezone"])
@@ -158,16 +163,16 @@ def printed_invoice(invoice: Invoice, usage: Printed | None = None) -> PrintedIn
         language=language_of(buyer["locale"]),
         title=write.labels[invoice.kind],
         number=invoice.number or "",
-        mark="" if issued else write.labels["draft"],
+        mark="" if invoice.state in NUMBERED else write.labels["draft"],
         look=_look(seller),
-        seller=_party(seller["name"], _address(seller["address"], seller["country"]), seller["tax_id"]),
-        buyer=_party(buyer["legal_name"], _address(buyer["address"], buyer["country"]), buyer["tax_id"]),
+        seller=_party(seller["name"], seller, write),
+        buyer=_party(buyer["legal_name"], buyer, write),
         email=breakable(seller["email"]),
         bank_details=_bank(seller),
         period=period,
         facts=_facts(invoice, buyer, terms, period, write),
+        why=printed_reasons(invoice, lines, write, write.say),
         amount_in=write.say("amount_in", currency=invoice.currency),
-        page=tuple(re.split(r"{pages?}", write.labels["page"])),
         sections=parts,
         steps_apart=sum(len(line.steps) for part in parts for line in part.lines) > MOST_STEPS,
         usage=usage_pages(usage or {}, lines, periods, write, write.labels),
@@ -184,9 +189,9 @@ def printed_invoice(invoice: Invoice, usage: Printed | None = None) -> PrintedIn
     )
 
 
-def _copies(invoice: Invoice, issued: bool) -> tuple[Seller, Buyer, Terms]:
+def _copies(invoice: Invoice) -> tuple[Seller, Buyer, Terms]:
     """Seller, buyer and terms as they were when it was issued; of a draft as they are now (R5.8)."""
-    if issued:
+    if invoice.state in NUMBERED:
         return cast(Seller, invoice.seller), cast(Buyer, invoice.buyer), cast(Terms, invoice.terms)
     return seller_snapshot(invoice.entity), buyer_snapshot(invoice.customer), terms_snapshot(contracts_on(invoice))
 
@@ -305,8 +310,9 @@ def _rows(steps: Iterable[PrintedStep], most: int) -> list[list[PrintedStep]]:
 
 def _line(line: InvoiceLine, write: Writer, timezone: str, a_row: int) -> PrintedLine:
     steps = tuple(_steps(line, write, timezone))
+    name = line.description if line.corrects_id is None else step_in(write.language, line.description)  # “Credit: …”
     return PrintedLine(
-        description=breakable(line.description),
+        description=breakable(name),
         period=write.period(line.service_start, line.service_end, timezone),
         quantity="" if line.quantity is None else write.quantity(line.quantity),
         unit=plural(line.unit, Fraction(line.quantity or 0)) if line.unit else "",
@@ -344,12 +350,18 @@ def rating_steps(line: InvoiceLine, write: Writer, timezone: str) -> Iterator[Pr
         yield PrintedStep(prorated)
 
 
-def _address(lines: list[str], country: str) -> list[str]:
-    """The lines of an address with the country's English name at its end."""
-    name = Locale("en").territories.get(country, country) if country else ""
+def _address(lines: list[str], country: str, language: str) -> list[str]:
+    """The lines of an address with the country's name at its end, unless it stands there, in English or so."""
+    if not country:
+        return lines
+    names = {Locale(each).territories.get(country, country) for each in ("en", language)} | {country}
     known = {line.casefold() for line in lines}
-    return [*lines, name] if name and not known & {name.casefold(), country.casefold()} else lines
+    if known & {name.casefold() for name in names}:
+        return lines
+    return [*lines, Locale(language).territories.get(country, country)]
 
 
-def _party(name: str, address: list[str], tax_id: str) -> Party:
-    return Party(breakable(name), [breakable(line) for line in address], breakable(tax_id))
+def _party(name: str, copied: Seller | Buyer, write: Writer) -> Party:
+    address = _address(copied["address"], copied["country"], write.language)
+    label = write.labels["vat_number" if _VAT.match(copied["tax_id"]) else "tax_number"]
+    return Party(breakable(name), [breakable(line) for line in address], breakable(copied["tax_id"]), label)

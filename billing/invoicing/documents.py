@@ -6,7 +6,7 @@ from io import BytesIO
 
 from django.core.files import File
 from django.core.files.storage import default_storage
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.template.loader import render_to_string
 from django.utils.text import get_valid_filename
 
@@ -17,7 +17,8 @@ from billing.invoicing.drawing.models import WaitingDocument
 from billing.invoicing.errors import DocumentDamaged, NotIssued
 from billing.invoicing.models import Invoice, InvoiceDocument
 from billing.invoicing.rendering import Rendered, render_html
-from billing.invoicing.states import InvoiceState
+from billing.invoicing.states import NUMBERED
+from customers.locks import lock_name
 
 
 def render_pdf(invoice: Invoice) -> Rendered:
@@ -40,7 +41,7 @@ def document_of(*, invoice: Invoice, now: datetime) -> InvoiceDocument:
     gives the same bytes. Run it outside a larger transaction: a rollback would leave a file without a row.
     Raises NotIssued, GlyphsMissing, DocumentDamaged.
     """
-    if invoice.state != InvoiceState.ISSUED:
+    if invoice.state not in NUMBERED:
         raise NotIssued(invoice)
     document = InvoiceDocument.objects.filter(invoice=invoice).first()
     if document is None:
@@ -73,20 +74,25 @@ def _render(invoice: Invoice, usage: Printed) -> Rendered:
 
 
 def _store(invoice: Invoice, rendered: Rendered, usage: Printed, now: datetime) -> InvoiceDocument:
-    """Write the file, then its rows; whoever finds a row already there takes the file back."""
+    """Write the file, then its rows; whoever comes second finds them.
+
+    A file of that name without a row is what a full disk or a crash left of an earlier attempt: it goes first.
+    """
     wanted = f"invoices/{invoice.issue_date:%Y/%m}/{get_valid_filename(str(invoice.number))}.pdf"
-    name = default_storage.save(wanted, File(BytesIO(rendered.bytes)))
-    try:
-        with transaction.atomic():
-            document = InvoiceDocument.objects.create(
-                invoice=invoice, file=name, sha256=rendered.sha256, pages=rendered.pages, rendered_at=now
-            )
-            PrintedUsage.objects.create(invoice=invoice, content=usage)
-            WaitingDocument.objects.filter(invoice=invoice).delete()
-            return document
-    except IntegrityError:
-        default_storage.delete(name)
-        return InvoiceDocument.objects.get(invoice=invoice)
+    with transaction.atomic():
+        lock_name(wanted)
+        if there := InvoiceDocument.objects.filter(invoice=invoice).first():
+            return there
+        # A row for that name is another seller's, with the same number.
+        if default_storage.exists(wanted) and not InvoiceDocument.objects.filter(file=wanted).exists():
+            default_storage.delete(wanted)
+        name = default_storage.save(wanted, File(BytesIO(rendered.bytes)))
+        document = InvoiceDocument.objects.create(
+            invoice=invoice, file=name, sha256=rendered.sha256, pages=rendered.pages, rendered_at=now
+        )
+        PrintedUsage.objects.create(invoice=invoice, content=usage)
+        WaitingDocument.objects.filter(invoice=invoice).delete()
+        return document
 
 
 def _restore(document: InvoiceDocument) -> None:

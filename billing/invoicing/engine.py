@@ -23,6 +23,7 @@ from billing.invoicing.spend import spend_slots
 from billing.invoicing.taxes.included import Priced, take_tax_out
 from billing.invoicing.terms import ContractTerms
 from billing.invoicing.usage import Answer, Question, Wanted, questions, wanted_usage
+from billing.invoicing.voiding.rules import NOTHING, Waived
 from billing.periods import local_date
 from billing.pricing import PriceError
 from customers.models import Contract
@@ -65,8 +66,9 @@ def deltas(contracts: Sequence[Contract], as_of: Mapping[int, datetime], facts: 
     """desired(facts, as_of) − recorded for each contract; `as_of` gives each contract's instant by its id."""
     terms = facts.terms(contracts)
     ids = [contract.id for contract in contracts]
-    standing, fees, manual = facts.standing(ids), facts.fees(ids), facts.manual(ids)
-    conceded = facts.concessions(ids)
+    recorded_slots, fees, manual = facts.standing(ids), facts.fees(ids), facts.manual(ids)
+    conceded, waived = facts.concessions(ids), facts.waived(ids)
+    standing = {key: waived.get(key, NOTHING).standing(recorded_slots[key]) for key in ids}
     good = [each for each in terms.values() if isinstance(each, ContractTerms)]
     wanted = [
         (each, wanted_usage(each, as_of[each.contract_id], kept=recorded.billed_cycles(standing[each.contract_id])))
@@ -79,7 +81,7 @@ def deltas(contracts: Sequence[Contract], as_of: Mapping[int, datetime], facts: 
         if isinstance(each, InvoicingError):
             found.append(Delta(contract, error=each))
         else:
-            stands = standing[contract.id], fees[contract.id]
+            stands = standing[contract.id], fees[contract.id], waived.get(contract.id, NOTHING)
             found.append(_desired(contract, each, usage[contract.id], *stands, as_of[contract.id]))
     errors = take_tax_out([each for each in found if isinstance(each, _Desired)])
     made = [each if isinstance(each, Delta) else _delta(each, errors.get(each.contract.pk)) for each in found]
@@ -89,12 +91,13 @@ def deltas(contracts: Sequence[Contract], as_of: Mapping[int, datetime], facts: 
             _add_manual(delta, own, standing[pk], manual.get(pk, ()), as_of[pk])
             if delta.error is None:
                 delta.slots += concession_lines(conceded.get(pk, ()), standing[pk], delta.lines)
+                delta.slots = waived.get(pk, NOTHING).taken(delta.slots, recorded_slots[pk])
     return made
 
 
 def _desired(
     contract: Contract, terms: ContractTerms, usage: list[Rated] | CannotRate, standing: Standings,
-    billed: list[BilledFee], as_of: datetime,
+    billed: list[BilledFee], waived: Waived, as_of: datetime,
 ) -> _Desired | Delta:  # fmt: skip
     """What a contract whose terms can be read wants; a delta with the reason where its prices cannot rate it."""
     if isinstance(usage, CannotRate):
@@ -102,7 +105,7 @@ def _desired(
     try:
         spent = spend_slots(terms, usage, as_of)
         off = taken_off(terms, usage, spent, as_of)
-        fees = fee_lines(terms, billed, as_of)
+        fees = fee_lines(terms, billed, as_of, waived.fees)
         due = due_on(terms, standing.values(), billed, as_of)
     except PriceError as error:
         return Delta(contract, error=CannotRate("A recurring fee", error.message))

@@ -15,6 +15,8 @@ from billing.invoicing.manual.rules import Manual
 from billing.invoicing.recorded import Standings
 from billing.invoicing.terms import ContractTerms
 from billing.invoicing.usage import Answer, Question
+from billing.invoicing.voiding.queries import waived_of
+from billing.invoicing.voiding.rules import Waived
 from customers.models import Contract
 
 
@@ -40,6 +42,10 @@ class Facts:
     def concessions(self, contract_ids: Sequence[int]) -> dict[int, list[Concession]]:
         """What was conceded of each contract's invoices; contracts without any are not there."""
         return concessions_of(contract_ids)
+
+    def waived(self, contract_ids: Sequence[int]) -> dict[int, Waived]:
+        """What each contract is not billed again; contracts with nothing waived are not there."""
+        return waived_of(contract_ids)
 
     def answers(self, questions: Iterable[Question]) -> dict[Question, Answer]:
         """What was used, for each question."""

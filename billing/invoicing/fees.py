@@ -5,12 +5,13 @@ re-bills nothing. Pure: no Django, no clock.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from billing.invoicing.calendars import calendar_of, cycles_between, in_cadence, proration_of
@@ -133,8 +134,14 @@ def due_fees(
                 yield fee.charge, due, charge_line(contract, fee, part, share_of(contract, fee, part, cycle.full))
 
 
-def fee_lines(contract: ContractTerms, billed: Iterable[BilledFee], as_of: datetime) -> list[FeeLine]:
-    """Wanted − recorded: charges for what is due and not covered, credits for what is covered and no longer wanted."""
+def fee_lines(
+    contract: ContractTerms, billed: Iterable[BilledFee], as_of: datetime,
+    waived: Mapping[StreamKey, Sequence[Period]] = MappingProxyType({}),
+) -> list[FeeLine]:  # fmt: skip
+    """Wanted − recorded: charges for what is due and not covered, credits for what is covered and no longer wanted.
+
+    Stretches that are `waived` are neither charged nor credited.
+    """
     wanted = wanted_fees(contract)
     recorded: dict[StreamKey, list[BilledFee]] = defaultdict(list)
     for fee in billed:
@@ -145,8 +152,9 @@ def fee_lines(contract: ContractTerms, billed: Iterable[BilledFee], as_of: datet
         given_up: list[FeeLine] = []
         standing = [_given_up(contract, each, fees, as_of, given_up) for each in recorded[stream]]
         lines += given_up
-        lines += _credits(contract, fees, standing, as_of)
-        lines += _charges(contract, fees, standing, as_of)
+        free = waived.get(stream, ())
+        lines += _credits(contract, fees, standing, as_of, free)
+        lines += _charges(contract, fees, standing, as_of, free)
     return lines
 
 
@@ -184,14 +192,14 @@ def _kept(line: BilledFee, wanted: list[Fee]) -> list[Period]:
 
 
 def _charges(
-    contract: ContractTerms, wanted: list[Fee], recorded: list[BilledFee], as_of: datetime
+    contract: ContractTerms, wanted: list[Fee], recorded: list[BilledFee], as_of: datetime, free: Sequence[Period]
 ) -> Iterator[FeeLine]:
     kept = [(line, _kept(line, wanted)) for line in recorded]
     for fee in wanted:
         covered = [
             stretch for line, for_ in kept if line.terms == fee.terms and for_ for stretch in line.covered
         ]  # fmt: skip
-        for gap in fee.period.subtract(covered):
+        for gap in fee.period.subtract([*covered, *free]):
             for cycle in cycles_between(calendar_of(contract, fee.charge), as_of + TICK, gap.start):
                 part = gap.intersect(cycle.period)
                 if part is None:
@@ -217,10 +225,10 @@ def charge_line(contract: ContractTerms, fee: Fee, part: Period, fraction: Fract
 
 
 def _credits(
-    contract: ContractTerms, wanted: list[Fee], recorded: list[BilledFee], as_of: datetime
+    contract: ContractTerms, wanted: list[Fee], recorded: list[BilledFee], as_of: datetime, free: Sequence[Period]
 ) -> Iterator[FeeLine]:
     for line in recorded:
-        unwanted = [gap for stretch in line.covered for gap in stretch.subtract(_kept(line, wanted))]
+        unwanted = [gap for stretch in line.covered for gap in stretch.subtract([*_kept(line, wanted), *free])]
         due = [gap for gap in unwanted if gap.start <= as_of]
         left = [gap for stretch in line.covered for gap in stretch.subtract(due)]
         standing = line.standing

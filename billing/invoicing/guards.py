@@ -21,7 +21,36 @@ INVOICE_TRIGGERS = [
     pgtrigger.Protect(
         name="invoice_issued_frozen",
         operation=pgtrigger.Update,
-        condition=pgtrigger.Condition("OLD.state IN ('issued', 'skipped')"),
+        condition=pgtrigger.Condition(
+            "OLD.state IN ('issued', 'skipped', 'void') AND NOT (OLD.state = 'issued' AND NEW.state = 'void'"
+            " AND to_jsonb(OLD.*) - 'state' = to_jsonb(NEW.*) - 'state')"
+        ),
+    ),
+    # What is void was reversed to the cent, by a document that is issued; the lines left over are none that it had.
+    pgtrigger.Trigger(
+        name="invoice_void_reversed",
+        when=pgtrigger.Before,
+        operation=pgtrigger.Update,
+        condition=pgtrigger.Condition("OLD.state = 'issued' AND NEW.state = 'void'"),
+        func=f"""
+            IF NOT EXISTS (SELECT 1 FROM billing_invoice r WHERE r.reverses_id = NEW.id AND r.state = 'issued') THEN
+                RAISE EXCEPTION 'invoice % has no reversal: void it by the service', NEW.number {REFUSE};
+            END IF;
+            IF EXISTS (SELECT 1 FROM billing_invoiceline l JOIN billing_coverage c ON c.line_id = l.id
+                       WHERE l.invoice_id = NEW.id AND c.credited_by_id IS NULL)
+               OR EXISTS (SELECT 1 FROM billing_invoiceline l WHERE l.invoice_id = NEW.id AND l.slot_id IS NOT NULL
+                          AND l.billed_before <> (SELECT o.desired FROM billing_invoiceline o
+                                WHERE o.slot_id = l.slot_id AND o.revision IS NOT NULL
+                                ORDER BY o.revision DESC LIMIT 1)) THEN
+                RAISE EXCEPTION 'lines of invoice % still stand', NEW.number {REFUSE};
+            END IF;
+            RETURN NEW;
+        """,
+    ),
+    pgtrigger.Protect(
+        name="invoice_reverses_kept",
+        operation=pgtrigger.Update,
+        condition=pgtrigger.Condition("OLD.reverses_id IS DISTINCT FROM NEW.reverses_id"),
     ),
     pgtrigger.Protect(
         name="invoice_approved_frozen",
@@ -85,11 +114,11 @@ INVOICE_TRIGGERS = [
             RETURN NEW;
         """,
     ),
-    # Approval records what was drafted, and what is sent back is recorded no more: both change what is left to bill.
+    # Approval records what was drafted; what is sent back or void is recorded no more: both change what is to bill.
     *touching(
         "SELECT s.contract_id FROM rows r JOIN billing_invoiceline l ON l.invoice_id = r.id"
         " JOIN billing_stream s ON s.id = l.stream_id",
-        columns="id, state = 'draft'",
+        columns="id, state = 'draft', state = 'void'",
         operations=("update",),
     ),
 ]

@@ -36,6 +36,7 @@ from customers.models import Contract
 REVENUE_TASK = "revenue.tasks.post_documents"
 DRAWING_TASK = "billing.invoicing.drawing.tasks.draw"
 SETTLE = "billing.payments.balance.services.settle_issued"  # payments stand above invoicing
+SEND = "billing.invoicing.delivery.services.send_issued"  # delivery stands above the states
 BATCH: Final = 100
 """How many invoices are moved in one transaction, under the locks of all who are concerned."""
 Refused = dict[int, str]
@@ -81,6 +82,17 @@ def issue(*, invoice_ids: Sequence[int], user: AbstractBaseUser | None, now: dat
     return result
 
 
+def issue_reversal(*, reversal: Invoice, user: AbstractBaseUser | None, now: datetime, way: str) -> None:
+    """Issue an approved document that voids another; `way` says what becomes of its credit beyond what is open.
+
+    The caller holds the locks and the transaction. InvoicingError where its series or its document forbids it.
+    """
+    if refused := _issue([reversal], user, now, {reversal.pk: way}):
+        raise InvoicingError(refused[reversal.pk])
+    enqueue(REVENUE_TASK)
+    enqueue(DRAWING_TASK)
+
+
 def send_back(*, invoice_id: int, user: AbstractBaseUser | None, reason: str, now: datetime) -> Invoice:
     """Return an approved invoice to draft: its revisions and coverage are cleared, a following draft is deleted.
 
@@ -89,7 +101,7 @@ def send_back(*, invoice_id: int, user: AbstractBaseUser | None, reason: str, no
     if not reason.strip():
         raise InvoicingError("Say why the invoice goes back to draft: the reason is kept with it.")
     with transaction.atomic():
-        invoice = _locked([invoice_id])[0]
+        invoice = locked([invoice_id])[0]
         _require(invoice, InvoiceState.DRAFT, "sent back to draft")
         lines = list(invoice.lines.all())
         if _built_upon(lines):
@@ -121,7 +133,7 @@ def _together(ids: Sequence[int], act: Act, result: BulkResult) -> None:
     """Move invoices in one transaction; where the database refuses them together, each half, down to the one."""
     try:
         with transaction.atomic():
-            invoices = _locked(ids)
+            invoices = locked(ids)
             refused = act(invoices)
     except IntegrityError:  # the database's guard: another transaction recorded the same first
         if len(ids) == 1:
@@ -141,8 +153,8 @@ def _together(ids: Sequence[int], act: Act, result: BulkResult) -> None:
             result.done.append(invoice)
 
 
-def _locked(invoice_ids: Sequence[int]) -> list[Invoice]:
-    """The invoices as they stand once their payers' locks are held, and those of the customers on them."""
+def locked(invoice_ids: Sequence[int]) -> list[Invoice]:
+    """The invoices as they stand under the locks of their payers and of all customers on them; in a transaction."""
     contracts = Contract.objects.filter(streams__lines__invoice__in=invoice_ids)
     payers = Invoice.objects.filter(id__in=invoice_ids).order_by().values_list("customer_id", flat=True)
     lock_customers({*payers, *contracts.values_list("customer_id", flat=True)})
@@ -229,7 +241,10 @@ def _built_upon(lines: list[InvoiceLine]) -> bool:
     return later.exists() or coverage.covered_anew(lines)
 
 
-def _issue(invoices: Sequence[Invoice], user: AbstractBaseUser | None, now: datetime) -> Refused:
+def _issue(
+    invoices: Sequence[Invoice], user: AbstractBaseUser | None, now: datetime, ways: Mapping[int, str] | None = None
+) -> Refused:
+    """`ways` say what becomes of the credit of a note, by id, where nobody conceded it."""
     refused: Refused = {}
     approved = _refuse(refused, invoices, lambda each: _require(each, InvoiceState.ISSUED, "issued"))
     sent = [each for each in approved if not is_not_sent(each)]
@@ -252,12 +267,19 @@ def _issue(invoices: Sequence[Invoice], user: AbstractBaseUser | None, now: date
         [Outbox(kind=Outbox.Kind.INVOICE_ISSUED, object_id=each.pk, created_at=now) for each in numbered]
     )
     want(invoice_ids=[each.pk for each in numbered], now=now)
-    carry_out(SETTLE, invoices=numbered, user=user, now=now)
+    carry_out(SEND, invoices=numbered, user=user, now=now)
+    carry_out(SETTLE, invoices=numbered, user=user, now=now, ways=ways)
     return refused
 
 
 def _copy(invoice: Invoice, contracts: Sequence[Contract], texts: Sequence[str]) -> None:
-    """Copy seller, buyer and terms onto it (R5.8); Unprintable where its document could not show them."""
+    """Copy seller, buyer and terms onto it (R5.8), for a reversal those of the invoice that it voids.
+
+    Unprintable where its document could not show them.
+    """
+    if (voided := invoice.reverses) is not None:
+        invoice.seller, invoice.buyer, invoice.terms = voided.seller, voided.buyer, voided.terms
+        return
     copies = seller_snapshot(invoice.entity), buyer_snapshot(invoice.customer), terms_snapshot(contracts)
     if missing := unprintable(json.dumps([*copies, texts], ensure_ascii=False)):
         raise Unprintable(invoice, missing)

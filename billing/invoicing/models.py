@@ -15,7 +15,7 @@ from billing.invoicing.guards import COVERAGE_TRIGGERS, INVOICE_TRIGGERS, LINE_T
 from billing.invoicing.runs.models import BillingRun as BillingRun
 from billing.invoicing.runs.models import RunOutcome as RunOutcome
 from billing.invoicing.slots import CONCESSION, MANUAL, OFF
-from billing.invoicing.states import InvoiceState
+from billing.invoicing.states import NUMBERED, InvoiceState
 from billing.invoicing.terms import WHOLE, StreamKey, whole_of
 from customers.models import Contract, Customer, LegalEntity, int_range
 
@@ -61,6 +61,11 @@ class Invoice(models.Model):
     entity = models.ForeignKey(LegalEntity, models.PROTECT, related_name="invoices", verbose_name="legal entity")
     run = models.ForeignKey(BillingRun, models.SET_NULL, null=True, related_name="invoices")
 
+    reverses = models.ForeignKey(
+        "self", models.PROTECT, null=True, db_index=False, related_name="reversals", help_text="The invoice it voids."
+    )
+    reversal_reason = models.CharField(max_length=300, blank=True, help_text="Why that one was voided.")
+
     as_of = models.DateField(help_text="What fell due up to the start of this day stands on it.")
     issue_date = models.DateField(null=True)
     due_date = models.DateField(null=True)
@@ -102,7 +107,12 @@ class Invoice(models.Model):
             models.UniqueConstraint(
                 name="invoice_one_draft",
                 fields=["customer", "group", "entity", "currency", "apart"],
-                condition=Q(state="draft"),
+                condition=Q(state="draft", reverses=None),
+            ),
+            models.UniqueConstraint(name="invoice_reversed_once", fields=["reverses"], condition=~Q(reverses=None)),
+            models.CheckConstraint(
+                name="invoice_reversal_reason",
+                condition=Q(reverses=None, reversal_reason="") | Q(reverses__isnull=False) & ~Q(reversal_reason=""),
             ),
             models.UniqueConstraint(name="invoice_sequence", fields=["entity", "kind", "sequence"]),
             models.CheckConstraint(name="invoice_adds_up", condition=Q(total=F("net") + F("tax"))),
@@ -112,8 +122,8 @@ class Invoice(models.Model):
             ),
             models.CheckConstraint(
                 name="invoice_numbered_when_issued",
-                condition=Q(state="issued", **{f"{name}__isnull": False for name in WRITTEN_AT_ISSUE})
-                | ~Q(state="issued") & Q(number__isnull=True, sequence__isnull=True, issue_date__isnull=True),
+                condition=Q(state__in=NUMBERED, **{f"{name}__isnull": False for name in WRITTEN_AT_ISSUE})
+                | ~Q(state__in=NUMBERED) & Q(number__isnull=True, sequence__isnull=True, issue_date__isnull=True),
             ),
             models.CheckConstraint(
                 name="invoice_approved_when", condition=Q(state="draft") ^ Q(approved_at__isnull=False)

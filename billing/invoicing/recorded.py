@@ -9,10 +9,10 @@ from django.db.models import Max, Prefetch, Q, Sum
 from django.db.models.fields.json import KeyTextTransform
 
 from billing.invoicing.fees import BilledFee
-from billing.invoicing.models import Coverage, InvoiceLine
+from billing.invoicing.models import Coverage, Invoice, InvoiceLine
 from billing.invoicing.rated import SlotKey, SlotKind
 from billing.invoicing.slots import Standing
-from billing.invoicing.states import RECORDED
+from billing.invoicing.states import RECORDED, InvoiceState
 from billing.invoicing.stretches import PAID_UNTIL
 from billing.invoicing.terms import StreamKey
 from billing.invoicing.usage import Kept
@@ -25,7 +25,9 @@ Standings = dict[SlotKey, Standing]
 def standing_slots(contract_ids: Sequence[int]) -> dict[int, Standings]:
     """The last revision of every slot of each contract; one query."""
     lines = (
-        InvoiceLine.objects.filter(recorded_lines(), stream__contract_id__among=contract_ids, revision__isnull=False)
+        InvoiceLine.objects.filter(
+            recorded_lines(), _not_voided(), stream__contract_id__among=contract_ids, revision__isnull=False
+        )
         .order_by("slot_id", "-revision")
         .distinct("slot_id")
         .select_related("slot", "stream", "invoice")
@@ -54,6 +56,17 @@ def recorded_lines() -> Q:
     if (number := horizon()) is None:
         return recorded
     return recorded & (Q(invoice__approved_known=None) | Q(invoice__approved_known__lt=number))
+
+
+def _not_voided() -> Q:
+    """Lines of slots but those that were voided and their reversals, which cancel out: as if never billed.
+
+    A credit that was conceded may have been undone with another's invoice, so its lines all count (they have terms).
+    """
+    voided = Q(invoice__state=InvoiceState.VOID)
+    if (number := horizon()) is not None:
+        voided &= Q(invoice__in=Invoice.objects.filter(reversals__approved_known__lt=number))
+    return Q(terms__isnull=False) | Q(invoice__reverses=None) & ~voided
 
 
 def _live() -> Q:

@@ -8,16 +8,20 @@ class InvoiceState(TextChoices):
     APPROVED = "approved", "Approved"
     ISSUED = "issued", "Issued"
     SKIPPED = "skipped", "Not sent"
+    VOID = "void", "Void"
 
 
 INVOICE_MOVES: list[tuple[str, str]] = [
     (InvoiceState.DRAFT, InvoiceState.APPROVED),
     (InvoiceState.APPROVED, InvoiceState.DRAFT),
     (InvoiceState.APPROVED, InvoiceState.ISSUED),
+    (InvoiceState.ISSUED, InvoiceState.VOID),  # with its reversal (voiding)
     (InvoiceState.APPROVED, InvoiceState.SKIPPED),  # zero, where the seller does not send such (R5.10)
 ]
 # What stands on these is what "recorded" means in desired − recorded.
-RECORDED: list[str] = [InvoiceState.APPROVED, InvoiceState.ISSUED, InvoiceState.SKIPPED]
+RECORDED: list[str] = [InvoiceState.APPROVED, InvoiceState.ISSUED, InvoiceState.SKIPPED, InvoiceState.VOID]
+# What was sent to the customer under a number, and has a document.
+NUMBERED: list[str] = [InvoiceState.ISSUED, InvoiceState.VOID]
 
 
 def may_move(old: str, new: str) -> bool:

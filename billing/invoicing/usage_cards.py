@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from billing.catalog.models import SubscriptionInterval
 from billing.catalog.terms.models import SubscriptionTerm
 from billing.invoicing.consequences import consequences
+from billing.invoicing.explaining.page import line_url
 from billing.invoicing.models import InvoiceLine
 from billing.metering.asking import Known
 from billing.metering.explorer.events import Fate, Stored
@@ -81,6 +82,7 @@ def _row(line: InvoiceLine, billed: bool, known: bool) -> dict[str, Any]:
     return {
         "invoice": invoice.number or str(invoice).capitalize(),
         "url": change_url(invoice),
+        "line_url": line_url(line),
         "position": line.position,
         "description": line.description,
         "days": _days(Period(line.service_start, line.service_end), zone),

@@ -9,6 +9,8 @@ from typing import Final, Literal
 INGEST: Final = "ingest"
 READ: Final = "read"
 CORRECT: Final = "correct"
+BOUNCES: Final = "bounces"
+SCOPES: Final = [INGEST, READ, CORRECT, BOUNCES]
 
 _ALPHABET: Final = "abcdefghijkmnpqrstuvwxyz23456789"  # no letter that reads as another: prefixes are read aloud
 

@@ -141,6 +141,7 @@ class ApiKey(models.Model):
         INGEST = keys.INGEST, "Send events"
         READ = keys.READ, "Read usage"
         CORRECT = keys.CORRECT, "Correct usage"
+        BOUNCES = keys.BOUNCES, "Report e-mail that came back"
 
     name = models.CharField(max_length=100)
     prefix = models.CharField(max_length=16, unique=True, editable=False)
@@ -168,8 +169,8 @@ class ApiKey(models.Model):
         constraints = [
             models.CheckConstraint(
                 name="apikey_scopes",
-                condition=Q(scopes__contained_by=[keys.INGEST, keys.READ, keys.CORRECT]) & Q(scopes__len__gt=0),
-                violation_error_message="A key may send events, read usage, correct it, or several of these.",
+                condition=Q(scopes__contained_by=keys.SCOPES) & Q(scopes__len__gt=0),
+                violation_error_message="A key may send, read or correct usage, report bounces, or several of these.",
             ),
             models.CheckConstraint(
                 name="apikey_rate_limit",

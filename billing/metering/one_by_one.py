@@ -1,7 +1,8 @@
 """The events that a meter counts, one by one: what stands behind a quantity, as far as it is to be known."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ from django.db import connection
 from billing.metering import names
 from billing.metering.asking import CountedEvent, Request
 from billing.metering.counting import claimed, events
+from billing.metering.exact_json import loads
 from billing.metering.meters.counting import dimension
 from billing.metering.meters.fragments import Fragment
 from billing.metering.models import Meter
@@ -20,6 +22,8 @@ from billing.periods import Period
 
 PAGE: Final = 10_000
 """Events that are held at once."""
+LAST: Final = timedelta(days=1)
+"""The end of a period in which its newest events are looked for first."""
 Mark = tuple[datetime, int, int]
 """Time, batch and place: the order of events (R2.1)."""
 
@@ -29,8 +33,13 @@ def newest(meter: Meter, request: Request, dimensions: Sequence[str], *, limit: 
 
     MonthDetached when one of its months lies in the archive.
     """
-    rows = _read(meter, request, request.period, dimensions, "ORDER BY ev.ts DESC, ev.batch DESC, ev.n DESC", limit)
-    return [_event(row, dimensions) for row in rows]
+    whole, order = request.period, "ORDER BY ev.ts DESC, ev.batch DESC, ev.n DESC"
+    asked = _Asked.of(meter, request, dimensions)
+    last = Period(max(whole.start, whole.until - LAST), whole.until)  # most often it has enough of them
+    rows = asked.read(last, order, limit)
+    if len(rows) < limit and last != whole:
+        rows = asked.read(whole, order, limit)
+    return [_event(row) for row in rows]
 
 
 def in_order(meter: Meter, request: Request, dimensions: Sequence[str]) -> Iterator[CountedEvent]:
@@ -39,47 +48,64 @@ def in_order(meter: Meter, request: Request, dimensions: Sequence[str]) -> Itera
     Of a meter that carries its value on, since the first event of its subjects. MonthDetached at the first piece that
     lies in the archive.
     """
-    period = request.period
+    period, asked = request.period, _Asked.of(meter, request, dimensions)
     if meter.recurring and (first := _first(meter, request)):
         period = Period(min(first, period.start), period.end)
     for day in split(period, "day", request.timezone):
         after: Mark | None = None
-        while True:
-            rows = _read(meter, request, day, dimensions, "ORDER BY ev.ts, ev.batch, ev.n", PAGE, after)
-            yield from (_event(row, dimensions) for row in rows)
+        while rows := asked.read(day, "ORDER BY ev.ts, ev.batch, ev.n", PAGE, after):
+            yield from map(_event, rows)
             if len(rows) < PAGE:
                 break
             after = rows[-1][:3]
 
 
-def _read(
-    meter: Meter, request: Request, period: Period, dimensions: Sequence[str], order: str, limit: int,
-    after: Mark | None = None,
-) -> list[tuple[Any, ...]]:  # fmt: skip
-    """Time, batch, place, id, source, subject, value and values of the dimensions."""
-    type_id = names.types.known([meter.event_type]).get(meter.event_type)
-    subjects = names.subjects.known({subject for subject, _ in request.claims})
-    segments = Segments()
-    for subject, claim in request.claims:
-        if subject in subjects and (within := claim.intersect(period)):
-            segments.add(0, subjects[subject], within)
-    if type_id is None or not segments.whole.keys:
-        return []
-    extra = [Fragment("e.id"), Fragment("e.source_id"), *(dimension(path) for path in dimensions)]
-    read = events(meter, claimed(segments.whole, type_id, "true"), extra)
-    columns = "".join(f", ev.x{place + 2}" for place in range(len(dimensions)))
-    beyond = "AND (ev.ts, ev.batch, ev.n) > (%s, %s, %s)" if after else ""
-    statement = f"""
-        SELECT ev.ts, ev.batch, ev.n, ev.x0, source.name, subject.name, ev.value{columns} FROM ({read.sql}) ev
-        JOIN metering_source source ON source.id = ev.x1 JOIN metering_subject subject ON subject.id = ev.subject_id
-        WHERE ev.valid {beyond} {order} LIMIT %s"""
-    return months.read(statement, [*read.values, *(after or ()), limit], segments.whole.periods())
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A meter and whose events it is asked for: pieces of subjects' time."""
+
+    meter: Meter
+    type_id: int | None
+    claims: Sequence[tuple[int, Period]]
+    dimensions: Sequence[str]
+
+    @classmethod
+    def of(cls, meter: Meter, request: Request, dimensions: Sequence[str]) -> "_Asked":
+        """A request, with the names that it uses looked up."""
+        subjects = names.subjects.known({subject for subject, _ in request.claims})
+        claims = [(subjects[subject], claim) for subject, claim in request.claims if subject in subjects]
+        return cls(meter, names.types.known([meter.event_type]).get(meter.event_type), claims, dimensions)
+
+    def read(self, period: Period, order: str, limit: int, after: Mark | None = None) -> list[tuple[Any, ...]]:
+        """Time, batch, place, id, source, subject, value and values of the dimensions of what counts in a period."""
+        segments = Segments()
+        for subject, claim in self.claims:
+            if within := claim.intersect(period):
+                segments.add(0, subject, within)
+        if self.type_id is None or not segments.whole.keys:
+            return []
+        extra = [Fragment("e.id"), Fragment("e.source_id"), *(dimension(path) for path in self.dimensions)]
+        read = events(self.meter, claimed(segments.whole, self.type_id, "true"), extra)
+        columns = "".join(f", ev.x{place + 2}" for place in range(len(self.dimensions)))
+        beyond = "AND (ev.ts, ev.batch, ev.n) > (%s, %s, %s)" if after else ""
+        statement = f"""
+            SELECT ev.ts, ev.batch, ev.n, ev.x0, source.name, subject.name, ev.value{columns} FROM ({read.sql}) ev
+            JOIN metering_source source ON source.id = ev.x1 JOIN metering_subject subject ON subject.id = ev.subject_id
+            WHERE ev.valid {beyond} {order} LIMIT %s"""
+        return months.read(statement, [*read.values, *(after or ()), limit], segments.whole.periods())
 
 
-def _event(row: tuple[Any, ...], dimensions: Sequence[str]) -> CountedEvent:
+def _event(row: tuple[Any, ...]) -> CountedEvent:
     ts, _, _, id_, source, subject, value, *values = row
-    counted = value if isinstance(value, Decimal | None) else str(value)
-    return CountedEvent(source, id_, subject, ts, counted, tuple(values[: len(dimensions)]))
+    return CountedEvent(source, id_, subject, ts, _value(value), tuple(values))
+
+
+def _value(value: Decimal | str | None) -> Decimal | str | None:
+    """A number, or one of several distinct values (JSON) as people write it."""
+    if not isinstance(value, str):
+        return value
+    text = loads(value)
+    return text if isinstance(text, str) else value
 
 
 def _first(meter: Meter, request: Request) -> datetime | None:

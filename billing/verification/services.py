@@ -18,8 +18,9 @@ from billing.invoicing.engine import Delta, deltas
 from billing.invoicing.lines import lines_of
 from billing.invoicing.load import as_of_instant
 from billing.invoicing.models import Invoice, InvoiceLine
-from billing.invoicing.states import RECORDED, InvoiceState
+from billing.invoicing.states import NUMBERED, RECORDED
 from billing.invoicing.taxes.finding import not_as_told
+from billing.invoicing.voiding.queries import not_undone
 from billing.metering.months.errors import MonthDetached
 from billing.verification.facts import AsKnown
 from billing.verification.models import Difference, Verification
@@ -64,8 +65,10 @@ def _verify(invoice_ids: Sequence[int]) -> list[Verified]:
     verified = {key: Verified(invoice) for key, invoice in sorted(invoices.items())}
     lines: dict[int | None, list[InvoiceLine]] = defaultdict(list)
     stored = InvoiceLine.objects.filter(invoice__in=verified).select_related("stream").order_by("invoice", "position")
+    reversals = {key for key, invoice in invoices.items() if invoice.reverses_id}
     for line in stored:
-        lines[line.known].append(line)
+        if line.invoice_id not in reversals:
+            lines[line.known].append(line)
     computations = Computation.objects.in_bulk([number for number in lines if number is not None])
     for number, group in lines.items():
         if number is None:
@@ -73,8 +76,11 @@ def _verify(invoice_ids: Sequence[int]) -> list[Verified]:
                 verified[key].say("untold", "It was computed by a release that did not keep what it knew.")
         else:
             _compare(computations[number], group, verified)
+    for key in sorted(reversals):  # they come from the invoice that they void, not from what was wanted
+        for reason in not_undone(invoices[key]):
+            verified[key].say("different", reason)
     for each in verified.values():
-        _add_up(each, [line for group in lines.values() for line in group if line.invoice_id == each.invoice.pk])
+        _add_up(each, [line for line in stored if line.invoice_id == each.invoice.pk])
     return list(verified.values())
 
 
@@ -167,7 +173,7 @@ def _add_up(verified: Verified, lines: Sequence[InvoiceLine]) -> None:
 def verify_all(*, now: datetime, user: AbstractBaseUser | None = None) -> Verification:
     """Verify every issued invoice, and keep what differs. Each chunk is kept when it is done."""
     run = Verification.objects.create(started_at=now, requested_by=user)  # type: ignore[misc]
-    ids = list(Invoice.objects.filter(state=InvoiceState.ISSUED).order_by("id").values_list("id", flat=True))
+    ids = list(Invoice.objects.filter(state__in=NUMBERED).order_by("id").values_list("id", flat=True))
     for start in range(0, len(ids), CHUNK):
         found = list(verify(invoice_ids=ids[start : start + CHUNK]))
         with transaction.atomic():

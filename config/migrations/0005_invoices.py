@@ -23,6 +23,7 @@ VIEW_ALL = ("Finance", "Auditor")
 SCHEDULES = [
     ("Draw documents", "billing.invoicing.drawing.tasks.draw", 1),
     ("Send e-mails that wait", "billing.invoicing.tasks.post", 1),
+    ("Go on with bulk actions", "billing.invoicing.bulk.tasks.resume", 1),
     ("Assess drafts", "billing.invoicing.review.tasks.assess", 1),
 ]
 
@@ -56,5 +57,5 @@ def unseed(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("config", "0004_engine"), ("billing", "0035_balance"), ("customers", "0009_four_eyes")]
+    dependencies = [("config", "0004_engine"), ("billing", "0039_bulk"), ("customers", "0010_sending")]
     operations = [migrations.RunPython(seed, unseed)]

@@ -11,6 +11,7 @@ from config.scenario.acts import (
     calendar,
     catalog,
     contracts,
+    corrections,
     manual,
     questions,
     taxes,
@@ -25,7 +26,7 @@ ACTIONS: Final[dict[str, Action]] = {
     each.name: each
     for group in (
         usage.ACTIONS, catalog.ACTIONS, contracts.ACTIONS, calendar.ACTIONS, agreements.ACTIONS, manual.ACTIONS,
-        billing.ACTIONS, taxes.ACTIONS, books.ACTIONS, questions.QUESTIONS, questions.RECORDS,
+        billing.ACTIONS, corrections.ACTIONS, taxes.ACTIONS, books.ACTIONS, questions.QUESTIONS, questions.RECORDS,
     )
     for each in group
 }  # fmt: skip

@@ -56,6 +56,7 @@ def test_only_legal_next_steps_are_offered(sign_in: Any, business: Any) -> None:
     assert buttons(finance, business.issued[0]) == [
         "Send",
         "Credit",
+        "Void",
         "PDF",
         "Usage as CSV",
         "Record payment",

@@ -54,6 +54,8 @@ def _pages() -> dict[str, str]:
     pages = {
         "home": reverse("admin:index"),
         "billing_invoice page": reverse("admin:billing_invoice_change", args=[issued.pk]),
+        "line page": reverse("admin:billing_invoice_line", args=[issued.pk, 1]),
+        "usage line page": reverse("admin:billing_invoice_line", args=[issued.pk, 3]),
         "billing_billingrun page": reverse(
             "admin:billing_billingrun_change", args=[BillingRun.objects.latest("pk").pk]
         ),

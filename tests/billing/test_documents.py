@@ -75,7 +75,7 @@ def test_it_works():
         "1 Nov – 31 Dec 2023", "PO-4711", "C-2023-0042", "1–30 Nov 2023", "7,400,000 tokens",
         "First 5,000,000 tokens at USD 0.000003 5,000,000 15.00", "9.259256", "Adjustment to INV-000001",
         "Already billed -12.00", "Prorated: 15 of 31 days", "Tax 0.00", "USD 499.06", "IBAN PL61",
-        "Tax number PL7251868300", "Page 1 of 1",
+        "VAT number PL7251868300", "Page 1 of 1",
     ):  # fmt: skip
         assert words in text
 

@@ -1,5 +1,8 @@
 """E-mail against a real mail server: one that refuses an address, all of them, is down, or sends back."""
 
+import asyncio
+import os
+import signal
 import socket
 from datetime import timedelta
 from email import message_from_bytes, policy
@@ -8,17 +11,18 @@ from io import BytesIO, TextIOWrapper
 import pytest
 from aiosmtpd.controller import Controller
 from django.core.management import CommandError, call_command
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from billing.invoicing import tasks
+from billing.invoicing.delivery.bounces import Bounce, NoBounce
 from billing.invoicing.delivery.models import Delivery
 from billing.invoicing.delivery.services import (
     deliver,
     due_deliveries,
     give_up,
-    note_bounce,
     request_deliveries,
     send_invoices,
+    take_bounce,
 )
 from billing.invoicing.delivery.states import BACKOFF, DeliveryState
 from tests.billing.issued import NOW, make_issued
@@ -56,11 +60,13 @@ Subject: Invoice
 
 
 class Server:
-    """Takes mail, but not for the addresses of `no`."""
+    """Takes mail, but not for the addresses of `no`, `slow` seconds late; kills who sends where `kills` names them."""
 
     def __init__(self) -> None:
         self.mails: list = []
         self.no: set[str] = set()
+        self.slow = 0.0
+        self.kills = 0
 
     async def handle_RCPT(self, server, session, envelope, address, options):
         if address in self.no:
@@ -70,6 +76,9 @@ class Server:
 
     async def handle_DATA(self, server, session, envelope):
         self.mails.append((envelope.rcpt_tos, message_from_bytes(envelope.content, policy=policy.default)))
+        if self.kills:
+            os.kill(self.kills, signal.SIGKILL)
+        await asyncio.sleep(self.slow)
         return "250 OK"
 
 
@@ -153,6 +162,55 @@ def test_a_worker_that_died_before_its_record_sends_again_under_the_same_id(serv
     assert [message["Message-ID"] for _, message in server.mails] == [delivery.message_id] * 2
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_killed_after_the_server_took_the_mail_sends_again_under_the_same_id(server):
+    (delivery,), _ = request_deliveries(invoice_ids=[make_issued().pk], user=None, now=NOW)
+    ready, go = os.pipe()
+    worker = os.fork()
+    if not worker:  # pragma: no cover - dies on the way
+        connection.connection = None  # the parent's
+        os.read(ready, 1)
+        deliver(delivery_id=delivery.pk, now=NOW)
+        os._exit(1)
+    server.kills = worker
+    os.write(go, b".")
+    assert os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]) == -signal.SIGKILL
+    server.kills = 0
+    assert Delivery.objects.get().state == DeliveryState.WAITING
+    assert deliver(delivery_id=delivery.pk, now=NOW).state == DeliveryState.SENT
+    assert [message["Message-ID"] for _, message in server.mails] == [delivery.message_id] * 2
+
+
+def test_a_server_too_slow_to_answer_is_tried_again_under_the_same_id(server, settings):
+    settings.EMAIL_TIMEOUT, server.slow = 0.2, 0.5
+    delivery = _send(make_issued())
+    assert delivery.state == DeliveryState.WAITING
+    assert "timed out" in delivery.error
+    server.slow = 0
+    again = deliver(delivery_id=delivery.pk, now=NOW + BACKOFF[0])
+    assert (again.state, again.error) == (DeliveryState.SENT, "")
+    assert {message["Message-ID"] for _, message in server.mails} == {delivery.message_id}
+
+
+@pytest.mark.parametrize(
+    ("locale", "subject", "hello"),
+    [
+        ("en-GB", "Invoice INV-000001 from Miernik Łódź Sp. z o.o.", "please find attached invoice INV-000001"),
+        ("de-AT", "Rechnung INV-000001 von Miernik Łódź Sp. z o.o.", "anbei erhalten Sie: Rechnung INV-000001"),
+        ("fr-CH", "Facture INV-000001 de Miernik Łódź Sp. z o.o.", "veuillez trouver ci-joint : Facture INV-000001"),
+        ("ja-JP", "請求書 INV-000001（Miernik Łódź Sp. z o.o.）", "Acme Inc. 御中"),
+    ],
+)
+def test_each_language_arrives_whole_as_text_and_as_a_page(server, locale, subject, hello):
+    _send(make_issued(customer__locale=locale))
+    ((_, message),) = server.mails
+    assert message["Subject"].strip() == subject  # a long one begins on a line of its own
+    text, page = (message.get_body((kind,)).get_content() for kind in ("plain", "html"))
+    assert hello in text
+    assert hello in page
+    assert f'lang="{locale[:2]}"' in page
+
+
 def test_what_is_on_its_way_or_was_just_sent_is_not_asked_for_twice(server):
     invoice = make_issued()
     (delivery,), _ = request_deliveries(invoice_ids=[invoice.pk], user=None, now=NOW)
@@ -216,4 +274,5 @@ def test_what_is_no_report_of_ours_is_refused_with_a_sentence(monkeypatch, text,
 
 def test_a_message_that_was_not_sent_cannot_come_back():
     (delivery,), _ = request_deliveries(invoice_ids=[make_issued().pk], user=None, now=NOW)
-    assert note_bounce(message_id=delivery.message_id, address="a@b.example", reason="x") is None
+    with pytest.raises(NoBounce, match="No invoice was sent as"):
+        take_bounce(bounce=Bounce(delivery.message_id, {"a@b.example": "x"}))

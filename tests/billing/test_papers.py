@@ -50,7 +50,7 @@ def test_a_document_says_all_in_german_with_the_sellers_texts():
 @pytest.mark.parametrize(
     ("locale", "currency", "words"),
     [
-        ("ja-JP", "JPY", ("請求書", "JPY 27,264", "最初の 1,000 tokens", "利用の明細", "1/ 2 ページ")),
+        ("ja-JP", "JPY", ("請求書", "JPY 27,264", "最初の 1,000 tokens", "利用の明細", "1 / 2 ページ")),
         ("fr-FR", "KWD", ("Facture", "KWD 366,093", "Total TTC", "Les 4 000 tokens suivants à KWD 0,025")),
     ],
 )

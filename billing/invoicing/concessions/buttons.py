@@ -40,8 +40,8 @@ class Crediting:
         invoice, given, target = form.invoice, form.cleaned_data, form.invoice
         try:
             said = credit(
-                invoice_id=invoice.pk, amounts=given["amounts"], reason=given["reason"], user=request.user,
-                now=clock.now(),
+                invoice_id=invoice.pk, amounts=given["amounts"], quantities=given["quantities"], way=given["way"],
+                reason=given["reason"], user=request.user, now=clock.now(),
             )  # fmt: skip
         except InvoicingError as error:
             messages.error(request, str(error))

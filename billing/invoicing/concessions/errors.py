@@ -7,6 +7,13 @@ class BadCredit(InvoicingError):
     """What was asked for is no credit of an issued invoice."""
 
 
+class NoSuchLine(BadCredit):
+    """A line of another invoice, or none."""
+
+    def __init__(self, invoice: object) -> None:
+        super().__init__(f"There is no such line on {invoice}: choose one of its lines.")
+
+
 class TooMuch(InvoicingError):
     """More than a line, or an invoice, still stands for."""
 

@@ -11,12 +11,24 @@ from customers.marking import touching
 from customers.models import Contract
 
 
+class Way(models.TextChoices):
+    """What becomes of a credit, once everything open that it credits is settled."""
+
+    BALANCE = "balance", "The customer’s balance: the next invoices use it"
+    REFUND = "refund", "Refunded to the customer"
+    OUTSIDE = "outside", "Settled outside, e.g. set off in another system"
+
+
 class Adjustment(DatedFact):
     """A credit of a line of an issued invoice: `amount` comes off it and has its sign, in the invoice's currency."""
 
     contract = models.ForeignKey(Contract, models.PROTECT, related_name="adjustments")
     line = models.ForeignKey(InvoiceLine, models.PROTECT, related_name="adjustments")
     amount = models.DecimalField(**MONEY)
+    quantity = models.DecimalField(
+        max_digits=40, decimal_places=12, null=True, help_text="The part of the line’s quantity that it is for."
+    )
+    way = models.CharField(max_length=10, choices=Way, default=Way.BALANCE, help_text="What is done with the rest.")
 
     class Meta:
         ordering = ["contract", "id"]

@@ -1,9 +1,9 @@
 """Reads of what was conceded."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import cast
+from typing import Any, cast
 
 from django.db.models import Sum
 
@@ -12,6 +12,7 @@ from billing.invoicing.concessions.rules import Concession, capped
 from billing.invoicing.models import Invoice, InvoiceLine
 from billing.invoicing.rated import SlotKind
 from billing.invoicing.recorded import recorded_lines
+from billing.invoicing.slots import CONCESSION
 from billing.invoicing.states import RECORDED
 from billing.periods import Period
 from customers.knowledge import in_force
@@ -42,7 +43,7 @@ def _as_terms(row: Adjustment, stands: Decimal) -> Concession:
         key=row.identity, line_id=line.pk, amount=row.amount, name=line.description, charge_id=line.charge_id,
         stream=line.stream.key, period=Period(line.service_start, line.service_end),
         slot=(cast(SlotKind, slot.kind), line.stream.key, cycle, slot.about) if slot and cycle else None,
-        stands=stands,
+        stands=stands, quantity=row.quantity, unit=line.unit,
     )  # fmt: skip
 
 
@@ -76,3 +77,9 @@ def conceded_on(draft: Invoice) -> list[Adjustment]:
     dimensions = draft.lines.filter(kind="one_off").values_list("slot__dimensions", flat=True)
     keys = [int(each["concession"]) for each in dimensions if "concession" in each]
     return list(Adjustment.objects.filter(pk__in=keys, superseded_at=None).select_related("line__invoice"))
+
+
+def credits_of(terms: Iterable[Any]) -> list[Adjustment]:
+    """The credits that lines with these terms are of, taken back or not, in order; no query where there is none."""
+    keys = [int(each[CONCESSION]) for each in terms if CONCESSION in (each or ())]
+    return list(Adjustment.objects.filter(pk__in=keys).order_by("pk"))

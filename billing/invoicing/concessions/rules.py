@@ -35,6 +35,8 @@ class Concession:
     period: Period
     slot: SlotKey | None
     stands: Decimal
+    quantity: Decimal | None = None
+    unit: str = ""
 
     @property
     def about(self) -> str:
@@ -88,10 +90,12 @@ def _line(each: Concession, desired: Decimal, stands: Standing | None) -> list[S
     before = stands.desired if stands else ZERO
     if desired == before:
         return []
+    quantity = each.quantity if desired == -each.amount else None  # of less, nobody said how much
     return [
         SlotLine(
             kind="one_off", stream=each.stream, cycle=each.period, service=each.period, charge_id=each.charge_id,
-            name=f"Credit: {each.name}"[:200], position=LAST, quantity=None, unit="",
+            name=f"Credit: {each.name}"[:200], position=LAST, quantity=quantity,
+            unit="" if quantity is None else each.unit,
             steps=[made_of("Credited", desired).to_json()], billed_before=before, desired=desired,
             corrects=each.line_id, about=each.about,
         )

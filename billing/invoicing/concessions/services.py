@@ -14,10 +14,12 @@ from django.db.models import Max, Sum
 
 from billing.catalog.agreements import writing
 from billing.catalog.terms.errors import TermsError
-from billing.invoicing.concessions.errors import BadCredit, TooMuch
-from billing.invoicing.concessions.models import Adjustment
+from billing.invoicing.concessions.errors import BadCredit, NoSuchLine, TooMuch
+from billing.invoicing.concessions.models import Adjustment, Way
 from billing.invoicing.concessions.queries import ZERO, conceded_on, rest_of
 from billing.invoicing.concessions.rules import capped
+from billing.invoicing.errors import Unprintable
+from billing.invoicing.fonts import unprintable
 from billing.invoicing.models import Invoice, InvoiceLine
 from billing.invoicing.review.services import assess, prepared
 from billing.invoicing.runs.billing import bill_contracts
@@ -32,19 +34,33 @@ User = AbstractBaseUser | None
 
 
 def credit(
-    *, invoice_id: int, amounts: Mapping[int, Decimal] | None, reason: str, user: User, now: datetime
-) -> list[Adjustment]:
+    *, invoice_id: int, amounts: Mapping[int, Decimal] | None, reason: str, user: User, now: datetime,
+    quantities: Mapping[int, Decimal] | None = None, way: str = Way.BALANCE,
+) -> list[Adjustment]:  # fmt: skip
     """Concede amounts off lines of an issued invoice, by line id; None for all that is left of the whole invoice.
 
-    A credit note is drawn up as a draft at once, also where the seller lets other credits wait (R5.4).
+    `quantities`, by line id, are parts of what lines are of: each comes to its share of the line's amount. The credit
+    settles what is open of the invoice first; `way` says what becomes of the rest. A credit note is drawn up as a draft
+    at once, also where the seller lets other credits wait (R5.4), and prints the reason.
     TooMuch above what a line or the invoice still stands for; BadCredit for what is no credit.
     """
     with transaction.atomic():
         invoice, lines = _held(invoice_id)
+        if missing := unprintable(reason):
+            raise Unprintable(invoice, missing)
         rest = rest_of(list(lines.values()))
-        wanted = {key: left for key, left in rest.items() if left} if amounts is None else dict(amounts)
+        parts = dict(quantities or {})
+        wanted = {**(amounts or {}), **{key: _part(invoice, lines, key, parts[key]) for key in parts}}
+        if amounts is None and not parts:
+            wanted = {key: left for key, left in rest.items() if left}
         _check(invoice, lines, rest, wanted)
-        said = [Adjustment(contract=lines[key].stream.contract, line=lines[key], amount=wanted[key]) for key in wanted]
+        said = [
+            Adjustment(
+                contract=lines[key].stream.contract, line=lines[key], amount=wanted[key], quantity=parts.get(key),
+                way=way,
+            )
+            for key in wanted
+        ]  # fmt: skip
         try:
             writing.said(said, reason=reason, user=user, now=now)
         except TermsError as error:
@@ -56,7 +72,7 @@ def credit(
 def take_back(*, invoice_id: int, reason: str, user: User, now: datetime) -> list[Adjustment]:
     """Take back every credit on a draft: as if it had never been conceded. BadCredit where there is none."""
     with transaction.atomic():
-        draft = _locked(invoice_id)
+        draft = held(invoice_id=invoice_id)
         if draft.state != InvoiceState.DRAFT:
             raise BadCredit(
                 f"Invoice {draft} is {draft.get_state_display().lower()} by now: send it back to draft first."
@@ -80,15 +96,22 @@ def share(*, line: InvoiceLine, quantity: Decimal, currency: str) -> Decimal:
     return round_money(Fraction(line.amount) * Fraction(quantity) / Fraction(line.quantity), currency)
 
 
+def _part(invoice: Invoice, lines: Mapping[int, InvoiceLine], key: int, quantity: Decimal) -> Decimal:
+    if key not in lines:
+        raise NoSuchLine(invoice)
+    return share(line=lines[key], quantity=quantity, currency=invoice.currency)
+
+
 def _held(invoice_id: int) -> tuple[Invoice, dict[int, InvoiceLine]]:
     """An issued invoice and its lines, under the locks of everyone concerned."""
-    invoice = _locked(invoice_id)
+    invoice = held(invoice_id=invoice_id)
     if invoice.state != InvoiceState.ISSUED or invoice.kind != Invoice.Kind.INVOICE:
         raise BadCredit(f"Only an issued invoice is credited: {invoice} is {invoice.get_state_display().lower()}.")
     return invoice, {line.pk: line for line in invoice.lines.select_related("stream__contract", "slot")}
 
 
-def _locked(invoice_id: int) -> Invoice:
+def held(*, invoice_id: int) -> Invoice:
+    """An invoice under the locks of everyone concerned, as it stands then; BadCredit where it is gone."""
     lines = InvoiceLine.objects.filter(invoice=invoice_id).order_by()
     contracts = lines.values_list("stream__contract", flat=True).distinct()
     payers = Invoice.objects.filter(pk=invoice_id).values_list("customer_id", flat=True)
@@ -106,7 +129,7 @@ def _check(
         raise BadCredit(f"Nothing of {invoice} is left to credit, or no amount was given.")
     for key, amount in wanted.items():
         if key not in lines:
-            raise BadCredit(f"There is no such line on {invoice}: choose one of its lines.")
+            raise NoSuchLine(invoice)
         if not amount or round_money(Fraction(amount), invoice.currency) != amount:
             raise BadCredit(
                 f"{plain(amount)} cannot be credited: give an amount in {invoice.currency} with its decimals."
@@ -119,15 +142,23 @@ def _check(
         raise TooMuch(invoice, f"{amount_text(left, invoice.currency)} in all")
 
 
+def redraft(*, contracts: Sequence[int], now: datetime) -> list[RunOutcome]:
+    """Bring the drafts of contracts up to date, as of the last day that they were billed as of; what came of each.
+
+    The caller holds the locks, and the transaction.
+    """
+    recorded = Invoice.objects.filter(lines__stream__contract__in=contracts, state__in=RECORDED)
+    as_of = recorded.aggregate(day=Max("as_of"))["day"]
+    return bill_contracts(contract_ids=contracts, as_of=as_of, run=None, now=now)
+
+
 def _redraft(said: Sequence[Adjustment], user: User, what: str, now: datetime) -> None:
     """Draw up the contracts' drafts with what is said now, as of the last day that they were billed as of.
 
     Review is told who did `what`.
     """
     contracts = sorted({each.contract_id for each in said})
-    recorded = Invoice.objects.filter(lines__stream__contract__in=contracts, state__in=RECORDED)
-    as_of = recorded.aggregate(day=Max("as_of"))["day"]
-    for outcome in bill_contracts(contract_ids=contracts, as_of=as_of, run=None, now=now):
+    for outcome in redraft(contracts=contracts, now=now):
         if outcome.result == RunOutcome.Result.HELD:
             raise BadCredit(f"Nothing was credited, since the draft would be held: {outcome.reason}")
     drafts = InvoiceLine.objects.filter(stream__contract__in=contracts, invoice__state=InvoiceState.DRAFT)

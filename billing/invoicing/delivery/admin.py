@@ -12,7 +12,7 @@ from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
 
 from billing.invoicing.delivery import services
-from billing.invoicing.delivery.forms import LetterForm
+from billing.invoicing.delivery.forms import LetterForm, SendAgainForm
 from billing.invoicing.delivery.letters import EXAMPLES, Letter, LetterBroken, filled
 from billing.invoicing.delivery.models import Delivery, MailTemplate
 from billing.invoicing.delivery.states import DeliveryState
@@ -97,18 +97,21 @@ class DeliveryAdmin(RecordAdmin):
         return format_html_join(mark_safe("<br>"), "{}", ((text,) for text in told)) or NONE
 
     @action(description="Send again", icon="mail", permissions=["issue"], dialog={
-        "title": "Send this invoice again?", "form_class": BaseDialogForm, "form_submit_text": "Send",
-        "description": "A new message goes to the customer's billing addresses, with the same document.",
+        "title": "Send this invoice again?", "form_class": SendAgainForm, "form_submit_text": "Send",
+        "description": "A new message with the same document. Copies go to whom the customer’s page names.",
     })  # fmt: skip
-    def send_again(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+    def send_again(self, request: HttpRequest, form: SendAgainForm, object_id: str) -> HttpResponse:
         """A new message of the same invoice."""
         delivery = self.get_object(request, unquote(object_id))
-        result = services.send_invoices(invoice_ids=[delivery.invoice_id], user=request.user, now=clock.now())
+        to = form.cleaned_data["to"]
+        result = services.send_invoices(
+            invoice_ids=[delivery.invoice_id], user=request.user, now=clock.now(), to=to
+        )  # fmt: skip
         for _, reason in result.skipped:
             messages.error(request, reason)
         if result.done:
-            self.log_change(request, delivery.invoice, "Sent again.")
-            messages.success(request, f"{delivery.invoice} was sent again.")
+            self.log_change(request, delivery.invoice, f"Sent again to {', '.join(to)}.")
+            messages.success(request, f"{delivery.invoice} was sent again to {', '.join(to)}.")
         last = delivery.invoice.deliveries.first()
         return leave_dialog(change_url(last or delivery))
 

@@ -4,11 +4,14 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.http import HttpRequest
 from unfold.forms import BaseDialogForm
-from unfold.widgets import UnfoldAdminSingleDateWidget
+from unfold.widgets import UnfoldAdminSingleDateWidget, UnfoldAdminTextareaWidget
 
 from billing.invoicing.delivery.letters import NAMES, Letter, LetterBroken, check
-from billing.invoicing.delivery.models import MailTemplate
+from billing.invoicing.delivery.models import Delivery, MailTemplate
 from billing.periods import local_midnight
 
 
@@ -33,6 +36,31 @@ class LetterForm(forms.ModelForm):
             except LetterBroken as error:
                 raise forms.ValidationError(str(error)) from error
         return given
+
+
+class SendAgainForm(BaseDialogForm):
+    """To whom a new message goes: those who have the customer's invoices today, unless somebody writes others."""
+
+    to = forms.CharField(
+        label="To", widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
+        help_text="One address a line. These are the customer’s billing e-mails of today, or those of the message.",
+    )  # fmt: skip
+
+    def __init__(self, request: HttpRequest, object_id: int | str | None = None, *args: Any, **kwargs: Any) -> None:
+        super().__init__(request, object_id, *args, **kwargs)
+        delivery = Delivery.objects.select_related("invoice__customer").filter(pk=object_id or 0).first()
+        if delivery is not None:
+            self.fields["to"].initial = "\n".join(delivery.invoice.customer.emails or delivery.recipients)
+
+    def clean_to(self) -> list[str]:
+        """The addresses, each once."""
+        addresses = list(dict.fromkeys(self.cleaned_data["to"].replace(",", " ").replace(";", " ").split()))
+        for address in addresses:
+            try:
+                validate_email(address)
+            except ValidationError:
+                raise ValidationError(f"“{address}” is no e-mail address: write one address a line.") from None
+        return addresses
 
 
 class SendForm(BaseDialogForm):

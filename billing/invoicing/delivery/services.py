@@ -1,7 +1,8 @@
 """Issued invoices to their customers by e-mail, each with its outcome kept, tried again while that may help."""
 
 import logging
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from smtplib import SMTPRecipientsRefused
 from uuid import uuid4
@@ -9,6 +10,8 @@ from uuid import uuid4
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
+from billing.invoicing.background import enqueue
+from billing.invoicing.delivery.bounces import Bounce, NoBounce
 from billing.invoicing.delivery.letters import Letter, check
 from billing.invoicing.delivery.messages import for_ever, hand_over, letter_for, message_of, reasons, sender_address
 from billing.invoicing.delivery.models import Delivery, MailTemplate
@@ -26,13 +29,15 @@ AGAIN_AFTER = timedelta(minutes=1)
 """Within this time a second request is taken for the same button pressed twice."""
 
 
-def send_invoices(*, invoice_ids: Iterable[int], user: AbstractBaseUser | None, now: datetime) -> BulkResult:
-    """Mail each issued invoice, with its document, to the customer's billing addresses.
+def send_invoices(
+    *, invoice_ids: Iterable[int], user: AbstractBaseUser | None, now: datetime, to: Sequence[str] = ()
+) -> BulkResult:
+    """Mail each issued invoice, with its document, to the customer's billing addresses, or to those of `to`.
 
     An invoice that is not issued or has no address is skipped, and so is one that the mail server refuses: its
     delivery keeps the error. The others go on. Run it outside a transaction: mail cannot be rolled back.
     """
-    deliveries, skipped = request_deliveries(invoice_ids=invoice_ids, user=user, now=now)
+    deliveries, skipped = request_deliveries(invoice_ids=invoice_ids, user=user, now=now, to=to)
     done = []
     for delivery in deliveries:
         delivered = deliver(delivery_id=delivery.pk, now=now)
@@ -48,12 +53,14 @@ def send_invoices(*, invoice_ids: Iterable[int], user: AbstractBaseUser | None, 
 
 @transaction.atomic
 def request_deliveries(
-    *, invoice_ids: Iterable[int], user: AbstractBaseUser | None, now: datetime, send_at: datetime | None = None
-) -> tuple[list[Delivery], list[tuple[Invoice, str]]]:
+    *, invoice_ids: Iterable[int], user: AbstractBaseUser | None, now: datetime, send_at: datetime | None = None,
+    to: Sequence[str] = (),
+) -> tuple[list[Delivery], list[tuple[Invoice, str]]]:  # fmt: skip
     """Note which invoices are to be sent to whom, in the order of their numbers; and which cannot be, and why.
 
     The message id is made here, once: whoever receives an attempt twice sees that it is the same message. What is on
     its way, or was asked for within a minute, is not asked for twice. `send_at` (aware UTC): not before that.
+    `to`: not to the addresses copied at issue but to these.
     """
     invoices = list(
         Invoice.objects.filter(pk__in=list(invoice_ids))
@@ -67,16 +74,41 @@ def request_deliveries(
     wanted, skipped = [], []
     for invoice in invoices:
         if invoice.state != InvoiceState.ISSUED:
-            skipped.append((invoice, f"It is {invoice.get_state_display().lower()}: issue it first."))
-        elif not _recipients(invoice):
+            way_out = "send its reversal" if invoice.state == InvoiceState.VOID else "issue it first"
+            skipped.append((invoice, f"It is {invoice.get_state_display().lower()}: {way_out}."))
+        elif not (to or _recipients(invoice)):
             skipped.append((invoice, f"{invoice.customer} has no billing e-mail: add one to the customer."))
         elif invoice.pk in waiting:
             skipped.append((invoice, "It is on its way already: see its e-mails."))
         elif invoice.pk in just_now:
             skipped.append((invoice, "It was sent less than a minute ago: wait a minute to send it once more."))
         else:
-            wanted.append(_asked(invoice, user, now, send_at or now))
+            wanted.append(_asked(invoice, to or _recipients(invoice), user, now, send_at or now))
     return Delivery.objects.bulk_create(wanted), skipped
+
+
+def queue_deliveries(
+    *, invoice_ids: Iterable[int], user: AbstractBaseUser | None, now: datetime, send_at: datetime | None = None
+) -> BulkResult:
+    """Leave mails to the worker, at once or from `send_at` (aware UTC) on; skipped as `request_deliveries` says."""
+    deliveries, skipped = request_deliveries(invoice_ids=invoice_ids, user=user, now=now, send_at=send_at)
+    if send_at is None or send_at <= now:
+        for each in deliveries:
+            enqueue("billing.invoicing.tasks.deliver", each.pk)
+    return BulkResult(done=[each.invoice for each in deliveries], skipped=skipped)
+
+
+def send_issued(*, invoices: Iterable[Invoice], user: AbstractBaseUser | None, now: datetime) -> None:
+    """Ask for the e-mails of invoices that were just issued, where their seller sends by itself.
+
+    One without an address waits for somebody who adds it and sends it: its page says that it was not sent.
+    """
+    by_days: dict[int, list[int]] = defaultdict(list)
+    for invoice in invoices:
+        if invoice.entity.send_after_days is not None:
+            by_days[invoice.entity.send_after_days].append(invoice.pk)
+    for days, ids in by_days.items():
+        queue_deliveries(invoice_ids=ids, user=user, now=now, send_at=now + timedelta(days) if days else None)
 
 
 def deliver(*, delivery_id: int, now: datetime) -> Delivery:
@@ -110,15 +142,20 @@ def give_up(*, delivery_id: int, now: datetime) -> Delivery:
     return delivery
 
 
-def note_bounce(*, message_id: str, address: str, reason: str) -> Delivery | None:
-    """Keep that a message came back from an address, and why; None where no such message was sent."""
+def take_bounce(*, bounce: Bounce) -> Delivery:
+    """Keep that a message came back, from whom and why. NoBounce where no such message was sent.
+
+    The same report twice is the same as once.
+    """
     with transaction.atomic():
-        rows = Delivery.objects.select_for_update()
-        delivery = rows.filter(message_id=message_id, state__in=[DeliveryState.SENT, DeliveryState.BOUNCED]).first()
-        if delivery is not None:
-            delivery.state = DeliveryState.BOUNCED
-            delivery.refused |= {address: reason}
-            delivery.save(update_fields=["state", "refused"])
+        sent = Delivery.objects.filter(state__in=[DeliveryState.SENT, DeliveryState.BOUNCED])
+        rows = sent.select_related("invoice").select_for_update(of=("self",))
+        delivery = rows.filter(message_id=bounce.message_id).first()
+        if delivery is None:
+            raise NoBounce(f"No invoice was sent as {bounce.message_id}.")
+        delivery.state = DeliveryState.BOUNCED
+        delivery.refused |= bounce.reasons
+        delivery.save(update_fields=["state", "refused"])
     return delivery
 
 
@@ -135,14 +172,16 @@ def write_letter(
     return row
 
 
-def _asked(invoice: Invoice, user: AbstractBaseUser | None, now: datetime, send_at: datetime) -> Delivery:
+def _asked(
+    invoice: Invoice, to: Sequence[str], user: AbstractBaseUser | None, now: datetime, send_at: datetime
+) -> Delivery:
     """A message that waits, with its addresses and its id."""
-    to = _recipients(invoice)
     cc = [each for each in dict.fromkeys(invoice.customer.copy_emails) if each not in to]
     bcc = [each for each in dict.fromkeys(invoice.customer.hidden_copy_emails) if each not in (*to, *cc)]
     return Delivery(
-        invoice=invoice, recipients=to, cc=cc, bcc=bcc, requested_by_id=user.pk if user else None, requested_at=now,
-        next_try_at=send_at, message_id=f"<{uuid4()}@{sender_address().rpartition('@')[2] or 'localhost'}>",
+        invoice=invoice, recipients=list(to), cc=cc, bcc=bcc, requested_by_id=user.pk if user else None,
+        requested_at=now, next_try_at=send_at,
+        message_id=f"<{uuid4()}@{sender_address().rpartition('@')[2] or 'localhost'}>",
     )  # fmt: skip
 
 

@@ -24,7 +24,9 @@ from billing.invoicing.models import InvoiceLine
 from billing.invoicing.slots import CONCESSION, MANUAL
 from billing.invoicing.spend import named
 from billing.money import plain
+from billing.periods import local_midnight
 from billing.pricing.words import Words
+from customers.models import Contract
 
 FACTS: Mapping[str, QuerySet[Any]] = {
     "coupon": Redemption.objects.select_related("coupon", "recorded_by"),
@@ -71,7 +73,7 @@ def _by_number(lines: Iterable[InvoiceLine], known: Mapping[int, KnownTerms]) ->
         for key, group in by_number.items():
             for line in group:
                 if row := _standing(rows[key], computed_at(known, line)):
-                    found[line.pk] = (_fact(kind, row, line.invoice.currency),)
+                    found[line.pk] = (_fact(kind, row, line.stream.contract),)
     return found
 
 
@@ -86,10 +88,12 @@ def _standing(rows: Sequence[Any], at: datetime | None) -> Any:
     return (before or rows or [None])[-1]
 
 
-def _fact(kind: str, row: Any, currency: str) -> Agreed:
+def _fact(kind: str, row: Any, contract: Contract) -> Agreed:
+    currency = contract.currency
     if kind == "coupon":
+        start, end = (local_midnight(day, contract.timezone) if day else None for day in (row.start, row.end))
         words = off_in_words(row.coupon.percentage, row.coupon.amount, currency)
-        return said("coupon", "Coupon", f"{row.coupon.name}: {words}", row)
+        return said("coupon", "Coupon", f"{row.coupon.name}: {words}", row, start=start, end=end)
     if kind == "discount":
         words = agreement_in_words(read_agreement(row.kind, row.value), currency)
         return said("discount", "Discount", words, row, start=row.start, end=row.end)

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from itertools import chain, islice
 from typing import Final
@@ -20,6 +21,7 @@ from billing.metering.explorer.csv_file import safe
 from billing.metering.filters import read_filters
 from billing.metering.interface import events
 from billing.metering.models import Meter
+from billing.metering.months.errors import MonthDetached
 from billing.periods import zone
 
 SAMPLE: Final = 10
@@ -40,19 +42,21 @@ def counted_for(usage: Iterable[Behind], known: Mapping[int, KnownTerms]) -> dic
         found[line.pk] = sum(row.events for row in behind.rows)
         if behind.meter.recurring:
             asked = [_asked(stretch, known[line.pk]) for stretch in stretches(line, known.get(line.pk))]
-            found[line.pk] = sum(events.quantities(meter, [request])[0].events for meter, request in asked)
+            with suppress(MonthDetached):  # then those of the period alone can be told
+                found[line.pk] = sum(events.quantities(meter, [request])[0].events for meter, request in asked)
     return found
 
 
 def sample_of(explanation: Explanation, limit: int = SAMPLE) -> list[CountedEvent]:
-    """The latest events that the line counts, newest first; none where they lie in the archive (`archived`)."""
+    """The latest events that the line counts, newest first; none that lie in the archive."""
     if explanation.usage is None:
         return []
     found: list[CountedEvent] = []
-    for meter, request in reversed(_requests(explanation)):
-        found += events.newest(meter, request, explanation.usage.dimensions, limit=limit - len(found))
-        if len(found) == limit:
-            break
+    with suppress(MonthDetached):
+        for meter, request in reversed(_requests(explanation)):
+            found += events.newest(meter, request, explanation.usage.dimensions, limit=limit - len(found))
+            if len(found) == limit:
+                break
     return found
 
 

@@ -10,17 +10,15 @@ from billing.invoicing.models import InvoiceLine
 
 
 def billed_with(lines: Sequence[InvoiceLine]) -> dict[int, tuple[Billed, ...]]:
-    """Every line of the same slot, what a line corrects, and what corrects it, in the order of their making. One query.
+    """Every line of the same slot, what a line corrects, and what corrects it, in the order of making. Two queries.
 
     Drafts are among them. A line that stands alone has only itself.
     """
-    roots = {line.corrects_id or line.pk for line in lines} | {line.pk for line in lines}
+    ids = {line.corrects_id or line.pk for line in lines} | {line.pk for line in lines}
     slots = {line.slot_id for line in lines if line.slot_id}
-    related = Q(pk__in=roots) | Q(corrects__in=roots)
-    if slots:
-        related |= Q(slot__in=slots) | Q(corrects__slot__in=slots)
-    rows = list(InvoiceLine.objects.filter(related).select_related("invoice", "corrects", "stream__contract"))
-    rows.sort(key=lambda row: row.pk)
+    ids |= set(InvoiceLine.objects.filter(slot__in=slots).order_by().values_list("pk", flat=True))
+    related = InvoiceLine.objects.filter(Q(pk__in=ids) | Q(corrects__in=ids))  # each by an index of its own
+    rows = sorted(related.select_related("invoice", "corrects").order_by(), key=lambda row: row.pk)
     return {line.pk: tuple(_family(line, rows)) for line in lines}
 
 

@@ -2,10 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from billing.catalog.changes.models import SubscriptionChange
-from billing.catalog.models import Charge
+from billing.catalog.models import Charge, PlanVersion
 from billing.catalog.terms.kinds import read_value
 from billing.catalog.terms.models import SubscriptionTerm
 from billing.catalog.terms.values import ChargeTerms, Source
@@ -34,27 +35,39 @@ def priced_by(line: InvoiceLine) -> InvoiceLine | None:
 
 
 def origins_of(lines: Sequence[InvoiceLine], known: Mapping[int, KnownTerms]) -> dict[int, tuple[PriceOrigin, ...]]:
-    """By line id; `lines` are such as `priced_by` gives. Three queries.
+    """By line id; `lines` are such as `priced_by` gives. A fixed number of queries.
 
     Where the terms cannot be read any more, what the line itself names.
     """
     bound = {line.pk: _bound(line, known.get(line.pk)) for line in lines}
-    charge_ids = {charge.charge_id for parts in bound.values() for _, charge in parts}
-    charge_ids |= {line.charge_id for line in lines if line.charge_id}
-    charges = Charge.objects.select_related("version__plan").in_bulk(charge_ids)
-    sources = [source for parts in bound.values() for _, charge in parts for source in charge.sources]
-    own = SubscriptionTerm.objects.select_related("meter", "recorded_by", "charge").prefetch_related(
-        "charge__prices"
-    ).in_bulk({source.term_id for source in sources if source.term_id})  # fmt: skip
-    changes = _changes({line.stream.subscription_id for line in lines if line.stream.subscription_id})
+    read = _read(lines, [charge for parts in bound.values() for _, charge in parts])
     found = {}
     for line in lines:
-        at, parts = computed_at(known, line), bound[line.pk]
-        found[line.pk] = tuple(
-            _origin(period, charge, charges, own, _brought(changes[line.stream.subscription_id or 0], period, at))
-            for period, charge in parts
-        ) or (_named(line, charges),)
+        at, changes = computed_at(known, line), read.changes[line.stream.subscription_id or 0]
+        parts = tuple(_origin(period, charge, read, changes, at) for period, charge in bound[line.pk])
+        found[line.pk] = parts or (_named(line, read.charges),)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What prices are told from: charges with their versions, customers' own terms, changes by subscription."""
+
+    charges: Mapping[int, Charge]
+    own: Mapping[int, SubscriptionTerm]
+    changes: Mapping[int, list[SubscriptionChange]]
+
+
+def _read(lines: Sequence[InvoiceLine], bound: Sequence[ChargeTerms]) -> _Read:
+    """Three queries, and one for the prices of added charges."""
+    charge_ids = {charge.charge_id for charge in bound} | {line.charge_id for line in lines if line.charge_id}
+    term_ids = {source.term_id for charge in bound for source in charge.sources if source.term_id}
+    own = SubscriptionTerm.objects.select_related("meter", "recorded_by", "charge")
+    return _Read(
+        Charge.objects.select_related("version__plan").in_bulk(charge_ids),
+        own.prefetch_related("charge__prices").in_bulk(term_ids),
+        _changes({line.stream.subscription_id for line in lines if line.stream.subscription_id}),
+    )
 
 
 def _bound(line: InvoiceLine, known: KnownTerms | None) -> list[Bound]:
@@ -75,17 +88,16 @@ def _bound(line: InvoiceLine, known: KnownTerms | None) -> list[Bound]:
 
 
 def _origin(
-    period: Period, charge: ChargeTerms, charges: Mapping[int, Charge], own: Mapping[int, SubscriptionTerm],
-    change: Agreed | None,
-) -> PriceOrigin:  # fmt: skip
-    version = charges[charge.charge_id].version if charge.charge_id in charges else None
-    rows = [(source, own[source.term_id]) for source in charge.sources if source.term_id]
+    period: Period, charge: ChargeTerms, read: _Read, changes: Sequence[SubscriptionChange], at: datetime | None
+) -> PriceOrigin:
+    version = read.charges[charge.charge_id].version
+    rows = [(source, read.own[source.term_id]) for source in charge.sources if source.term_id]
     return PriceOrigin(
         period=period, plan=version.plan.name if version else "", number=version.number if version else None,
         version=version, price=price_in_words(charge.price, charge.unit),
         agreed=tuple(_agreed(source, row, charge) for source, row in rows),
         conversions=tuple(source.label for source in charge.sources if source.kind == "conversion"),
-        change=change if version else None,
+        change=_brought(changes, version, period, at),
     )  # fmt: skip
 
 
@@ -123,13 +135,13 @@ def _changes(subscription_ids: set[int]) -> dict[int, list[SubscriptionChange]]:
     return found
 
 
-def _brought(changes: Sequence[SubscriptionChange], period: Period, at: datetime | None) -> Agreed | None:
-    """The change that set the version that holds in a period, as it was known at a time."""
-    standing = [
-        row for row in changes
-        if row.at <= period.start and (at is None or row.recorded_at <= at)
-        and (row.undone_at is None or (at is not None and row.undone_at > at))
-    ]  # fmt: skip
-    if not standing:
+def _brought(
+    changes: Sequence[SubscriptionChange], version: PlanVersion | None, period: Period, at: datetime | None
+) -> Agreed | None:
+    """The change that brought a version that holds in a period; of several the last that was recorded by a time."""
+    found = [row for row in changes if version and row.version_id == version.pk and row.at <= period.start]
+    if not found:
         return None
-    return said("change", "Since a change", "", standing[-1], start=standing[-1].at)
+    last = ([row for row in found if at is None or row.recorded_at <= at] or found)[-1]
+    label = "The subscription began" if last.runs else "Moved to this version"
+    return said("change", label, "", last, start=last.at)

@@ -16,6 +16,7 @@ from billing.invoicing.explaining.events import counted_text
 from billing.invoicing.explaining.pivot import pivot
 from billing.invoicing.explaining.printing import printed
 from billing.invoicing.explaining.values import Agreed, Billed, Explanation, PriceOrigin
+from billing.invoicing.formatting import ADDEND_PLACES
 from billing.invoicing.invoice_page import shown_step
 from billing.invoicing.late.wording import late_in_words
 from billing.invoicing.models import InvoiceLine
@@ -41,6 +42,16 @@ class OfficeWriter(Writer):
         return day.isoformat()
 
     short_day = day
+
+    def amount(self, amount: Decimal) -> str:
+        """`USD −1,234.50`."""
+        return amount_text(amount, self.currency)
+
+    money = amount
+
+    def addend(self, amount: Decimal) -> str:
+        """`USD 300.281552`: with at most six places."""
+        return amount_text(round(amount, ADDEND_PLACES), self.currency)
 
     def period(self, start: datetime, end: datetime, timezone: str) -> str:
         """`2023-11-01 – 2023-11-30`."""
@@ -68,7 +79,8 @@ def page_of(explanation: Explanation, sample: list[CountedEvent]) -> dict[str, A
         "billed": _billed(explanation),
         "usage": _usage(explanation.usage) if explanation.usage else None,
         "usage_url": _usage_url(explanation),
-        "events": f"{explanation.events:,}",
+        "events": quantity_text(explanation.events),
+        "many": explanation.events != 1,
         "sample": [_event(each, explanation.timezone) for each in sample],
         "events_url": line_url(line, "line_events"),
         "known": explanation.known,

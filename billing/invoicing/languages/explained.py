@@ -78,12 +78,14 @@ WORDS: Final[dict[str, tuple[str, str, str, str]]] = {
         "{period} の請求額がコミット額を超えたため、超過分です。",
     ),
     "line_coupon": (
-        "A coupon takes this off.", "Ein Gutschein zieht dies ab.", "Un coupon déduit ce montant.",
-        "クーポンによる割引です。",
+        "A coupon takes this off what was charged: {period}.", "Ein Gutschein zieht dies vom Berechneten ab: {period}.",
+        "Un coupon déduit ceci de ce qui a été facturé : {period}.", "{period} の請求額に対するクーポン割引です。",
     ),
     "line_discount": (
-        "A discount that was agreed takes this off.", "Ein vereinbarter Rabatt zieht dies ab.",
-        "Une remise convenue déduit ce montant.", "合意した割引です。",
+        "A discount that was agreed takes this off what was charged: {period}.",
+        "Ein vereinbarter Rabatt zieht dies vom Berechneten ab: {period}.",
+        "Une remise convenue déduit ceci de ce qui a été facturé : {period}.",
+        "{period} の請求額に対する、合意した割引です。",
     ),
     "line_manual": (
         "This line was added to this document singly; no plan and no usage is behind it.",

@@ -110,7 +110,8 @@ def _line(draft: Draft, line: Manual) -> list[SlotLine]:
         return []
     steps = []
     if line.quantity is not None:
-        label = f"Price per {line.unit}" if line.unit else "Unit price"
+        words = Words(draft.currency, line.unit)
+        label = f"{words.metered(line.quantity).strip()} at {words.money(line.unit_price or ZERO)}"
         steps = [charged(label, line.quantity, line.unit_price, None).to_json()]
     return [
         SlotLine(

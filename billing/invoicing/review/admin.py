@@ -49,9 +49,10 @@ class AssessmentAdmin(RecordAdmin):
     search_help_text = "Customer, or your own id of the customer"
     show_full_result_count = False
     empty_hint = "Nothing waits for review: drafts come from a billing run."
-    actions = ("approve_selected",)
+    actions = ("approve_selected", "approve_and_issue_selected")
     change_form_template = "billing/admin/review.html"
     has_approve_permission = granted("billing.approve_invoice")
+    has_issue_permission = granted("billing.issue_invoice")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Assessment], search_term: str
@@ -77,9 +78,17 @@ class AssessmentAdmin(RecordAdmin):
     @action(description="Approve…", permissions=["approve"])
     def approve_selected(self, request: HttpRequest, queryset: QuerySet[Assessment]) -> HttpResponse | None:
         """Approve many, after a page that says how much."""
-        invoices = Invoice.objects.filter(pk__in=queryset.order_by().values("pk"))
+        return self._move(request, queryset, "approve")
+
+    @action(description="Approve and issue…", permissions=["approve", "issue"])
+    def approve_and_issue_selected(self, request: HttpRequest, queryset: QuerySet[Assessment]) -> HttpResponse | None:
+        """Both at once."""
+        return self._move(request, queryset, "approve_issue")
+
+    def _move(self, request: HttpRequest, queryset: QuerySet[Assessment], step: str) -> HttpResponse | None:
+        invoices = Invoice.objects.filter(pk__in=queryset.order_by().values("invoice"))
         steps = admin.site.get_model_admin(Invoice).steps(request)  # type: ignore[attr-defined]
-        return confirm_and_run(request, self, invoices, steps["approve"])
+        return confirm_and_run(request, self, invoices, steps[step])
 
     @display(description="Risk", ordering="score")
     def risk(self, known: Assessment) -> str:

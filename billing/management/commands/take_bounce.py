@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from billing.invoicing.delivery.bounces import NoBounce, read_bounce
-from billing.invoicing.delivery.services import note_bounce
+from billing.invoicing.delivery.services import take_bounce
 
 
 class Command(BaseCommand):
@@ -16,10 +16,8 @@ class Command(BaseCommand):
         """Mark the message; what is no report, or tells of no message of ours, is an error."""
         try:
             bounce = read_bounce(sys.stdin.buffer.read())
+            delivery = take_bounce(bounce=bounce)
         except NoBounce as error:
             raise CommandError(str(error)) from error
         for address, reason in bounce.reasons.items():
-            delivery = note_bounce(message_id=bounce.message_id, address=address, reason=reason)
-            if delivery is None:
-                raise CommandError(f"No invoice was sent as {bounce.message_id}.")
             self.stdout.write(f"{delivery.invoice} came back from {address}: {reason}")

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from billing.invoicing.models import Invoice
-from billing.invoicing.states import RECORDED, InvoiceState
+from billing.invoicing.states import NUMBERED, RECORDED
 from billing.verification.services import verify
 
 
@@ -41,7 +41,7 @@ _WORDS = {"equal": "equal", "different": "different", "untold": "cannot be told"
 def _ids(numbers: list[str]) -> list[int]:
     """The invoices' ids; all issued ones where no number is given."""
     if not numbers:
-        return list(Invoice.objects.filter(state=InvoiceState.ISSUED).values_list("id", flat=True))
+        return list(Invoice.objects.filter(state__in=NUMBERED).values_list("id", flat=True))
     found = dict(Invoice.objects.filter(number__in=numbers, state__in=RECORDED).values_list("number", "id"))
     if missing := sorted(set(numbers) - found.keys()):
         raise CommandError(f"There is no invoice {', '.join(missing)}: look up its number in the admin.")

@@ -112,6 +112,8 @@ class ApiKeyAdmin(OfficeAdmin):
             "secret": secret,
             "key": key,
             "sends": ApiKey.Scope.INGEST in key.scopes,
+            "reports": key.scopes == [ApiKey.Scope.BOUNCES],
+            "bounces_url": request.build_absolute_uri("/mail/bounces"),
             "events_url": request.build_absolute_uri("/api/v1/events"),
             "usage_url": request.build_absolute_uri("/api/v1/usage"),
         }

@@ -1,4 +1,4 @@
-"""What every address for reading shares: GET, an API key, and problems as RFC 9457 has them."""
+"""What addresses share that are read or posted to: the method, an API key, and problems as RFC 9457 has them."""
 
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -6,11 +6,12 @@ from typing import Any
 
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponseBase, QueryDict
+from django.views.decorators.csrf import csrf_exempt
 
 from billing.metering import access, keys
 from billing.metering.access import KnownKey
 from billing.metering.answers import problem
-from billing.metering.errors import Refusal
+from billing.metering.errors import Refusal, UnreadableBody
 from billing.metering.views import RETRY_AFTER
 from config import clock
 
@@ -39,18 +40,33 @@ def asked(given: QueryDict, known: Sequence[str], *, needed: Sequence[str] = (),
 
 def reading(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
     """The view for requests by GET, which may raise Refusal; 405 and 503 are answered for it."""
+    return _answering(view, ("GET", "HEAD"), "This address is read by GET.")
+
+
+def posted(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """The view for requests by POST, which may raise Refusal and UnreadableBody; 405 and 503 are answered for it."""
+    # No cookie counts here: the key in the header is the whole authority.
+    return csrf_exempt(_answering(view, ("POST",), "This is sent by POST."))
+
+
+def _answering(
+    view: Callable[..., HttpResponseBase], methods: Sequence[str], only: str
+) -> Callable[..., HttpResponseBase]:
+    """The view, with failures answered as problems; `only` says which method it takes."""
 
     @wraps(view)
     def answer(request: HttpRequest, **given: Any) -> HttpResponseBase:
         try:
-            if request.method not in ("GET", "HEAD"):
-                raise Refusal(405, "method_not_allowed", "This address is read by GET.", Allow="GET, HEAD")
+            if request.method not in methods:
+                raise Refusal(405, "method_not_allowed", only, Allow=", ".join(methods))
             return view(request, **given)
         except Refusal as refusal:
             response = problem(refusal.status, refusal.code, refusal.detail)
             for name, value in refusal.headers.items():
                 response[name] = value
             return response
+        except UnreadableBody as error:
+            return problem(400, error.code, str(error))
         except (OperationalError, InterfaceError):
             response = problem(503, "unavailable", "The database is away; ask again in a few seconds.")
             response["Retry-After"] = RETRY_AFTER

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, TypedDict
 from django.db.models import DecimalField, OuterRef, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
 
+from billing.invoicing.concessions.models import Way
+from billing.invoicing.concessions.queries import credits_of
 from billing.invoicing.models import MONEY, Invoice
 from billing.invoicing.states import InvoiceState
 from billing.payments.balance.models import BalanceAccount, BalanceEntry
@@ -72,3 +74,9 @@ def credited_invoices(note: Invoice) -> QuerySet[Invoice]:
         .distinct()
         .order_by("issue_date", "sequence")
     )  # fmt: skip
+
+
+def way_of(note: Invoice) -> str:
+    """What was chosen for the credit of a note beyond what is open; balance where its credits differ, or none was."""
+    ways = {each.way for each in credits_of(note.lines.values_list("terms", flat=True))}
+    return ways.pop() if len(ways) == 1 else Way.BALANCE

@@ -3,7 +3,7 @@
 Every verb holds the payer's lock, so that two of them come one after the other; triggers guard the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -12,6 +12,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
 from billing.invoicing.background import enqueue
+from billing.invoicing.concessions.models import Way
 from billing.invoicing.models import Invoice, Outbox
 from billing.invoicing.states import InvoiceState
 from billing.payments.balance.errors import BalanceTooSmall, NothingToApply, WhyMissing
@@ -22,6 +23,7 @@ from billing.payments.balance.queries import (
     credited_invoices,
     customers_with,
     uncredited_notes,
+    way_of,
 )
 from billing.payments.checking import check_amount, money_text
 from billing.payments.errors import NotPayable
@@ -35,11 +37,15 @@ BOOKS = "revenue.tasks.post_documents"
 
 
 @transaction.atomic
-def settle_issued(*, invoices: Sequence[Invoice], user: AbstractBaseUser | None, now: datetime) -> None:
+def settle_issued(
+    *, invoices: Sequence[Invoice], user: AbstractBaseUser | None, now: datetime,
+    ways: Mapping[int, str] | None = None,
+) -> None:  # fmt: skip
     """Let what was just issued meet the balances: credit notes go to them, invoices take from them (R5.4, R5.6).
 
     A credit note first settles what is open on the invoices that it credits; the rest stays as balance, and the next
-    invoice uses it before any payment. Notes of earlier releases, which met no balance yet, come along.
+    invoice uses it before any payment, unless it is refunded or settled outside: as `ways` say by note, else as was
+    said when it was conceded. Notes of earlier releases, which met no balance yet, come along.
     """
     lock_customers({invoice.customer_id for invoice in invoices})
     concerned = customers_with({invoice.customer_id for invoice in invoices})
@@ -47,7 +53,10 @@ def settle_issued(*, invoices: Sequence[Invoice], user: AbstractBaseUser | None,
         if invoice.customer_id not in concerned:
             continue
         for note in uncredited_notes(invoice).select_related("entity"):
-            _credit(note, user, now)
+            rest = _credit(note, user, now)
+            way = (ways or {}).get(note.pk) or way_of(note)
+            if rest and way != Way.BALANCE:
+                _give_back(note, rest, Kind.REFUND if way == Way.REFUND else Kind.OUTSIDE, user, now)
         if invoice.kind == Invoice.Kind.INVOICE:
             _use(invoice, user, now)
 
@@ -105,8 +114,8 @@ def _take(
     return entry
 
 
-def _credit(note: Invoice, user: AbstractBaseUser | None, now: datetime) -> None:
-    """A credit note becomes balance, and settles at once what is open on the invoices that it credits."""
+def _credit(note: Invoice, user: AbstractBaseUser | None, now: datetime) -> Decimal:
+    """A credit note becomes balance, and settles at once what is open on the invoices that it credits; the rest."""
     account = _account(note.customer_id, note.entity_id, note.currency)
     day, rest = local_date(now, note.entity.timezone), -note.total
     _add(account, Kind.CREDIT_NOTE, rest, user, now, invoice=note, day=day)
@@ -115,6 +124,13 @@ def _credit(note: Invoice, user: AbstractBaseUser | None, now: datetime) -> None
         if amount > 0:
             _add(account, Kind.APPLIED, -amount, user, now, invoice=invoice, day=day)
             rest -= amount
+    return rest
+
+
+def _give_back(note: Invoice, rest: Decimal, kind: str, user: AbstractBaseUser | None, now: datetime) -> None:
+    """What a note leaves over goes back to the customer, not into the next invoices."""
+    account, day = _account(note.customer_id, note.entity_id, note.currency), local_date(now, note.entity.timezone)
+    _add(account, Kind(kind), -rest, user, now, reason=f"{note.number}: as was chosen for its credit", day=day)
 
 
 def _use(invoice: Invoice, user: AbstractBaseUser | None, now: datetime) -> BalanceEntry | None:

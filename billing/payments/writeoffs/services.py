@@ -9,6 +9,7 @@ from django.db import transaction
 from billing.invoicing.background import enqueue
 from billing.invoicing.models import Invoice, Outbox
 from billing.invoicing.states import InvoiceState
+from billing.invoicing.voiding.errors import BadVoid
 from billing.payments.checking import check_amount, money_text
 from billing.payments.queries import open_amount
 from billing.payments.writeoffs.errors import (
@@ -80,6 +81,16 @@ def reverse_write_off(*, write_off_id: int, reason: str, user: AbstractBaseUser 
     found.save(update_fields=["state", "reversal_reason", "reversed_at", "reversed_on", "reversed_by"])
     _tell(Outbox.Kind.WRITE_OFF_REVERSED, found, now)
     return found
+
+
+def refuse_void(*, invoice: Invoice) -> None:
+    """BadVoid while something of an invoice is written off, or is asked to be: that it was not collected would stay."""
+    found = WriteOff.objects.filter(invoice=invoice, state__in=[State.REQUESTED, State.BOOKED]).first()
+    if found is not None:
+        amount = money_text(found.amount, invoice.currency)
+        if found.state == State.BOOKED:
+            raise BadVoid(f"{amount} of {invoice} are written off: reverse the write-off first, then void it.")
+        raise BadVoid(f"Somebody asked to write off {amount} of {invoice}: decline that first, then void it.")
 
 
 def _decide(found: WriteOff, state: WriteOff.State, by: int | None, now: datetime) -> WriteOff:

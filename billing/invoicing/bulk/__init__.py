@@ -1,0 +1,1 @@
+"""Many invoices moved in the background: approved, issued, sent, one after the other."""

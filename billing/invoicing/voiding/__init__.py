@@ -1,0 +1,1 @@
+"""Voiding: an issued invoice is reversed to nothing; its lines are wanted again, unless they are waived."""
