@@ -2,8 +2,8 @@
 
 Receivables = Σ issued invoices − Σ allocated payments + Σ balance entries of documents − Σ write-offs that stand;
 customer balance = Σ what payments left over + Σ other balance entries; deferred revenue = Σ billed fees − Σ recognised
-of them; unbilled receivable = Σ recognised usage − Σ billed usage; tax payable = Σ what invoices and credit notes bear of
-each tax. All at the posting position: a document counts once the books took it.
+of them; unbilled receivable = Σ recognised usage − Σ billed usage; tax payable = Σ taxes of invoices and credit notes.
+All at the posting position: a document counts once the books took it.
 """
 
 from dataclasses import dataclass

@@ -5,7 +5,6 @@ from typing import Any, Final
 
 from django.contrib.auth.models import User
 
-from billing.invoicing.models import Invoice
 from billing.payments.balance.models import BalanceAccount
 from billing.payments.balance.queries import with_balance
 from billing.payments.balance.services import apply_balance, refund, settle_outside
@@ -17,8 +16,8 @@ from billing.payments.writeoffs.services import (
     request_write_off,
     reverse_write_off,
 )
-from config.scenario.acts.corrections import INVOICE, invoice_of
 from config.scenario.actions import Action
+from config.scenario.acts.corrections import INVOICE, invoice_of
 from config.scenario.errors import Refused
 from config.scenario.sections import CURRENCY, REASON
 from config.scenario.setup import WHY
