@@ -24,6 +24,7 @@ NAMES = {
     "bank_details": "the seller's bank details, in lines; may be empty",
     "seller": "who sells",
     "customer": "who buys",
+    "link": "the address of the customer's page of it; empty where PUBLIC_URL is not set",
 }
 """What a letter may name, and what stands there."""
 
@@ -76,10 +77,11 @@ _INVOICE = {
     "title": "Invoice", "number": "INV-000123", "period": "1–31 Jan 2026", "total": "EUR 1,234.50", "credit": "",
     "due_date": "1 Mar 2026", "nothing_due": "", "reference": "RF18 INV0 0012 3",
     "bank_details": "Example Bank\nIBAN DE02 1203 0000 0000 2020 51", "seller": "Example Ltd", "customer": "Acme Inc.",
+    "link": "https://billing.example.com/i/example/",
 }  # fmt: skip
 EXAMPLES: list[dict[str, str]] = [
     _INVOICE,
-    _INVOICE | {"total": "EUR 0.00", "nothing_due": "yes", "period": "", "bank_details": ""},
+    _INVOICE | {"total": "EUR 0.00", "nothing_due": "yes", "period": "", "bank_details": "", "link": ""},
     _INVOICE | {"title": "Credit note", "number": "CN-000004", "total": "EUR −50.00", "credit": "EUR 50.00",
                 "nothing_due": "yes"},
 ]  # fmt: skip
@@ -100,7 +102,8 @@ BUILT_IN: dict[str, Letter] = {
             "credit": "Credit:      ", "total": "Total:       ", "due": "Due by:      ", "reference": "Reference:   ",
             "nothing": "Nothing is to be paid for it.", "pay": "Please pay to:",
         }
-        + "\n\nQuestions about this {{ title|lower }}? Reply to this message.\n\n{{ seller }}",
+        + "{% if link %}\n\nSee it online, with all usage behind it, and ask about any line:\n{{ link }}{% endif %}"
+        "\n\nQuestions about this {{ title|lower }}? Reply to this message.\n\n{{ seller }}",
     ),
     "de": Letter(
         "{{ title }} {{ number }} von {{ seller }}",
@@ -110,7 +113,8 @@ BUILT_IN: dict[str, Letter] = {
             "reference": "Referenz:     ",
             "nothing": "Dafür ist nichts zu zahlen.", "pay": "Bitte zahlen Sie an:",
         }
-        + "\n\nHaben Sie Fragen? Antworten Sie einfach auf diese Nachricht.\n\n{{ seller }}",
+        + "{% if link %}\n\nOnline, mit aller Nutzung dahinter und Platz für Fragen:\n{{ link }}{% endif %}"
+        "\n\nHaben Sie Fragen? Antworten Sie einfach auf diese Nachricht.\n\n{{ seller }}",
     ),
     "fr": Letter(
         "{{ title }} {{ number }} de {{ seller }}",
@@ -120,7 +124,8 @@ BUILT_IN: dict[str, Letter] = {
             "reference": "Référence :   ",
             "nothing": "Aucun paiement n’est à effectuer.", "pay": "Merci de régler à :",
         }
-        + "\n\nUne question ? Répondez à ce message.\n\n{{ seller }}",
+        + "{% if link %}\n\nEn ligne, avec toute la consommation et un espace pour vos questions :\n{{ link }}{% endif %}"
+        "\n\nUne question ? Répondez à ce message.\n\n{{ seller }}",
     ),
     "ja": Letter(
         "{{ title }} {{ number }}（{{ seller }}）",
@@ -129,7 +134,8 @@ BUILT_IN: dict[str, Letter] = {
             "credit": "返金額：", "total": "合計：", "due": "お支払期限：", "reference": "参照番号：",
             "nothing": "お支払いは不要です。", "pay": "お振込先：",
         }
-        + "\n\nご不明な点がございましたら、このメールにご返信ください。\n\n{{ seller }}",
+        + "{% if link %}\n\nオンラインでの確認、明細ごとのご質問はこちら：\n{{ link }}{% endif %}"
+        "\n\nご不明な点がございましたら、このメールにご返信ください。\n\n{{ seller }}",
     ),
 }  # fmt: skip
 """The letters that go out where nobody wrote another, by language."""
