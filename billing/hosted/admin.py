@@ -14,7 +14,6 @@ from django.utils.html import format_html
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
-from unfold.forms import BaseDialogForm
 
 from billing.hosted import services
 from billing.hosted.errors import HostedError
@@ -91,7 +90,7 @@ class DisputeAdmin(RecordAdmin):
         """Tell the customer."""
         text = form.cleaned_data["text"]
         return self._do(request, object_id, "Answered.", lambda pk: services.answer(
-            dispute_id=pk, text=text, user=request.user, now=clock.now(),  # type: ignore[arg-type]
+            dispute_id=pk, text=text, user=request.user, now=clock.now(),
         ))  # fmt: skip
 
     @action(description="Settle", icon="check", permissions=["answer"], dialog={
@@ -102,12 +101,10 @@ class DisputeAdmin(RecordAdmin):
         """Close it."""
         text = form.cleaned_data["text"]
         return self._do(request, object_id, "Settled.", lambda pk: services.settle(
-            dispute_id=pk, outcome=text, user=request.user, now=clock.now(),  # type: ignore[arg-type]
+            dispute_id=pk, outcome=text, user=request.user, now=clock.now(),
         ))  # fmt: skip
 
-    def _do(
-        self, request: HttpRequest, object_id: str, done: str, verb: Callable[[int], Any]
-    ) -> HttpResponse:
+    def _do(self, request: HttpRequest, object_id: str, done: str, verb: Callable[[int], Any]) -> HttpResponse:
         found = self.get_object(request, unquote(object_id))
         self.carry_out(request, found, done, lambda: verb(found.pk), refusals=HostedError)
         return leave_dialog(change_url(found))
@@ -144,7 +141,7 @@ class HostedLinkAdmin(RecordAdmin):
         """A new link to an invoice."""
         invoice = self._asked(request, Invoice, invoice_id)
         try:
-            made = services.make_link(invoice=invoice, user=request.user, now=clock.now())  # type: ignore[arg-type]
+            made = services.make_link(invoice=invoice, user=request.user, now=clock.now())
         except HostedError as error:
             messages.error(request, str(error))
         else:
@@ -155,7 +152,7 @@ class HostedLinkAdmin(RecordAdmin):
     def revoke_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """The link opens nothing any more."""
         link = self._asked(request, HostedLink, pk)
-        services.revoke(link_id=link.pk, user=request.user, now=clock.now())  # type: ignore[arg-type]
+        services.revoke(link_id=link.pk, user=request.user, now=clock.now())
         self.log_change(request, link, "Revoked.")
         messages.success(request, "Revoked: the link opens nothing any more.")
         return HttpResponseRedirect(change_url(link.invoice))

@@ -15,7 +15,10 @@ WORDS: Final[dict[str, tuple[str, str, str, str]]] = {
     "still_to_pay": ("Still to pay", "Noch zu zahlen", "Reste à payer", "未払い額"),
     "overdue": ("Overdue", "Überfällig", "En retard", "支払期限超過"),
     "paid": ("Settled", "Beglichen", "Réglée", "支払い済み"),
-    "void": ("This document is void.", "Dieser Beleg ist storniert.", "Ce document est annulé.", "この書類は取り消されました。"),
+    "void": (
+        "This document is void.", "Dieser Beleg ist storniert.", "Ce document est annulé.",
+        "この書類は取り消されました。",
+    ),
     "usage_by_day": ("Usage by day", "Nutzung je Tag", "Consommation par jour", "日別の利用"),
     "as_table": ("As a table", "Als Tabelle", "En tableau", "表で見る"),
     "day": ("Day", "Tag", "Jour", "日"),

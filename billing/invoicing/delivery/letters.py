@@ -124,7 +124,7 @@ BUILT_IN: dict[str, Letter] = {
             "reference": "Référence :   ",
             "nothing": "Aucun paiement n’est à effectuer.", "pay": "Merci de régler à :",
         }
-        + "{% if link %}\n\nEn ligne, avec toute la consommation et un espace pour vos questions :\n{{ link }}{% endif %}"
+        + "{% if link %}\n\nEn ligne, avec toute la consommation et vos questions :\n{{ link }}{% endif %}"
         "\n\nUne question ? Répondez à ce message.\n\n{{ seller }}",
     ),
     "ja": Letter(

@@ -41,7 +41,7 @@ LABELS: Final[dict[str, str]] = {
     "payable": "Payable {days} days after issue.",
     "payment_reference": "Payment reference",
     "bank_details": "Bank details",
-    "scan": "Scan to pay with a banking app",
+    "scan": "Scan with your banking app",
     "page": "Page {page} of {pages}",
     "adjustment": "Adjustment to {invoice}, line {line}",
     "adjustment_unissued": "Adjustment to an invoice that is not yet issued",
