@@ -24,6 +24,15 @@ class LinkOver(HostedError):
         self.key, self.locale, self.seller = key, locale, seller
 
 
+class NoSuchLine(HostedError):
+    """The document has fewer lines."""
+
+    key = "no_line"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such line on this document.")
+
+
 class NotHosted(HostedError):
     """Only issued documents have a page for the customer."""
 

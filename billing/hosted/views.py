@@ -4,13 +4,13 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import path, reverse
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from billing.hosted import services
-from billing.hosted.errors import LinkAltered, LinkOver, TooManyQuestions
+from billing.hosted.errors import LinkAltered, LinkOver, NoSuchLine, TooManyQuestions
 from billing.hosted.forms import QuestionForm
 from billing.hosted.models import HostedLink
 from billing.hosted.page import line_page_of, page_of
@@ -43,7 +43,7 @@ def hosted(view: View) -> View:
             text = words_of(error.locale)[error.key].format(seller=error.seller)
             answer = _nothing(request, 410, words_of(error.locale)["language"], text)
         else:
-            answer = view(request, link, **keys)
+            answer = _answer(view, request, link, keys)
         answer["X-Robots-Tag"] = "noindex, nofollow"
         answer["Referrer-Policy"] = "same-origin"  # none at all would have the browser hide where a question comes from
         answer["Cache-Control"] = "private, no-store"
@@ -53,16 +53,26 @@ def hosted(view: View) -> View:
     return opened
 
 
-@require_GET
+def _answer(view: View, request: HttpRequest, link: HostedLink, keys: dict[str, Any]) -> HttpResponseBase:
+    """What the view answers, or that the document has no such line."""
+    try:
+        return view(request, link, **keys)
+    except NoSuchLine as error:
+        words = words_of((link.invoice.buyer or {})["locale"])
+        return _nothing(request, 404, words["language"], words[error.key])
+
+
+@require_safe
 @hosted
 def invoice_view(request: HttpRequest, link: HostedLink) -> HttpResponse:
-    """The invoice. Opening it is counted."""
+    """The invoice. Opening it is counted; a mail filter that only asks whether it is there (HEAD) opens nothing."""
     now = clock.now()
-    services.seen(link=link, now=now)
+    if request.method == "GET":
+        services.seen(link=link, now=now)
     return render(request, "billing/hosted/invoice.html", page_of(link, now))
 
 
-@require_GET
+@require_safe
 @hosted
 def pdf_view(request: HttpRequest, link: HostedLink) -> FileResponse:
     """The document as it was issued."""
@@ -72,7 +82,7 @@ def pdf_view(request: HttpRequest, link: HostedLink) -> FileResponse:
     return answer
 
 
-@require_GET
+@require_safe
 @hosted
 def usage_view(request: HttpRequest, link: HostedLink) -> HttpResponseBase:
     """The usage behind it as a CSV file."""
@@ -82,7 +92,7 @@ def usage_view(request: HttpRequest, link: HostedLink) -> HttpResponseBase:
         return _archived(request, link)
 
 
-@require_GET
+@require_safe
 @hosted
 def line_view(request: HttpRequest, link: HostedLink, position: int) -> HttpResponse:
     """How a line came about."""
@@ -90,7 +100,7 @@ def line_view(request: HttpRequest, link: HostedLink, position: int) -> HttpResp
     return render(request, "billing/hosted/line.html", context)
 
 
-@require_GET
+@require_safe
 @hosted
 def events_view(request: HttpRequest, link: HostedLink, position: int) -> HttpResponseBase:
     """The events behind a line as a CSV file, without what only the seller calls them."""
@@ -121,7 +131,7 @@ def _line(link: HostedLink, position: int) -> InvoiceLine:
     lines = InvoiceLine.objects.select_related(*WITH, "invoice__customer", "stream__contract__customer")
     found = lines.filter(invoice=link.invoice_id, position=position).first()
     if found is None:
-        raise Http404("There is no such line on this document.")
+        raise NoSuchLine
     return found
 
 

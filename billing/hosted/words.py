@@ -79,6 +79,10 @@ WORDS: Final[dict[str, tuple[str, str, str, str]]] = {
         "Ce lien a été retiré. Demandez-en un nouveau à {seller}.",
         "このリンクは無効になりました。{seller} に新しいリンクをご依頼ください。",
     ),
+    "no_line": (
+        "There is no such line on this document.", "Diese Position gibt es auf dem Beleg nicht.",
+        "Cette ligne n’existe pas sur ce document.", "この書類にその明細はありません。",
+    ),
     "archived": (
         "The usage of this time lies in the archive: ask {seller} for it.",
         "Die Nutzung dieser Zeit liegt im Archiv: Fragen Sie {seller} danach.",

@@ -1,5 +1,6 @@
 """A customer asks about a line: it arrives once, finance hears of it, and the answer stands on the page."""
 
+from datetime import timedelta
 from threading import Thread
 from typing import Any
 
@@ -83,6 +84,8 @@ def test_nobody_asks_without_end(client: Any, page: Any) -> None:
     assert "Many questions came by this link within the hour" in told
     assert "One more?" in told
     assert send(client, page, question="Question 0?").status_code == 302  # it is there already
+    with clock.set_to(clock.now() + timedelta(hours=1, minutes=1)):
+        assert send(client, page, question="One more?").status_code == 302
 
 
 @pytest.mark.parametrize(
