@@ -37,10 +37,16 @@ def page(browser: Browser, live_server: Any) -> Iterator[Page]:
 @pytest.fixture
 def finance(page: Page, live_server: Any) -> Page:
     """The window, signed in as somebody of Finance."""
-    user = User.objects.create_user("fiona", password="x", is_staff=True)
-    user.groups.add(Group.objects.get(name="Finance"))
+    sit_down(page, live_server.url, "fiona")
+    return page
+
+
+def sit_down(page: Page, url: str, name: str, role: str = "Finance") -> User:
+    """Let somebody of a role take over the window."""
+    user, _ = User.objects.get_or_create(username=name, defaults={"is_staff": True})
+    user.groups.add(Group.objects.get(name=role))
     client = Client()
     client.force_login(user)
     cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
-    page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
-    return page
+    page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": url}])
+    return user
