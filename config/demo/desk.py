@@ -85,9 +85,10 @@ def _credit_one(story: Story) -> None:
     amount = round_money(line.amount * PART, paid.currency)
     reason = "Requests that timed out were counted twice"
     credit(invoice_id=paid.pk, amounts={line.pk: amount}, reason=reason, user=finance, now=story.now)
-    notes = list(Invoice.objects.filter(state="draft", lines__corrects=line).values_list("id", flat=True))
-    approve(invoice_ids=notes, user=finance, now=story.now)
-    issue(invoice_ids=notes, user=finance, now=story.now)
+    # The note, and beside it what the contract used of last month and told late, if anything.
+    drawn_up = list(Invoice.objects.filter(state="draft", contract=paid.contract).values_list("id", flat=True))
+    approve(invoice_ids=drawn_up, user=finance, now=story.now)
+    issue(invoice_ids=drawn_up, user=finance, now=story.now)
 
 
 def _give_one_up(story: Story) -> None:
