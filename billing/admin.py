@@ -6,6 +6,7 @@ from billing.catalog.renewals.admin import *  # noqa: F403
 from billing.catalog.terms.admin import *  # noqa: F403
 from billing.catalog.units.admin import *  # noqa: F403
 from billing.changing.admin import *  # noqa: F403
+from billing.hosted.admin import *  # noqa: F403
 from billing.invoicing.admin import *  # noqa: F403
 from billing.invoicing.agreed.admin import *  # noqa: F403
 from billing.invoicing.agreed.buttons import *  # noqa: F403

@@ -8,6 +8,7 @@ from billing.catalog.models import *  # noqa: F403
 from billing.catalog.renewals.models import *  # noqa: F403
 from billing.catalog.terms.models import *  # noqa: F403
 from billing.catalog.units.models import *  # noqa: F403
+from billing.hosted.models import *  # noqa: F403
 from billing.invoicing.behind.models import *  # noqa: F403
 from billing.invoicing.bulk.models import *  # noqa: F403
 from billing.invoicing.computations.models import *  # noqa: F403

@@ -17,7 +17,7 @@ from django.urls import reverse
 from billing.catalog.models import PlanVersion
 from billing.charts import bars
 from billing.invoicing.models import BillingRun, Invoice, RunOutcome
-from billing.invoicing.states import InvoiceState
+from billing.invoicing.states import NUMBERED, InvoiceState
 from billing.metering.alerts.models import UsageAlert
 from billing.metering.explorer import activity
 from billing.metering.models import Meter
@@ -137,7 +137,7 @@ def _issued(today: date) -> list[dict[str, Any]]:
     """Invoiced this month against the whole of last month, a card a currency."""
     month = today.replace(day=1)
     before = (month - timedelta(days=1)).replace(day=1)
-    rows = Invoice.objects.filter(state=InvoiceState.ISSUED, issue_date__gte=before)
+    rows = Invoice.objects.filter(state__in=NUMBERED, issue_date__gte=before)
     sums: dict[str, dict[date, Decimal]] = defaultdict(dict)
     grouped = rows.annotate(month=TruncMonth("issue_date")).values_list("currency", "month").annotate(Sum("total"))
     for currency, at, total in grouped.order_by("currency"):
@@ -185,7 +185,7 @@ def _no_usage() -> str:
 def _invoiced_by_month(today: date) -> list[dict[str, Any]]:
     """What was issued in each of the last twelve months, a chart a currency: amounts of two are never added."""
     months = [_months_before(today.replace(day=1), count) for count in range(MONTHS - 1, -1, -1)]
-    rows = Invoice.objects.filter(state=InvoiceState.ISSUED, issue_date__gte=months[0])
+    rows = Invoice.objects.filter(state__in=NUMBERED, issue_date__gte=months[0])
     sums: dict[str, dict[date, Decimal]] = defaultdict(dict)
     grouped = rows.annotate(month=TruncMonth("issue_date")).values_list("currency", "month").annotate(Sum("total"))
     for currency, at, total in grouped.order_by("currency"):

@@ -154,6 +154,8 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 10_000_000
 WRITE_OFF_FOUR_EYES = env.bool("METERBOOK_WRITE_OFF_FOUR_EYES", default=True)  # who asks for one cannot approve it
 USAGE_ALERT_EMAILS = env.list("USAGE_ALERT_EMAILS", default=[])
 VERIFICATION_EMAILS = env.list("VERIFICATION_EMAILS", default=[])
+DISPUTE_EMAILS = env.list("DISPUTE_EMAILS", default=[])  # empty: the e-mail of the legal entity
+PUBLIC_URL = env.str("PUBLIC_URL", default="")  # under which customers reach this server: https://billing.example.com
 # Who may tell which taxes apply: a name, as a legal entity has it, and the dotted name of a class (docs/taxes.md).
 TAX_PROVIDERS = {"table": "billing.invoicing.taxes.table.TableOfRates"} | env.dict("TAX_PROVIDERS", default={})
 # Usage (R1.5): an event further in the future than this is refused.

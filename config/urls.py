@@ -13,6 +13,7 @@ urlpatterns = [
     path("favicon.ico", RedirectView.as_view(url=static("favicon.svg"))),
     path("healthz", healthz, name="healthz"),
     path("admin/", admin.site.urls),
+    path("i/", include("billing.hosted.views")),
     path("mail/bounces", bounces, name="bounces"),
     path("api/v1/", include("billing.metering.urls")),
 ]

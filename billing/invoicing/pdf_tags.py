@@ -79,7 +79,7 @@ class _Tag(pisaTag):  # type: ignore[misc]
         """The font of the element around it."""
         frag = context.frag
         return Type(
-            tt2ps(frag.fontName, frag.bold, frag.italic), frag.fontSize, frag.fontSize * 1.4, frag.textColor
+            tt2ps(frag.fontName, frag.bold, frag.italic), frag.fontSize, frag.fontSize * 7 / 5, frag.textColor
         )  # fmt: skip
 
 

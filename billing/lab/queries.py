@@ -7,7 +7,7 @@ from django.db.models import Sum
 
 from billing.catalog.models import SubscriptionInterval
 from billing.invoicing.models import InvoiceLine
-from billing.invoicing.states import InvoiceState
+from billing.invoicing.states import NUMBERED, InvoiceState
 from billing.lab.cohort import Cohort
 from billing.lab.comparing import in_force, period_of
 from billing.lab.models import PriceTrial
@@ -55,7 +55,7 @@ def _sizes(trial: PriceTrial, cohort: Cohort, customer_ids: Iterable[int]) -> di
     """How large each customer is in the trial's months."""
     months, ids = period_of(trial, "UTC"), sorted(customer_ids)
     if cohort.size_by == "revenue":
-        told = (InvoiceState.APPROVED, InvoiceState.ISSUED)
+        told = (InvoiceState.APPROVED, *NUMBERED)
         lines = InvoiceLine.objects.filter(
             invoice__state__in=told, service_start__gte=months.start, service_start__lt=months.until
         )

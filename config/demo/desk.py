@@ -1,4 +1,4 @@
-"""What lies on finance's desk at the end of the story: additions to drafts, a credit note, a write-off that waits."""
+"""What lies on finance's desk at the end of the story: additions to drafts, a credit note, and what waits for it."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -8,9 +8,10 @@ from typing import Final
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
+from billing.hosted.services import ask, make_link, seen
 from billing.invoicing.concessions.services import credit
 from billing.invoicing.manual.services import add_discount, add_line, add_note
-from billing.invoicing.models import Invoice
+from billing.invoicing.models import Invoice, InvoiceLine
 from billing.invoicing.review.services import set_policy
 from billing.invoicing.services import approve, issue
 from billing.money import round_money
@@ -51,6 +52,7 @@ def lay_out(story: Story) -> None:
             _add_to_drafts(story)
             _credit_one(story)
             _give_one_up(story)
+            _let_one_ask(story)
 
 
 def _add_to_drafts(story: Story) -> None:
@@ -99,6 +101,20 @@ def _give_one_up(story: Story) -> None:
             invoice_id=overdue.pk, amount=open_amount(overdue), reason="No answer to three reminders", four_eyes=True,
             user=User.objects.get(username="finance"), now=story.now,
         )  # fmt: skip
+
+
+def _let_one_ask(story: Story) -> None:
+    """A customer opened the page of its invoice and asks about a line: the question waits for an answer."""
+    lines = InvoiceLine.objects.filter(
+        invoice__state="issued", invoice__as_of=story.current, invoice__currency="USD", kind="usage", corrects=None
+    )
+    line = lines.select_related("invoice").order_by("-amount", "id").first()
+    if line is None:
+        return
+    link = make_link(invoice=line.invoice, user=User.objects.get(username="finance"), now=story.now)
+    seen(link=link, now=story.now)
+    question = "We count about a tenth less in our own logs. Could you look at the days in the middle of the month?"
+    ask(link=link, line=line, name="Priya Raman", email="", question=question, now=story.now)
 
 
 def _issued(story: Story, standing: Standing) -> QuerySet[Invoice]:

@@ -8,6 +8,7 @@ from django.db import connection
 from django.db.models import Count, Sum
 
 from billing.invoicing.models import Invoice
+from billing.invoicing.states import NUMBERED
 from billing.money import round_money
 from billing.payments.models import Payment
 from config.demo.progress import Progress
@@ -31,7 +32,7 @@ def holdings() -> Iterator[str]:
         events, first, last = cursor.fetchone()
     yield f"{Customer.objects.count()} customers, {Contract.objects.count()} contracts"
     yield f"{events:,} usage events from {first:%Y-%m-%d} to {last:%Y-%m-%d}"
-    issued = Invoice.objects.filter(state="issued")
+    issued = Invoice.objects.filter(state__in=NUMBERED)
     received = dict(Payment.objects.values_list("currency").annotate(Sum("amount")).order_by())
     totals = issued.values_list("currency").annotate(Count("id"), Sum("total")).order_by("currency")
     for currency, count, total in totals:

@@ -7,7 +7,7 @@ from django.db import migrations
 APPS = ("customers", "billing")
 GRANTS = {
     "RevOps": [
-        (("view",), ("taxrate", "producttax", "assessment", "approvalpolicy", "delivery", "mailtemplate")),
+        (("view",), ("taxrate", "producttax", "assessment", "approvalpolicy", "delivery", "mailtemplate", "dispute", "hostedlink")),
         (("add",), ("manualline", "taxtreatment")),
     ],
     "Finance": [
@@ -15,6 +15,7 @@ GRANTS = {
         (("add", "change"), ("mailtemplate",)),
         (("settle",), ("balanceaccount",)),
         (("approve",), ("writeoff",)),
+        (("answer",), ("dispute",)),
     ],
 }
 VIEW_ALL = ("Finance", "Auditor")
@@ -57,5 +58,5 @@ def unseed(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("config", "0004_engine"), ("billing", "0039_bulk"), ("customers", "0010_sending")]
+    dependencies = [("config", "0004_engine"), ("billing", "0041_hosted"), ("customers", "0010_sending")]
     operations = [migrations.RunPython(seed, unseed)]

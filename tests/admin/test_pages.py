@@ -51,6 +51,7 @@ VIEWERS: dict[str, tuple[str, ...]] = {
     "billing.producttax": ("RevOps", "Finance", "Auditor"),
     "billing.balanceaccount": ("Finance", "Auditor"),
     "billing.writeoff": ("Finance", "Auditor"),
+    "billing.bulkaction": ("Finance", "Auditor"),
     **dict.fromkeys(BOOKS, ("Finance", "Auditor")),
     **dict.fromkeys(QUEUE, ("Engineer",)),
     "auth.user": (),
@@ -79,7 +80,7 @@ ADDERS: dict[str, tuple[str, ...]] = {
 NEVER_ADDED = {"billing.planversion", "billing.assessment", "billing.billingrun",
                "billing.hold", "billing.verification",
                "billing.invoice", "billing.delivery", "billing.payment", "billing.balanceaccount",
-               "billing.writeoff", *BOOKS,
+               "billing.writeoff", "billing.bulkaction", *BOOKS,
                "billing.backfill", "billing.eventconflict", "billing.eventreject", "billing.eventmonth",
                "billing.usagealert", "billing.subscription", "billing.contractterm",
                "django_q.ormq", "django_q.failure", "django_q.success"}  # fmt: skip

@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 import pytest
-from django.http import HttpResponse
 from django.test import Client
 
 from billing.invoicing.delivery.bounces import NoBounce, read_bounce
@@ -24,7 +23,7 @@ def delivery(settings: Any, tmp_path: Any) -> Delivery:
     return Delivery.objects.get()
 
 
-def tell(content: Any, kind: str = "application/json", scope: str = keys.BOUNCES) -> HttpResponse:
+def tell(content: Any, kind: str = "application/json", scope: str = keys.BOUNCES) -> Any:
     """The answer to a report, sent with a key of that scope."""
     _, secret = services.create_api_key(name="mail", default_source="mail", scopes=[scope], user=None, now=NOW)
     body = content if isinstance(content, str | bytes) else json.dumps(content)

@@ -59,6 +59,8 @@ def test_a_language_is_found_by_its_locale_and_english_stands_in():
         ("Minimum for the period: EUR 50,00", "Mindestbetrag des Zeitraums: EUR 50,00"),
         ("Commitment: EUR 900,00", "Zusage: EUR 900,00"),
         ("Less 10 %", "Abzüglich 10 %"),
+        ("Credit: Tokens", "Gutschrift: Tokens"),
+        ("2 days at EUR 450.00", "2 days zu EUR 450.00"),
         ("gpt-4 / eu: First 5 tokens at EUR 1,00", "gpt-4 / eu: Die ersten 5 tokens zu EUR 1,00"),
         ("gpt-4 / eu: 5 tokens at EUR 1,00", "gpt-4 / eu: 5 tokens zu EUR 1,00"),
         ("A name of our own", "A name of our own"),

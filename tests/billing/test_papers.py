@@ -61,6 +61,23 @@ def test_a_document_speaks_the_customers_language_and_currency(locale: str, curr
     assert "EUR" not in text
 
 
+@pytest.mark.parametrize(
+    ("locale", "tax_id", "words"),
+    [
+        ("en-GB", "US 12-3456789", ("Tax number US 12-3456789", "Germany")),
+        ("de-DE", "DE811907980", ("USt-IdNr. DE811907980", "Deutschland")),
+        ("fr-FR", "CHE-123.456.789", ("N° fiscal CHE-123.456.789", "Allemagne")),
+        ("ja-JP", "T1234567890123", ("登録番号 T1234567890123", "ドイツ")),
+    ],
+)
+@pytest.mark.django_db
+def test_a_tax_number_is_called_what_it_is_and_countries_are_named_in_the_language(locale, tax_id, words):
+    buyer = {"customer__locale": locale, "customer__tax_id": tax_id, "customer__legal_name": "Acme"}
+    text = text_of(render_pdf(make_issued(**buyer)).bytes)
+    for each in words:
+        assert each in text
+
+
 @pytest.mark.django_db
 def test_the_usage_behind_a_line_adds_up_to_its_quantity_by_day_and_dimension():
     line = token_line(make_paper())

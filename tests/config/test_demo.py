@@ -16,6 +16,7 @@ from django.db import connection
 from django.db.models import F, Q
 from django.test import override_settings
 
+from billing.hosted.models import Dispute
 from billing.invoicing.delivery.models import Delivery
 from billing.invoicing.manual.models import InvoiceNote, ManualLine
 from billing.invoicing.models import Invoice, InvoiceDocument, InvoiceLine, Outbox
@@ -188,6 +189,7 @@ def test_finances_desk_is_not_empty(story: Story) -> None:
     assert note.number is not None
     waiting = WriteOff.objects.get()
     assert (waiting.state, waiting.four_eyes) == ("requested", True)
+    assert Dispute.objects.get().state == "open"
     assert Invoice.objects.filter(state="issued", tax__gt=0, customer__country="DE").exists()
     assert not Invoice.objects.filter(tax__gt=0).exclude(customer__country="DE").exists()
 

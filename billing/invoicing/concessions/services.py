@@ -4,9 +4,10 @@ Whoever credits holds the locks that approval and issue take, so that two people
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from typing import Final
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
@@ -31,6 +32,7 @@ from customers.locks import lock_customers
 from customers.queries import everyone_concerned
 
 User = AbstractBaseUser | None
+AGAIN_AFTER: Final = timedelta(minutes=1)
 
 
 def credit(
@@ -54,6 +56,7 @@ def credit(
         if amounts is None and not parts:
             wanted = {key: left for key, left in rest.items() if left}
         _check(invoice, lines, rest, wanted)
+        _refuse_again(invoice, wanted, reason, now)
         said = [
             Adjustment(
                 contract=lines[key].stream.contract, line=lines[key], amount=wanted[key], quantity=parts.get(key),
@@ -150,6 +153,15 @@ def redraft(*, contracts: Sequence[int], now: datetime) -> list[RunOutcome]:
     recorded = Invoice.objects.filter(lines__stream__contract__in=contracts, state__in=RECORDED)
     as_of = recorded.aggregate(day=Max("as_of"))["day"]
     return bill_contracts(contract_ids=contracts, as_of=as_of, run=None, now=now)
+
+
+def _refuse_again(invoice: Invoice, wanted: Mapping[int, Decimal], reason: str, now: datetime) -> None:
+    """BadCredit for the same credits with the same reason within a minute: a second click, or a second tab."""
+    said = Adjustment.objects.filter(
+        line__in=wanted, reason=reason.strip(), superseded_at=None, recorded_at__gt=now - AGAIN_AFTER
+    )
+    if wanted.items() <= dict(said.values_list("line", "amount")).items():
+        raise BadCredit(f"{invoice} was credited so just now: give another reason to credit the same once more.")
 
 
 def _redraft(said: Sequence[Adjustment], user: User, what: str, now: datetime) -> None:

@@ -1,6 +1,7 @@
 """The e-mail itself: the letter of the customer's language, filled in, as plain text and HTML, with the document."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from email.utils import formataddr, parseaddr
 from smtplib import SMTPResponseException
 
@@ -10,12 +11,15 @@ from django.core.mail.backends.smtp import EmailBackend
 from django.core.mail.message import sanitize_address
 from django.db.models import F
 from django.template.loader import render_to_string
+from django.utils.module_loading import import_string
 
 from billing.invoicing.delivery.letters import BUILT_IN, Letter, LetterBroken, filled
 from billing.invoicing.delivery.models import Delivery, MailTemplate
 from billing.invoicing.document_context import printed_invoice
 from billing.invoicing.languages.labels import language_of
 from billing.invoicing.models import Invoice
+
+LINK = "billing.hosted.services.letter_link"  # the customer's page stands above invoicing
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,23 +31,25 @@ class Written:
     remark: str
 
 
-def texts_of(invoice: Invoice) -> dict[str, str]:
+def texts_of(invoice: Invoice, now: datetime) -> dict[str, str]:
     """The texts that a letter may name (`letters.NAMES`), of an issued invoice."""
     printed = printed_invoice(invoice)
     return {
         "title": printed.title, "number": printed.number, "period": printed.period, "total": printed.total,
+        "to_pay": printed.to_pay if printed.used and not printed.nothing_due else "",
         "credit": printed.credit, "due_date": printed.due_date, "nothing_due": "yes" if printed.nothing_due else "",
         "reference": printed.payment.reference, "bank_details": "\n".join(printed.bank_details),
         "seller": (invoice.seller or {})["name"], "customer": (invoice.buyer or {})["legal_name"],
+        "link": import_string(LINK)(invoice=invoice, now=now),
     }  # fmt: skip
 
 
-def letter_for(invoice: Invoice) -> Written:
+def letter_for(invoice: Invoice, now: datetime) -> Written:
     """The seller's letter in the customer's language, else that of all sellers, else the built-in one.
 
     One that somebody wrote and that does not come out gives way to the built-in one, and the remark says so.
     """
-    language, texts = language_of((invoice.buyer or {})["locale"]), texts_of(invoice)
+    language, texts = language_of((invoice.buyer or {})["locale"]), texts_of(invoice, now)
     built_in = BUILT_IN.get(language, BUILT_IN["en"])
     own = (
         MailTemplate.objects.filter(language=language, entity=invoice.entity)

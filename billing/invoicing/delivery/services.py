@@ -191,7 +191,7 @@ def _try(delivery: Delivery, now: datetime) -> None:
     try:
         with transaction.atomic():
             content = read_document(document_of(invoice=delivery.invoice, now=now))
-            written = letter_for(delivery.invoice)
+            written = letter_for(delivery.invoice, now)
         delivery.refused = hand_over(message_of(delivery, written, content))
     except Exception as error:  # each mail backend has its own failures; one must not stop the other invoices
         logger.warning("Delivery %s of invoice %s failed", delivery.pk, delivery.invoice, exc_info=True)

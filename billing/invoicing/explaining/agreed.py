@@ -20,7 +20,7 @@ from billing.invoicing.concessions.models import Adjustment
 from billing.invoicing.explaining.values import Agreed
 from billing.invoicing.manual.models import ManualLine
 from billing.invoicing.manual.states import ManualKind
-from billing.invoicing.models import InvoiceLine
+from billing.invoicing.models import Invoice, InvoiceLine
 from billing.invoicing.slots import CONCESSION, MANUAL
 from billing.invoicing.spend import named
 from billing.money import plain
@@ -43,6 +43,9 @@ def agreed_of(lines: Sequence[InvoiceLine], known: Mapping[int, KnownTerms]) -> 
     Of a fact that was said anew, as it stood when the line was computed.
     """
     found = _by_number(lines, known)
+    for line in lines:
+        if line.invoice.reverses is not None:
+            found[line.pk] = (_void(line.invoice), *found.get(line.pk, ()))
     spend = {line.pk: terms for line in lines if (terms := _spend_of(line, known.get(line.pk))) is not None}
     rows = _rows_of_spend(spend, known) if spend else {}
     for line_id, terms in spend.items():
@@ -55,6 +58,14 @@ def said(kind: str, label: str, words: str, record: Any, **days: datetime | None
     return Agreed(
         kind=kind, label=label, words=words, record=record, reason=record.reason, recorded_at=record.recorded_at,
         recorded_by=str(record.recorded_by or ""), **days,
+    )  # fmt: skip
+
+
+def _void(invoice: Invoice) -> Agreed:
+    """Why a document reverses another."""
+    return Agreed(
+        kind="void", label="Voided", words=f"{invoice.reverses}, by {invoice}", record=invoice.reverses,
+        reason=invoice.reversal_reason, recorded_at=invoice.issued_at, recorded_by=str(invoice.issued_by or ""),
     )  # fmt: skip
 
 
@@ -98,7 +109,8 @@ def _fact(kind: str, row: Any, contract: Contract) -> Agreed:
         words = agreement_in_words(read_agreement(row.kind, row.value), currency)
         return said("discount", "Discount", words, row, start=row.start, end=row.end)
     if kind == CONCESSION:
-        return said("credit", "Credit", Words(currency, "").money(row.amount), row)
+        words = f"{Words(currency, '').money(row.amount)}. {row.get_way_display()}"
+        return said("credit", "Credit", words, row)
     label = "manual_off" if row.kind == ManualKind.DISCOUNT else "manual"
     return said(label, "Discount by hand" if label == "manual_off" else "Added by hand", _by_hand(row, currency), row)
 

@@ -15,7 +15,7 @@ from billing.invoicing.formatting import share_in_days
 from billing.invoicing.languages.explained import explained_in
 from billing.invoicing.late.wording import late_in_words
 from billing.invoicing.models import InvoiceLine
-from billing.invoicing.states import InvoiceState
+from billing.invoicing.states import NUMBERED
 from billing.invoicing.taxes.finding import from_rows
 from billing.invoicing.taxes.printing import tax_label
 from billing.metering.asking import CountedEvent
@@ -110,6 +110,7 @@ def _sentences(explanation: Explanation, write: Writer, labels: Mapping[str, str
     values = {
         "period": write.period(line.service_start, line.service_end, zone_name),
         "share": share,
+        "voided": line.invoice.reverses.number if line.invoice.reverses else "",
         "other": place_of(line.corrects, labels) if line.corrects else "",
     }
     for name in explanation.sentences:
@@ -175,8 +176,8 @@ def _billed(explanation: Explanation, write: Writer, labels: Mapping[str, str]) 
 
 
 def _told(billed: Billed) -> bool:
-    """Whether the customer has it: issued, and to whoever pays for the line that is explained."""
-    return billed.own and billed.line.invoice.state == InvoiceState.ISSUED
+    """Whether the customer has it: issued once, and to whoever pays for the line that is explained."""
+    return billed.own and billed.line.invoice.state in NUMBERED
 
 
 def _taxes(line: InvoiceLine, write: Writer, labels: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -15,7 +15,8 @@ from billing.invoicing.models import Invoice, InvoiceLine
 from billing.metering.months.errors import MonthDetached
 
 WITH: Final = (
-    "invoice", "slot", "stream__contract", "stream__subscription", "corrects__invoice", "corrects__stream", "charge",
+    "invoice__reverses", "invoice__issued_by", "slot", "stream__contract", "stream__subscription",
+    "corrects__invoice", "corrects__stream", "charge",
 )  # fmt: skip
 """What a line comes with that is to be explained."""
 
@@ -58,7 +59,7 @@ def _sentences(line: InvoiceLine, agreed: Sequence[Agreed]) -> tuple[Sentence, .
         kind=line.kind, amount=line.amount, quantity=line.quantity, fraction=line.fraction,
         corrects=line.corrects_id is not None, steps=bool(line.steps), desired=line.desired,
         before=line.billed_before, of_charge=line.charge_id is not None,
-        by_hand=agreed[0].kind if agreed else "",
+        by_hand=agreed[0].kind if agreed else "", reverses=line.invoice.reverses_id is not None,
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from typing import Final, Literal
 Sentence = Literal[
     "fee", "fee_part", "fee_back", "fee_given_up", "usage", "nothing_used", "usage_again", "taken_back", "minimum",
     "minimum_spend", "maximum", "true_up", "overage", "coupon", "discount", "manual", "manual_off", "credit", "single",
-    "difference",
+    "difference", "reversed",
 ]  # fmt: skip
 """The words of each are in `languages.explained`, under `line_…`."""
 BY_HAND: Final[Mapping[str, Sentence]] = {"manual": "manual", "manual_off": "manual_off", "credit": "credit"}
@@ -18,13 +18,15 @@ OF_AGREEMENTS: Final[Mapping[str, Sentence]] = {
 
 def sentences_of(
     *, kind: str, amount: Decimal, quantity: Decimal | None, fraction: str, corrects: bool, steps: bool,
-    desired: Decimal | None, before: Decimal | None, of_charge: bool, by_hand: str,
+    desired: Decimal | None, before: Decimal | None, of_charge: bool, by_hand: str, reverses: bool = False,
 ) -> tuple[Sentence, ...]:  # fmt: skip
     """What a line is, and, where it is the difference to an earlier one, that it is.
 
     `of_charge` says whether it is of one charge; `by_hand` what it is where somebody said it: “manual”, “manual_off”,
-    “credit” or nothing.
+    “credit” or nothing; `reverses` whether its document voids another.
     """
+    if reverses:
+        return ("reversed",)
     if kind == "recurring":
         return (_fee(corrects, amount, fraction),)
     if before and not desired and not steps:

@@ -107,6 +107,12 @@ WORDS: Final[dict[str, tuple[str, str, str, str]]] = {
         "Cette ligne est la différence avec ce qui en a été facturé.",
         "この明細は、これまでの請求額との差額です。",
     ),
+    "line_reversed": (
+        "{voided} was voided: this line takes back one of its lines.",
+        "{voided} wurde storniert: Diese Position nimmt eine ihrer Positionen zurück.",
+        "{voided} a été annulée : cette ligne reprend une de ses lignes.",
+        "{voided} は無効になりました。この明細はその明細の取り消しです。",
+    ),
     "line_of": (
         "{document}, line {line}", "{document}, Position {line}", "{document}, ligne {line}", "{document} 明細{line}",
     ),

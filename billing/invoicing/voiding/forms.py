@@ -19,5 +19,5 @@ class VoidForm(BaseDialogForm):
         help_text="Otherwise they stand on the next draft, as the facts have them then.",
     )  # fmt: skip
     way = forms.ChoiceField(
-        label="What was paid goes to", choices=Way.choices, initial=Way.BALANCE, widget=UnfoldAdminSelectWidget(),
+        label="What was paid", choices=Way.choices, initial=Way.BALANCE, widget=UnfoldAdminSelectWidget(),
     )  # fmt: skip

@@ -11,7 +11,7 @@ from django.db.models import Min, Sum
 
 from billing.invoicing.errors import InvoicingError
 from billing.invoicing.models import InvoiceLine
-from billing.invoicing.states import InvoiceState
+from billing.invoicing.states import NUMBERED, InvoiceState
 from billing.invoicing.terms import ContractTerms
 from billing.invoicing.whatif import ExpectedLine, expected, terms_under
 from billing.lab.models import Experiment, ExperimentAssignment, ExperimentVariant
@@ -101,7 +101,7 @@ def _count(found: Mapping[int, Standing], assigned: Sequence[ExperimentAssignmen
         standing.contracts += 1
         revenue = standing.revenue.setdefault(each.contract.currency, Revenue(each.contract.currency))
         revenue.contracts += 1
-    told = (InvoiceState.APPROVED, InvoiceState.ISSUED)
+    told = (InvoiceState.APPROVED, *NUMBERED)
     lines = InvoiceLine.objects.filter(stream__subscription__in=variant_of, invoice__state__in=told)
     rows = lines.values_list("stream__subscription", "invoice__currency").annotate(all=Sum("amount")).order_by()
     for subscription, currency, amount in rows:

@@ -1,6 +1,6 @@
 """Credits that were conceded: facts that no run and no check takes back, never above what is left."""
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -159,6 +159,18 @@ def test_a_credit_that_somebody_asked_for_is_a_note_also_where_other_credits_wai
     LegalEntity.objects.update(negative=LegalEntity.Negative.NEXT_INVOICE)
     credit(invoice_id=invoice.pk, amounts={tokens(invoice).pk: Decimal("4.00")}, **WHO)
     assert finish(draft()).total == Decimal("-4.00")
+
+
+@needs_database
+def test_the_same_credit_asked_for_in_a_second_tab_is_not_given_twice() -> None:
+    invoice = issued()
+    asked: dict[str, Any] = {"invoice_id": invoice.pk, "amounts": {tokens(invoice).pk: Decimal("2.00")}, "user": None}
+    credit(reason="Outage", now=NOW, **asked)
+    with pytest.raises(BadCredit, match="credited so just now"):
+        credit(reason="Outage", now=NOW + timedelta(seconds=20), **asked)
+    credit(reason="Another outage", now=NOW, **asked)
+    credit(reason="Outage", now=NOW + timedelta(minutes=2), **asked)
+    assert draft().net == Decimal("-6.00")
 
 
 @needs_database

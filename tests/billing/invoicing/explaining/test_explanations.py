@@ -20,6 +20,7 @@ from billing.invoicing.explaining.values import Explanation
 from billing.invoicing.manual import services as manual
 from billing.invoicing.models import Invoice, InvoiceLine
 from billing.invoicing.taxes.services import set_rate
+from billing.invoicing.voiding.services import void
 from billing.metering import names, partitions
 from billing.money import round_money
 from config.scenario.read import read
@@ -184,6 +185,23 @@ def test_a_change_credits_the_old_fee_by_its_own_price_and_says_which_line() -> 
     assert [each.stands for each in back.billed] == [Decimal(100), Decimal(50)]
     for each in found.values():
         ties(each)
+
+
+@pytest.mark.django_db
+def test_the_lines_of_a_reversal_say_what_was_voided_and_those_of_the_void_document_what_became_of_them() -> None:
+    contract = make_contract()
+    make_subscription(contract, make_version(fee(), usage()))
+    used(contract)
+    (invoice,) = bill_and_issue("2023-12-01")
+    reversal = Invoice.objects.get(pk=void(invoice_id=invoice.pk, **WHO).pk)
+    for each in explanations_of(reversal):
+        assert words(each).sentences == [f"{invoice.number} was voided: this line takes back one of its lines."]
+        assert [agreed.reason for agreed in each.agreed] == ["Ticket 12"]
+        assert "Ticket 12" not in repr(words(each))
+        ties(each)
+    told = explained(invoice)["Tokens"]
+    assert [each.stands for each in told.billed] == [10, 0, 10]  # the last is that of the next draft
+    assert words(told).billed[-1] == (f"{reversal.number}, line 3", "-10.00", "0.00")
 
 
 @pytest.mark.django_db

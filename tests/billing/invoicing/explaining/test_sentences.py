@@ -39,6 +39,7 @@ PLAIN: dict[str, Any] = {
         ("one_off", {"by_hand": "credit"}, ("credit",)),
         ("one_off", {"by_hand": "manual_off"}, ("manual_off",)),
         ("one_off", {}, ("single",)),
+        ("usage", {"before": Decimal(2), "reverses": True}, ("reversed",)),
     ],
 )
 def test_each_kind_of_line_has_its_sentence(kind: str, given: dict[str, Any], said: tuple[str, ...]) -> None:
