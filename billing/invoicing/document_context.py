@@ -19,6 +19,7 @@ from billing.invoicing.manual.queries import printed_notes
 from billing.invoicing.models import Invoice, InvoiceLine
 from billing.invoicing.paying import Transfer, code_of, epc_text, reference_of
 from billing.invoicing.sections import Heading, sections
+from billing.invoicing.settled import used_at_issue
 from billing.invoicing.shown import shown_steps
 from billing.invoicing.snapshots import (
     Buyer,
@@ -117,7 +118,9 @@ class Payment:
 class PrintedInvoice:
     """Everything that the template prints. `mark` is empty for an issued invoice, else says that this is none.
 
-    `credit` is what a credit note gives, empty for an invoice. `labels` are the words of the customer's language.
+    `credit` is what a credit note gives, empty for an invoice; `used` is what the customer's balance settled at issue,
+    empty where it settled nothing, and `to_pay` what is left of the total. `labels` are the words of the customer's
+    language.
     """
 
     labels: Mapping[str, str]
@@ -141,6 +144,8 @@ class PrintedInvoice:
     tax: str
     taxes: PrintedTaxes
     total: str
+    used: str
+    to_pay: str
     nothing_due: bool
     credit: str
     due_date: str
@@ -155,8 +160,8 @@ def printed_invoice(invoice: Invoice, usage: Printed | None = None) -> PrintedIn
     write = Writer(locale=buyer["locale"], currency=invoice.currency)
     lines = list(invoice.lines.select_related("corrects__invoice", "stream").order_by("position"))
     period = service_period(lines, write, terms["timezone"])
-    periods = {each.position: write.period(each.service_start, each.service_end, _zone(each, terms)) for each in lines}
     parts = _sections(lines, terms, write)
+    to_pay = invoice.total - (used := used_at_issue(invoice))
     credit = write.money(-invoice.total) if invoice.kind == Invoice.Kind.CREDIT_NOTE else ""
     return PrintedInvoice(
         labels=write.labels,
@@ -170,21 +175,23 @@ def printed_invoice(invoice: Invoice, usage: Printed | None = None) -> PrintedIn
         email=breakable(seller["email"]),
         bank_details=_bank(seller),
         period=period,
-        facts=_facts(invoice, buyer, terms, period, write),
+        facts=_facts(invoice, to_pay, buyer, terms, period, write),
         why=printed_reasons(invoice, lines, write, write.say),
         amount_in=write.say("amount_in", currency=invoice.currency),
         sections=parts,
         steps_apart=sum(len(line.steps) for part in parts for line in part.lines) > MOST_STEPS,
-        usage=usage_pages(usage or {}, lines, periods, write, write.labels),
+        usage=usage_pages(usage or {}, lines, _periods(lines, terms, write), write, write.labels),
         net=write.amount(invoice.net),
         tax=write.amount(invoice.tax),
         taxes=printed_taxes(invoice, write, write.labels),
         total=write.money(invoice.total),
-        nothing_due=invoice.total <= 0,
+        used=write.amount(-used) if used else "",
+        to_pay=write.money(to_pay),
+        nothing_due=to_pay <= 0,
         credit=credit,
         due_date=write.day(invoice.due_date) if invoice.due_date else "",
         net_days=terms["net_days"],
-        payment=_payment(invoice, seller, terms, credit, write),
+        payment=_payment(invoice, to_pay, seller, terms, credit, write),
         notes=[[breakable(line) for line in note.splitlines()] for note in printed_notes(invoice)],
     )
 
@@ -229,19 +236,19 @@ def _bank(seller: Seller) -> list[str]:
     return seller["bank_details"] + [f"{name} {code}" for name, code in pairs if code and compact(code) not in written]
 
 
-def _payment(invoice: Invoice, seller: Seller, terms: Terms, credit: str, write: Writer) -> Payment:
+def _payment(invoice: Invoice, to_pay: Decimal, seller: Seller, terms: Terms, credit: str, write: Writer) -> Payment:
     """What a customer is asked to do; nothing for a credit note, or where nothing is due."""
     if credit:
         return Payment(write.say("credit"), write.say("credited", amount=credit), "", [], "")
-    if invoice.total <= 0:
+    if to_pay <= 0:
         return Payment(write.say("nothing_to_pay"), write.say("nothing_for_it"), "", [], "")
     days, reference = terms["net_days"], reference_of(invoice.number or "", seller.get("reference", "number"))
     if invoice.due_date is None:
         return Payment(write.say("due_days", days=days), write.say("payable", days=days), "", _bank(seller), "")
     day = write.day(invoice.due_date)
-    text = write.say("transfer", amount=write.money(invoice.total), day=day, days=days)
+    text = write.say("transfer", amount=write.money(to_pay), day=day, days=days)
     transfer = Transfer(
-        seller["name"], seller.get("iban", ""), seller.get("bic", ""), invoice.total, invoice.currency, reference
+        seller["name"], seller.get("iban", ""), seller.get("bic", ""), to_pay, invoice.currency, reference
     )
     return Payment(write.say("due_by", day=day), text, reference, _bank(seller), code_of(epc_text(transfer)))
 
@@ -256,12 +263,14 @@ def service_period(lines: Iterable[InvoiceLine], write: Format, timezone: str) -
     return write.period(start, end, timezone)
 
 
-def _facts(invoice: Invoice, buyer: Buyer, terms: Terms, period: str, write: Writer) -> list[tuple[str, str]]:
+def _facts(
+    invoice: Invoice, to_pay: Decimal, buyer: Buyer, terms: Terms, period: str, write: Writer
+) -> list[tuple[str, str]]:
     """Label and value of each row of the box beside the buyer; what is not known has no row."""
     rows = [
         ("invoice_number" if invoice.kind == Invoice.Kind.INVOICE else "number", invoice.number or ""),
         ("issue_date", write.day(invoice.issue_date) if invoice.issue_date else ""),
-        ("due_date", write.day(invoice.due_date) if invoice.due_date and invoice.total > 0 else ""),
+        ("due_date", write.day(invoice.due_date) if invoice.due_date and to_pay > 0 else ""),
         ("service_period", period),
         ("po_number", terms["po_number"]),
         ("contract", terms["contract"]),
@@ -274,6 +283,11 @@ def _zone(line: InvoiceLine, terms: Terms) -> str:
     """The time zone of the line's contract."""
     zones = {each["id"]: each["timezone"] for each in terms.get("contracts", ())}
     return zones.get(line.stream.contract_id, terms["timezone"])
+
+
+def _periods(lines: Iterable[InvoiceLine], terms: Terms, write: Writer) -> dict[int, str]:
+    """The days of service of each line, by position, in its contract's zone."""
+    return {each.position: write.period(each.service_start, each.service_end, _zone(each, terms)) for each in lines}
 
 
 def _sections(lines: Sequence[InvoiceLine], terms: Terms, write: Writer) -> list[PrintedSection]:

@@ -14,6 +14,7 @@ from config.scenario.acts import (
     corrections,
     manual,
     questions,
+    settling,
     taxes,
     usage,
 )
@@ -26,11 +27,12 @@ ACTIONS: Final[dict[str, Action]] = {
     each.name: each
     for group in (
         usage.ACTIONS, catalog.ACTIONS, contracts.ACTIONS, calendar.ACTIONS, agreements.ACTIONS, manual.ACTIONS,
-        billing.ACTIONS, corrections.ACTIONS, taxes.ACTIONS, books.ACTIONS, questions.QUESTIONS, questions.RECORDS,
+        billing.ACTIONS, settling.ACTIONS, corrections.ACTIONS, taxes.ACTIONS, books.ACTIONS, questions.QUESTIONS,
+        settling.QUESTIONS, questions.RECORDS,
     )
     for each in group
 }  # fmt: skip
-ROWS: Final = {each.name: each for each in questions.QUESTIONS}
+ROWS: Final = {each.name: each for each in (*questions.QUESTIONS, *settling.QUESTIONS)}
 """Questions that stand in an `expect` as rows: what is asked, and what the answer is to be."""
 SCHEMA: Final = "https://json-schema.org/draft/2020-12/schema"
 

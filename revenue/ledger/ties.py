@@ -2,8 +2,8 @@
 
 Receivables = Σ issued invoices − Σ allocated payments + Σ balance entries of documents − Σ write-offs that stand;
 customer balance = Σ what payments left over + Σ other balance entries; deferred revenue = Σ billed fees − Σ recognised
-of them; unbilled receivable = Σ recognised usage − Σ billed usage. All at the posting position: a document counts once
-the books took it.
+of them; unbilled receivable = Σ recognised usage − Σ billed usage; tax payable = Σ taxes of invoices and credit notes.
+All at the posting position: a document counts once the books took it.
 """
 
 from dataclasses import dataclass
@@ -21,14 +21,18 @@ SIDES = f"""
         SELECT i.* FROM billing_invoice i JOIN posted p ON p.kind = 'invoice_issued' AND p.object_id = i.id
     ), sides (account, entity_id, currency, ledger, documents) AS (
         SELECT a.code, e.entity_id, l.currency,
-               sum(CASE WHEN a.code IN ('{chart.DEFERRED}', '{chart.CUSTOMER_BALANCE}')
+               sum(CASE WHEN a.code IN ('{chart.DEFERRED}', '{chart.CUSTOMER_BALANCE}', '{chart.TAX}')
                         THEN l.credit - l.debit ELSE l.debit - l.credit END), 0
             FROM revenue_journalline l JOIN revenue_journalentry e ON e.id = l.entry_id
             JOIN revenue_account a ON a.id = l.account_id
-            WHERE a.code IN ('{chart.RECEIVABLE}', '{chart.UNBILLED}', '{chart.DEFERRED}', '{chart.CUSTOMER_BALANCE}')
+            WHERE a.code IN ('{chart.RECEIVABLE}', '{chart.UNBILLED}', '{chart.DEFERRED}', '{chart.CUSTOMER_BALANCE}',
+                             '{chart.TAX}')
             GROUP BY 1, 2, 3
         UNION ALL
         SELECT '{chart.RECEIVABLE}', entity_id, currency, 0, sum(total) FROM invoices GROUP BY 2, 3
+        UNION ALL
+        SELECT '{chart.TAX}', i.entity_id, i.currency, 0, sum(t.tax)
+            FROM invoices i JOIN billing_invoicetax t ON t.invoice_id = i.id WHERE t.tax <> 0 GROUP BY 2, 3
         UNION ALL
         SELECT '{chart.RECEIVABLE}', y.entity_id, y.currency, 0, -sum(a.amount)
             FROM billing_payment y JOIN posted p ON p.kind = 'payment_recorded' AND p.object_id = y.id

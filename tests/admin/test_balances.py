@@ -63,3 +63,17 @@ def test_a_write_off_is_asked_for_here_and_approved_by_another_there(boss: Any) 
     page = boss.get(reverse("admin:billing_invoice_change", args=[invoice.pk])).content.decode()
     assert "Written off: insolvent" in page
     assert "Reverse" in boss.get(reverse("admin:billing_writeoff_change", args=[found.pk])).content.decode()
+
+
+def test_the_page_of_a_customer_names_its_balances_for_those_who_may_see_them(sign_in: Any, boss: Any) -> None:
+    invoice = make_issued("100.00")
+    url = reverse("admin:customers_customer_change", args=[invoice.customer_id])
+    assert "Balances" not in boss.get(url).content.decode()
+    record_payment(
+        invoice_id=invoice.pk, amount=Decimal(115), received_on=NOW.date(), reference="", user=None, now=NOW,
+        keep_over=True,
+    )  # fmt: skip
+    statement = reverse("admin:billing_balanceaccount_change", args=[BalanceAccount.objects.get().pk])
+    for client, sees in ((boss, True), (sign_in("Auditor"), True), (sign_in("RevOps"), False)):
+        page = client.get(url).content.decode()
+        assert (statement in page, "USD 15.00" in page) == (sees, sees)

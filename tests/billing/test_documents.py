@@ -12,13 +12,18 @@ import pytest
 from django.core.files.storage import default_storage
 from django.db import connection
 
+from billing.invoicing.delivery.messages import letter_for
+from billing.invoicing.document_context import printed_invoice
 from billing.invoicing.documents import document_of, preview_pdf, read_document, render_pdf
 from billing.invoicing.errors import DocumentDamaged, GlyphsMissing, NotIssued
 from billing.invoicing.fonts import unprintable
 from billing.invoicing.formatting import Format, breakable, share_in_days
 from billing.invoicing.models import Invoice, InvoiceDocument
 from billing.invoicing.rendering import Rendered
+from billing.invoicing.services import issue
+from billing.payments.services import record_payment
 from tests.billing.issued import DECEMBER, NOVEMBER, NOW, Line, make_contract, make_invoice, make_issued
+from tests.billing.test_balance import pay
 
 OCTOBER = (datetime(2023, 10, 1, tzinfo=UTC), datetime(2023, 11, 1, tzinfo=UTC))
 
@@ -243,11 +248,11 @@ def test_fifty_lines_are_drawn_in_a_moment():
 @pytest.mark.django_db
 def test_the_number_of_queries_does_not_grow_with_the_lines(django_assert_num_queries):
     few = Invoice.objects.get(pk=realistic().pk)
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(13):
         render_pdf(few)
     lines = [Line(f"Item {number}", "1.00", code=f"item{number}") for number in range(20)]
     many = Invoice.objects.get(pk=make_invoice(make_contract("C-9"), lines).pk)
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(13):
         render_pdf(many)
 
 
@@ -323,3 +328,39 @@ def test_quantities_of_forty_digits_stay_exact():
 def test_the_share_of_a_full_period_is_told_in_days(share: str, words: str):
     start, end = datetime(2023, 11, 1, tzinfo=UTC), datetime(2023, 11, 16, tzinfo=UTC)
     assert share_in_days(start, end, share, "UTC") == words
+
+
+@pytest.mark.django_db
+def test_what_the_balance_settled_at_issue_is_shown_and_only_the_rest_is_asked_for() -> None:
+    """The text, the code for banking apps and the letter ask for what is left; later movements change nothing."""
+    seller = {"entity__iban": "DE02120300000000202051", "entity__name": "Seller GmbH", "currency": "EUR"}
+    paid = make_issued("100.00", **seller)
+    pay(paid, "150.00", keep_over=True)
+    invoice = make_invoice(paid.contract, [Line("Tokens", "80.00")], state="approved")
+    assert issue(invoice_ids=[invoice.pk], user=None, now=NOW).done
+    invoice.refresh_from_db()
+    printed = printed_invoice(invoice)
+    assert (printed.total, printed.used, printed.to_pay) == ("EUR 80.00", "-50.00", "EUR 30.00")
+    assert "Please transfer EUR 30.00 by" in printed.payment.text
+    text = text_of(render_pdf(invoice).bytes)
+    assert "Total EUR 80.00 From your balance -50.00 To pay EUR 30.00" in text
+    assert "Total:        EUR 80.00\nTo pay:       EUR 30.00\nDue by:" in letter_for(invoice).letter.body
+    later = datetime(2023, 12, 2, tzinfo=UTC)
+    record_payment(
+        invoice_id=invoice.pk, amount=Decimal(30), received_on=NOW.date(), reference="", user=None, now=later
+    )
+    assert printed_invoice(invoice).to_pay == "EUR 30.00"
+
+
+@pytest.mark.django_db
+def test_an_invoice_that_the_balance_settles_whole_asks_for_nothing() -> None:
+    paid = make_issued("100.00")
+    pay(paid, "200.00", keep_over=True)
+    invoice = make_invoice(paid.contract, [Line("Tokens", "80.00")], state="approved")
+    issue(invoice_ids=[invoice.pk], user=None, now=NOW)
+    invoice.refresh_from_db()
+    printed = printed_invoice(invoice)
+    assert (printed.nothing_due, printed.payment.code, printed.payment.bank_details) == (True, "", [])
+    body = letter_for(invoice).letter.body
+    assert "Nothing is to be paid for it." in body
+    assert "To pay:" not in body

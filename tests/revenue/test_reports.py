@@ -3,14 +3,17 @@
 from datetime import date
 
 import pytest
+from django.db import connection, transaction
 
+from billing.catalog.services import end_subscription
 from revenue.ledger.journal import NewEntry, NewLine, lock_books, post
 from revenue.ledger.models import Posting
 from revenue.ledger.services import close_period, post_documents, recognise
 from revenue.reports.ties import ties
 from revenue.reports.trial_balance import TrialBalance, trial_balance
-from tests.factories import make_entity
-from tests.revenue.helpers import D, at, invoice, make_seller, pay, use
+from tests.billing.invoicing.test_taxes import rate, subscribed, taxed
+from tests.factories import bill_and_issue, fee, make_entity
+from tests.revenue.helpers import D, at, invoice, make_seller, pay, sql, use
 
 pytestmark = pytest.mark.django_db
 NOVEMBER, DECEMBER = date(2023, 11, 1), date(2023, 12, 1)
@@ -99,6 +102,26 @@ def test_ties_name_each_account_with_both_sides() -> None:
         ("acme", "2160", "USD", D(10), D(10)),
     ]
     assert report.hold
+
+
+def test_the_tax_of_invoices_and_credit_notes_ties_with_tax_payable() -> None:
+    taxed()
+    rate("19")
+    contract = subscribed(fee(amount="100.00"))
+    bill_and_issue("2023-11-01")
+    end_subscription(subscription=contract.subscriptions.get(), at=date(2023, 11, 16), now=at("2023-11-02"))
+    bill_and_issue("2023-11-16", now=at("2023-11-16"))
+    post_documents(now=at("2023-12-01"))
+
+    (tie,) = (tie for tie in ties().rows if tie.account == "2200")
+    assert (tie.ledger, tie.documents, ties().hold) == (D("9.50"), D("9.50"), True)
+
+    connection.check_constraints()  # what is deferred, before the table changes
+    with transaction.atomic():
+        sql("ALTER TABLE billing_invoicetax DISABLE TRIGGER ALL")
+        sql("UPDATE billing_invoicetax SET tax = tax + 1 WHERE tax > 0")
+        assert [(tie.account, tie.difference) for tie in ties().rows if tie.difference] == [("2200", D(-1))]
+        transaction.set_rollback(True)
 
 
 def test_ties_hold_at_the_posting_position_while_documents_wait() -> None:

@@ -17,6 +17,7 @@ NAMES = {
     "number": "its number",
     "period": "the days it bills; may be empty",
     "total": "what it comes to, with its currency",
+    "to_pay": "what is left to pay where the customer's balance settled a part of it; else empty",
     "credit": "what a credit note gives; empty for an invoice",
     "due_date": "the day by which to pay",
     "nothing_due": "“yes” where nothing is to be paid, else empty",
@@ -74,20 +75,23 @@ def _fill(part: str, source: str, texts: Mapping[str, str]) -> str:
 
 
 _INVOICE = {
-    "title": "Invoice", "number": "INV-000123", "period": "1–31 Jan 2026", "total": "EUR 1,234.50", "credit": "",
+    "title": "Invoice", "number": "INV-000123", "period": "1–31 Jan 2026", "total": "EUR 1,234.50", "to_pay": "",
+    "credit": "",
     "due_date": "1 Mar 2026", "nothing_due": "", "reference": "RF18 INV0 0012 3",
     "bank_details": "Example Bank\nIBAN DE02 1203 0000 0000 2020 51", "seller": "Example Ltd", "customer": "Acme Inc.",
     "link": "https://billing.example.com/i/example/",
 }  # fmt: skip
 EXAMPLES: list[dict[str, str]] = [
     _INVOICE,
+    _INVOICE | {"to_pay": "EUR 1,000.00"},
     _INVOICE | {"total": "EUR 0.00", "nothing_due": "yes", "period": "", "bank_details": "", "link": ""},
     _INVOICE | {"title": "Credit note", "number": "CN-000004", "total": "EUR −50.00", "credit": "EUR 50.00",
                 "nothing_due": "yes"},
 ]  # fmt: skip
 """Texts by which letters are checked and shown before they are sent."""
 
-_FACTS = """{%% if credit %%}%(credit)s {{ credit }}{%% else %%}%(total)s {{ total }}{%% endif %%}
+_FACTS = """{%% if credit %%}%(credit)s {{ credit }}{%% else %%}%(total)s {{ total }}{%% endif %%}{%% if to_pay %%}
+%(to_pay)s {{ to_pay }}{%% endif %%}
 {%% if nothing_due %%}%(nothing)s{%% else %%}%(due)s {{ due_date }}
 %(reference)s {{ reference }}{%% if bank_details %%}
 
@@ -99,7 +103,8 @@ BUILT_IN: dict[str, Letter] = {
         "{{ title }} {{ number }} from {{ seller }}",
         "Hello,\n\nplease find attached {{ title|lower }} {{ number }}{% if period %} for {{ period }}{% endif %}.\n\n"
         + _FACTS % {
-            "credit": "Credit:      ", "total": "Total:       ", "due": "Due by:      ", "reference": "Reference:   ",
+            "credit": "Credit:      ", "total": "Total:       ", "to_pay": "To pay:      ",
+            "due": "Due by:      ", "reference": "Reference:   ",
             "nothing": "Nothing is to be paid for it.", "pay": "Please pay to:",
         }
         + "{% if link %}\n\nSee it online, with all usage behind it, and ask about any line:\n{{ link }}{% endif %}"
@@ -109,7 +114,8 @@ BUILT_IN: dict[str, Letter] = {
         "{{ title }} {{ number }} von {{ seller }}",
         "Guten Tag,\n\nanbei erhalten Sie: {{ title }} {{ number }}{% if period %}, {{ period }}{% endif %}.\n\n"
         + _FACTS % {
-            "credit": "Gutschrift:   ", "total": "Gesamtbetrag: ", "due": "Zahlbar bis:  ",
+            "credit": "Gutschrift:   ", "total": "Gesamtbetrag: ", "to_pay": "Zu zahlen:    ",
+            "due": "Zahlbar bis:  ",
             "reference": "Referenz:     ",
             "nothing": "Dafür ist nichts zu zahlen.", "pay": "Bitte zahlen Sie an:",
         }
@@ -120,7 +126,8 @@ BUILT_IN: dict[str, Letter] = {
         "{{ title }} {{ number }} de {{ seller }}",
         "Bonjour,\n\nveuillez trouver ci-joint : {{ title }} {{ number }}{% if period %}, {{ period }}{% endif %}.\n\n"
         + _FACTS % {
-            "credit": "Avoir :       ", "total": "Total :       ", "due": "À payer le :  ",
+            "credit": "Avoir :       ", "total": "Total :       ", "to_pay": "À payer :     ",
+            "due": "À payer le :  ",
             "reference": "Référence :   ",
             "nothing": "Aucun paiement n’est à effectuer.", "pay": "Merci de régler à :",
         }
@@ -131,8 +138,8 @@ BUILT_IN: dict[str, Letter] = {
         "{{ title }} {{ number }}（{{ seller }}）",
         "{{ customer }} 御中\n\n{{ title }} {{ number }}{% if period %}（{{ period }}）{% endif %}をお送りします。\n\n"
         + _FACTS % {
-            "credit": "返金額：", "total": "合計：", "due": "お支払期限：", "reference": "参照番号：",
-            "nothing": "お支払いは不要です。", "pay": "お振込先：",
+            "credit": "返金額：", "total": "合計：", "to_pay": "お支払金額：", "due": "お支払期限：",
+            "reference": "参照番号：", "nothing": "お支払いは不要です。", "pay": "お振込先：",
         }
         + "{% if link %}\n\nオンラインでの確認、明細ごとのご質問はこちら：\n{{ link }}{% endif %}"
         "\n\nご不明な点がございましたら、このメールにご返信ください。\n\n{{ seller }}",

@@ -36,6 +36,7 @@ def texts_of(invoice: Invoice, now: datetime) -> dict[str, str]:
     printed = printed_invoice(invoice)
     return {
         "title": printed.title, "number": printed.number, "period": printed.period, "total": printed.total,
+        "to_pay": printed.to_pay if printed.used and not printed.nothing_due else "",
         "credit": printed.credit, "due_date": printed.due_date, "nothing_due": "yes" if printed.nothing_due else "",
         "reference": printed.payment.reference, "bank_details": "\n".join(printed.bank_details),
         "seller": (invoice.seller or {})["name"], "customer": (invoice.buyer or {})["legal_name"],

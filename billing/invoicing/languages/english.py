@@ -34,6 +34,8 @@ LABELS: Final[dict[str, str]] = {
     "exempt": "Exempt",
     "reverse_charge": "Reverse charge",
     "total": "Total",
+    "from_balance": "From your balance",
+    "to_pay": "To pay",
     "credited": "This credit note credits your account with {amount}. Nothing is to be paid for it.",
     "nothing_for_it": "Nothing is to be paid for this invoice.",
     "how_to_pay": "How to pay",

@@ -31,6 +31,8 @@ LABELS: Final[dict[str, str]] = {
     "exempt": "Exonéré",
     "reverse_charge": "Autoliquidation",
     "total": "Total TTC",
+    "from_balance": "Déduit de votre solde",
+    "to_pay": "Reste à payer",
     "credited": "Cet avoir crédite votre compte de {amount}. Rien n’est à payer.",
     "nothing_for_it": "Rien n’est à payer pour cette facture.",
     "how_to_pay": "Paiement",

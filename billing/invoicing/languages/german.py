@@ -31,6 +31,8 @@ LABELS: Final[dict[str, str]] = {
     "exempt": "Steuerfrei",
     "reverse_charge": "Steuerschuld des Leistungsempfängers",
     "total": "Gesamtbetrag",
+    "from_balance": "Aus Ihrem Guthaben",
+    "to_pay": "Zu zahlen",
     "credited": "Mit dieser Rechnungskorrektur schreiben wir Ihrem Konto {amount} gut. Dafür ist nichts zu zahlen.",
     "nothing_for_it": "Für diese Rechnung ist nichts zu zahlen.",
     "how_to_pay": "Zahlung",

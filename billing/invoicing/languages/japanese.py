@@ -31,6 +31,8 @@ LABELS: Final[dict[str, str]] = {
     "exempt": "非課税",
     "reverse_charge": "リバースチャージ",
     "total": "合計",
+    "from_balance": "残高からの充当",
+    "to_pay": "お支払金額",
     "credited": "{amount} をお客様の残高に充当します。お支払いは不要です。",
     "nothing_for_it": "この請求書のお支払いは不要です。",
     "how_to_pay": "お支払い方法",

@@ -16,6 +16,7 @@ from billing.payments.balance.models import BalanceAccount, BalanceEntry
 from billing.payments.balance.queries import with_balance
 from billing.payments.errors import PaymentsError
 from config import clock
+from customers.admin import CustomerAdmin as PlainCustomerAdmin
 from customers.backoffice import (
     NONE,
     RecordAdmin,
@@ -27,6 +28,7 @@ from customers.backoffice import (
     link_to,
     money,
 )
+from customers.models import Customer
 
 
 def _dialog(title: str, text: str, submit: str) -> dict[str, Any]:
@@ -59,6 +61,41 @@ class EntryInline(RecordInline):
     def balance_money(self, entry: BalanceEntry) -> str:
         """After the entry."""
         return money(entry.balance, entry.account.currency)
+
+
+class BalanceInline(RecordInline):
+    """What sellers owe a customer, on the page of the customer."""
+
+    model = BalanceAccount
+    fields = readonly_fields = ("entity_link", "balance_money")
+    verbose_name_plural = "balances"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[BalanceAccount]:
+        """With the balance of each."""
+        return with_balance(super().get_queryset(request).select_related("entity", "customer"))
+
+    @display(description="With")
+    def entity_link(self, account: BalanceAccount) -> str:
+        """To the statement."""
+        return link_to(account, account.entity.name)
+
+    @display(description="Balance")
+    def balance_money(self, account: Any) -> str:
+        """Σ entries."""
+        return money(account.balance, account.currency)
+
+
+class CustomerAdmin(PlainCustomerAdmin):
+    """The page of a customer with its balances, once it has one."""
+
+    inlines = (*PlainCustomerAdmin.inlines, BalanceInline)
+
+    def get_inlines(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        """Without an empty table."""
+        found: list[Any] = super().get_inlines(request, obj)
+        if obj is None or not BalanceAccount.objects.filter(customer=obj).exists():
+            found = [each for each in found if each is not BalanceInline]
+        return found
 
 
 @admin.register(BalanceAccount)
@@ -125,3 +162,7 @@ class BalanceAccountAdmin(RecordAdmin):
             refusals=PaymentsError,
         )  # fmt: skip
         return leave_dialog(change_url(account))
+
+
+admin.site.unregister(Customer)
+admin.site.register(Customer, CustomerAdmin)

@@ -16,7 +16,7 @@ from config.scenario.errors import Refused
 from config.scenario.reading import listing
 from config.scenario.sections import REASON
 from config.scenario.setup import WHY
-from config.scenario.shapes import Choice, ListOf, Moment, Number, Obj, Part, Text, may
+from config.scenario.shapes import Choice, Flag, ListOf, Moment, Number, Obj, Part, Text, may
 from config.scenario.world import Answer, Args, World
 
 _WHOSE: Final = {
@@ -74,7 +74,7 @@ def _pay(world: World, given: Args) -> Answer:
     received = given.get("received_on", local_date(world.now, invoice.entity.timezone))
     record_payment(
         invoice_id=invoice.pk, amount=given.get("amount", open_amount(invoice)), received_on=_day(received),
-        reference=given.get("reference", ""), user=None, now=world.now,
+        reference=given.get("reference", ""), keep_over=given.get("keep_over", False), user=None, now=world.now,
     )  # fmt: skip
     return {}
 
@@ -128,5 +128,6 @@ ACTIONS: Final = [
         "invoice": _INVOICE, **_WHOSE, "amount": may(Number(), "default all that is open"),
         "received_on": may(Moment(days=True), "in the seller’s zone; default the step’s day"),
         "reference": may(Text(100)),
+        "keep_over": may(Flag(), "what is more than that becomes the customer’s balance; default false"),
     }), _pay),
 ]  # fmt: skip

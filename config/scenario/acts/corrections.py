@@ -16,7 +16,7 @@ from config.scenario.shapes import Choice, Flag, Number, Obj, Text, Whole, may
 from config.scenario.world import Answer, Args, World
 
 
-def _invoice(world: World, given: Args) -> Invoice:
+def invoice_of(world: World, given: Args) -> Invoice:
     """The one that is named, or the latest that was issued."""
     sent = Invoice.objects.filter(customer__in=world.customers.values(), state__in=NUMBERED)
     if "invoice" in given:
@@ -33,7 +33,7 @@ def _invoice(world: World, given: Args) -> Invoice:
 
 def _credit(world: World, given: Args) -> Answer:
     """Of the whole invoice, or of a line: all that is left of it, an amount, or a part of its quantity."""
-    invoice = _invoice(world, given)
+    invoice = invoice_of(world, given)
     amounts, quantities = None, None
     if "line" in given:
         line = invoice.lines.filter(position=given["line"]).first()
@@ -52,7 +52,7 @@ def _credit(world: World, given: Args) -> Answer:
 
 def _void(world: World, given: Args) -> Answer:
     void(
-        invoice_id=_invoice(world, given).pk, bill_again=given.get("bill_again", True),
+        invoice_id=invoice_of(world, given).pk, bill_again=given.get("bill_again", True),
         way=given.get("then", Way.BALANCE), reason=given.get("reason", WHY), user=None, now=world.now,
     )  # fmt: skip
     return {}
@@ -60,28 +60,28 @@ def _void(world: World, given: Args) -> Answer:
 
 def _bill_after_all(world: World, given: Args) -> Answer:
     bill_after_all(
-        invoice_id=_invoice(world, given).pk, reason=given.get("reason", WHY), user=None, now=world.now
+        invoice_id=invoice_of(world, given).pk, reason=given.get("reason", WHY), user=None, now=world.now
     )  # fmt: skip
     return {}
 
 
-_INVOICE: Final = may(Text(40), "its number; default the latest invoice that was issued")
+INVOICE: Final = may(Text(40), "its number; default the latest invoice that was issued")
 _THEN: Final = may(Choice(tuple(Way.values)), "what becomes of what is not open; default balance")
 
 ACTIONS: Final = [
     Action("credit_invoice", "An issued invoice, or a part of it, is credited: a credit note stands as a draft.", Obj(
         "a credit", {
-            "invoice": _INVOICE, "line": may(Whole(1, 10**6), "its number on the invoice; default all lines"),
+            "invoice": INVOICE, "line": may(Whole(1, 10**6), "its number on the invoice; default all lines"),
             "amount": may(Number(), "off the line, before tax; default all that it billed"),
             "quantity": may(Number(0), "in place of an amount: this part of the line’s"), "then": _THEN,
             "reason": REASON,
         }), _credit),
     Action("void_invoice", "An issued invoice is voided: a reversal is issued, and its lines stand on the next draft.",
         Obj("a void", {
-            "invoice": _INVOICE, "bill_again": may(Flag(), "false waives its lines; default true"), "then": _THEN,
+            "invoice": INVOICE, "bill_again": may(Flag(), "false waives its lines; default true"), "then": _THEN,
             "reason": REASON,
         }), _void),
     Action("bill_after_all", "The lines of a voided invoice are no longer waived.", Obj("a waiver that is taken back", {
-        "invoice": _INVOICE, "reason": REASON,
+        "invoice": INVOICE, "reason": REASON,
     }), _bill_after_all),
 ]  # fmt: skip

@@ -27,6 +27,10 @@ def url(name: str, link: HostedLink, *place: int) -> str:
     return reverse(name, args=[link.token, *place])
 
 
+def _lines(count: int) -> list[Line]:
+    return [Line("Tokens", "1.00", code=f"c{each}") for each in range(count)]
+
+
 def everything(link: HostedLink, place: int) -> list[str]:
     """All addresses of a link that are read."""
     whole = [url(name, link) for name in ("hosted", "hosted_pdf", "hosted_usage")]
@@ -206,8 +210,5 @@ def test_pages_cost_the_same_with_few_lines_and_with_many(client: Any, page: Any
             assert client.get(link.path).status_code == 200
         return len(queries)
 
-    def link_of(lines: int) -> HostedLink:
-        wanted = [Line("Tokens", "1.00", code=f"tokens-{each}") for each in range(lines)]
-        return another_link(make_invoice(make_contract(f"C-{lines}"), wanted))
-
-    assert cost(link_of(2)) == cost(link_of(12))
+    few, many = (another_link(make_invoice(make_contract(f"C-{count}"), _lines(count))) for count in (2, 12))
+    assert cost(few) == cost(many)
