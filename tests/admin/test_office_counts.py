@@ -90,8 +90,8 @@ def _counts(client: Any) -> dict[str, int]:
     pages = {}
     for model in PAGES:
         name = model._meta.model_name
-        chosen = model._default_manager.order_by("pk")
-        thing = chosen.last() if model is BulkAction else chosen.first()
+        chosen: Any = model._default_manager
+        thing = chosen.latest("pk") if model is BulkAction else chosen.earliest("pk")
         pages[f"{name} page"] = reverse(f"admin:billing_{name}_change", args=[thing.pk])
     return {name: _count(client, url) for name, url in (lists | pages).items()}
 
