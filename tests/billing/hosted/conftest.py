@@ -24,7 +24,7 @@ def _documents(settings: Any, tmp_path: Path) -> None:
 
 @pytest.fixture
 def hosted(db: None) -> Callable[..., SimpleNamespace]:
-    """Bill a fee, and usage of two days in a region each, to `buyer` (with these fields) and `other`; a link to buyer’s."""
+    """A fee, and usage of two days in a region each, for `buyer` (with these fields) and `other`; a link to buyer’s."""
 
     def made(**buyer: Any) -> SimpleNamespace:
         version = factories.make_version(
