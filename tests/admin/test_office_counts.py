@@ -1,4 +1,4 @@
-"""Lists and pages of taxes, letters, balances, write-offs and bulk actions: few rows cost as many queries as many."""
+"""Lists and pages of the office, from taxes to customers’ questions: few rows cost as many queries as many."""
 
 import json
 from datetime import date
@@ -10,6 +10,8 @@ import pytest
 from django.urls import reverse
 
 from billing.catalog.models import Product
+from billing.hosted.models import Dispute, HostedLink
+from billing.hosted.services import ask, make_link
 from billing.invoicing.bulk.models import BulkAction
 from billing.invoicing.bulk.services import request_bulk
 from billing.invoicing.bulk.states import Verb
@@ -27,8 +29,18 @@ from tests.billing.issued import NOW, Line, make_contract, make_invoice
 
 pytestmark = pytest.mark.django_db
 FILE = Path(__file__).with_name("office_query_counts.json")
-LISTS = ("taxrate", "producttax", "delivery", "mailtemplate", "balanceaccount", "writeoff", "bulkaction")
-PAGES = (Delivery, BalanceAccount, WriteOff, BulkAction)
+LISTS = (
+    "taxrate",
+    "producttax",
+    "delivery",
+    "mailtemplate",
+    "balanceaccount",
+    "writeoff",
+    "bulkaction",
+    "dispute",
+    "hostedlink",
+)
+PAGES = (Delivery, BalanceAccount, WriteOff, BulkAction, Dispute, HostedLink, Invoice)
 
 
 def _bill(contract: Contract) -> Invoice:
@@ -40,6 +52,12 @@ def _pay_too_much(contract: Contract) -> None:
         invoice_id=_bill(contract).pk, amount=Decimal(115), received_on=NOW.date(), reference="", user=None, now=NOW,
         keep_over=True,
     )  # fmt: skip
+
+
+def _ask(invoice: Invoice) -> None:
+    """By a link of its own, about its line."""
+    link = make_link(invoice=invoice, user=None, now=NOW)
+    ask(link=link, line=invoice.lines.get(), name="Eve", email="", question="Why?", now=NOW)
 
 
 def _make_rows(rows: int) -> None:
@@ -55,6 +73,8 @@ def _make_rows(rows: int) -> None:
         product = Product.objects.create(code=f"product-{number}", name="API")
         set_tax_code(product=product, category="books", **fact)
         set_rate(code=f"vat-{number}", name="VAT", country="DE", percentage=Decimal(19), **fact)
+        _ask(Invoice.objects.latest("pk"))
+        _ask(Invoice.objects.earliest("pk"))
     issued = list(Invoice.objects.values_list("pk", flat=True))
     request_deliveries(invoice_ids=issued, user=None, now=NOW)
     for invoice in issued[:rows]:
@@ -70,8 +90,8 @@ def _counts(client: Any) -> dict[str, int]:
     pages = {}
     for model in PAGES:
         name = model._meta.model_name
-        chosen = model._default_manager.order_by("pk")
-        thing = chosen.last() if model is BulkAction else chosen.first()
+        chosen: Any = model._default_manager
+        thing = chosen.latest("pk") if model is BulkAction else chosen.earliest("pk")
         pages[f"{name} page"] = reverse(f"admin:billing_{name}_change", args=[thing.pk])
     return {name: _count(client, url) for name, url in (lists | pages).items()}
 

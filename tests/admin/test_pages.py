@@ -52,6 +52,8 @@ VIEWERS: dict[str, tuple[str, ...]] = {
     "billing.balanceaccount": ("Finance", "Auditor"),
     "billing.writeoff": ("Finance", "Auditor"),
     "billing.bulkaction": ("Finance", "Auditor"),
+    "billing.dispute": ("RevOps", "Finance", "Auditor"),
+    "billing.hostedlink": ("RevOps", "Finance", "Auditor"),
     **dict.fromkeys(BOOKS, ("Finance", "Auditor")),
     **dict.fromkeys(QUEUE, ("Engineer",)),
     "auth.user": (),
@@ -80,7 +82,7 @@ ADDERS: dict[str, tuple[str, ...]] = {
 NEVER_ADDED = {"billing.planversion", "billing.assessment", "billing.billingrun",
                "billing.hold", "billing.verification",
                "billing.invoice", "billing.delivery", "billing.payment", "billing.balanceaccount",
-               "billing.writeoff", "billing.bulkaction", *BOOKS,
+               "billing.writeoff", "billing.bulkaction", "billing.dispute", "billing.hostedlink", *BOOKS,
                "billing.backfill", "billing.eventconflict", "billing.eventreject", "billing.eventmonth",
                "billing.usagealert", "billing.subscription", "billing.contractterm",
                "django_q.ormq", "django_q.failure", "django_q.success"}  # fmt: skip

@@ -24,15 +24,18 @@ def _documents(settings: Any, tmp_path: Path) -> None:
 
 @pytest.fixture
 def hosted(db: None) -> Callable[..., SimpleNamespace]:
-    """Bill a fee and usage of two days to customers `buyer` (with these fields) and `other`; `link` is buyer's."""
+    """A fee, and usage of two days in a region each, for `buyer` (with these fields) and `other`; a link to buyer’s."""
 
     def made(**buyer: Any) -> SimpleNamespace:
-        version = factories.make_version(factories.fee(), factories.usage(meter=factories.make_meter()))
+        version = factories.make_version(
+            factories.fee(), factories.usage(meter=factories.make_meter(group_by=["region"]))
+        )
         for name, fields in (("buyer", buyer), ("other", {})):
             factories.make_subscription(factories.make_contract(factories.make_customer(name, **fields)), version)
         factories.send_events(
-            {"id": f"{name}-{day}", "subject": name, "time": f"2023-11-{day}T08:00:00Z", "data": {"tokens": 7 * day}}
-            for name in ("buyer", "other") for day in (10, 12)
+            {"id": f"{name}-{day}", "subject": name, "time": f"2023-11-{day}T08:00:00Z",
+             "data": {"tokens": 7 * day, "region": region}}
+            for name in ("buyer", "other") for day, region in ((10, "eu"), (12, "us"))
         )  # fmt: skip
         factories.bill_and_issue("2023-12-01", now=ISSUED_AT)
         mine, other = (Invoice.objects.get(customer__external_id=name) for name in ("buyer", "other"))

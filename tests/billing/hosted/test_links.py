@@ -15,8 +15,9 @@ from billing.hosted.errors import NotHosted
 from billing.hosted.models import SALT, HostedLink
 from billing.hosted.services import letter_link, make_link, revoke
 from billing.invoicing.delivery.services import send_invoices
+from billing.invoicing.voiding.services import void
 from config import clock
-from tests.billing.hosted.conftest import another_link
+from tests.billing.hosted.conftest import ISSUED_AT, another_link
 from tests.billing.issued import NOW, Line, make_contract, make_invoice, make_issued
 
 pytestmark = pytest.mark.django_db
@@ -25,6 +26,10 @@ LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 def url(name: str, link: HostedLink, *place: int) -> str:
     return reverse(name, args=[link.token, *place])
+
+
+def _lines(count: int) -> list[Line]:
+    return [Line("Tokens", "1.00", code=f"c{each}") for each in range(count)]
 
 
 def everything(link: HostedLink, place: int) -> list[str]:
@@ -40,6 +45,7 @@ def test_it_works(client: Any, page: Any) -> None:
     assert "<svg" in text
     assert "As a table" in text
     assert text.count("<rect") == 2
+    assert '<i class="s0"></i>us</span><span><i class="s1"></i>eu' in text  # the larger first
     assert "/admin/" not in text
     assert "<script" not in text
 
@@ -80,8 +86,8 @@ def test_the_page_speaks_the_customers_language(client: Any, hosted: Any, locale
     text = client.get(link.path).content.decode()
     assert words in text
     assert f'<html lang="{locale[:2]}">' in text
-    revoke(link_id=link.pk, user=None, now=clock.now())
-    assert f'<html lang="{locale[:2]}">' in client.get(link.path).content.decode()
+    over = make_link(invoice=link.invoice, user=None, now=LONG_AGO)
+    assert f'<html lang="{locale[:2]}">' in client.get(over.path).content.decode()
 
 
 def test_no_search_engine_cache_frame_or_script_gets_hold_of_it(client: Any, page: Any) -> None:
@@ -142,6 +148,15 @@ def test_nothing_of_another_invoice_can_be_reached(client: Any, page: Any) -> No
     assert {client.get(url(name, page.link, place)).status_code for name in ("hosted_line", "hosted_events")
             for place in (0, beyond, 99999999999)} == {404}  # fmt: skip
     assert {client.post(address).status_code for address in everything(page.link, 1)} == {405}
+
+
+def test_a_void_invoice_says_so_and_asks_for_no_money(client: Any, page: Any) -> None:
+    reversal = void(invoice_id=page.invoice.pk, reason="Wrong contract", user=None, now=ISSUED_AT)
+    text = client.get(page.link.path).content.decode()
+    assert "This document is void." in text
+    assert "Still to pay" not in text
+    assert "How to pay" not in text
+    assert reversal.number in client.get(another_link(reversal).path).content.decode()
 
 
 def test_opening_it_is_counted_and_its_parts_are_not(client: Any, page: Any) -> None:
@@ -206,8 +221,5 @@ def test_pages_cost_the_same_with_few_lines_and_with_many(client: Any, page: Any
             assert client.get(link.path).status_code == 200
         return len(queries)
 
-    def link_of(lines: int) -> HostedLink:
-        wanted = [Line("Tokens", "1.00", code=f"tokens-{each}") for each in range(lines)]
-        return another_link(make_invoice(make_contract(f"C-{lines}"), wanted))
-
-    assert cost(link_of(2)) == cost(link_of(12))
+    few, many = (another_link(make_invoice(make_contract(f"C-{count}"), _lines(count))) for count in (2, 12))
+    assert cost(few) == cost(many)

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 from django.core import mail
-from django.db import connection
-from django.db.utils import DatabaseError
+from django.db import DatabaseError, IntegrityError, connection
 from django.test import Client
 from django.urls import reverse
 
@@ -101,7 +100,7 @@ def test_nobody_asks_without_end(client: Any, page: Any) -> None:
 def test_a_bad_question_is_said_beside_what_was_written(
     client: Any, page: Any, wrong: dict[str, str], words: str
 ) -> None:
-    answer = send(client, page, **wrong)
+    answer = send(client, page, None, **wrong)
     assert answer.status_code == 400
     assert words in answer.content.decode()
     assert not Dispute.objects.exists()
@@ -189,6 +188,12 @@ def test_a_question_is_not_rewritten_and_does_not_open_again(page: Any, change: 
     again = {"state": "open", "outcome": ""} if "state" in change else change
     with pytest.raises(DatabaseError):
         Dispute.objects.filter(pk=dispute.pk).update(**again)
+
+
+def test_an_answer_has_words(page: Any) -> None:
+    dispute = asked(page)
+    with pytest.raises(IntegrityError, match="dispute_answer"):
+        Dispute.objects.filter(pk=dispute.pk).update(state="answered")
 
 
 def test_a_line_of_another_invoice_is_asked_about_by_its_own_link_only(client: Any, page: Any) -> None:
