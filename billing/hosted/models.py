@@ -13,6 +13,14 @@ from billing.invoicing.models import Invoice, InvoiceLine
 SALT = "hosted invoice"
 
 
+class LinkQuerySet(models.QuerySet["HostedLink"]):
+    """Links, for the page of an invoice."""
+
+    def with_disputes(self) -> "LinkQuerySet":
+        """And what was asked by them, in three queries."""
+        return self.prefetch_related("disputes__line")
+
+
 class HostedLink(models.Model):
     """A way to one invoice and nothing else, until it expires or is revoked. The address is signed."""
 
@@ -25,6 +33,7 @@ class HostedLink(models.Model):
     revoked_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     views = models.PositiveIntegerField(default=0, help_text="How often the invoice was opened by it.")
     seen_at = models.DateTimeField(null=True, help_text="When it was opened last.")
+    objects = LinkQuerySet.as_manager()
 
     class Meta:
         ordering = ["-id"]

@@ -39,7 +39,7 @@ def letter_link(*, invoice: Invoice, now: datetime) -> str:
 
     Empty where PUBLIC_URL is not set: nobody would reach it.
     """
-    lasting = invoice.hosted_links.filter(revoked_at=None, expires_at__gt=now + timedelta(days=30))
+    lasting = HostedLink.objects.filter(invoice=invoice, revoked_at=None, expires_at__gt=now + timedelta(days=30))
     link: HostedLink | None = lasting.first()
     address = (link or HostedLink(code="-")).address
     return (link or make_link(invoice=invoice, user=None, now=now)).address if address else ""

@@ -43,7 +43,6 @@ def page_of(invoice: Invoice) -> dict[str, Any]:
         "taxes": shown_taxes(invoice),
         "total": amount_text(invoice.total, invoice.currency),
         "deliveries": list(invoice.deliveries.select_related("requested_by")),
-        "links": list(invoice.hosted_links.prefetch_related("disputes__line")),
         "document": (document := getattr(invoice, "document", None)),
         "waiting": None if document else getattr(invoice, "waiting_document", None),
         "credited_for": dict.fromkeys(each.reason for each in credits_of(line.terms for line in lines)),

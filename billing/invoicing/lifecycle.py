@@ -101,7 +101,7 @@ def send_back(*, invoice_id: int, user: AbstractBaseUser | None, reason: str, no
     if not reason.strip():
         raise InvoicingError("Say why the invoice goes back to draft: the reason is kept with it.")
     with transaction.atomic():
-        invoice = locked([invoice_id])[0]
+        invoice = locked(invoice_ids=[invoice_id])[0]
         _require(invoice, InvoiceState.DRAFT, "sent back to draft")
         lines = list(invoice.lines.all())
         if _built_upon(lines):
@@ -133,7 +133,7 @@ def _together(ids: Sequence[int], act: Act, result: BulkResult) -> None:
     """Move invoices in one transaction; where the database refuses them together, each half, down to the one."""
     try:
         with transaction.atomic():
-            invoices = locked(ids)
+            invoices = locked(invoice_ids=ids)
             refused = act(invoices)
     except IntegrityError:  # the database's guard: another transaction recorded the same first
         if len(ids) == 1:
@@ -153,7 +153,7 @@ def _together(ids: Sequence[int], act: Act, result: BulkResult) -> None:
             result.done.append(invoice)
 
 
-def locked(invoice_ids: Sequence[int]) -> list[Invoice]:
+def locked(*, invoice_ids: Sequence[int]) -> list[Invoice]:
     """The invoices as they stand under the locks of their payers and of all customers on them; in a transaction."""
     contracts = Contract.objects.filter(streams__lines__invoice__in=invoice_ids)
     payers = Invoice.objects.filter(id__in=invoice_ids).order_by().values_list("customer_id", flat=True)

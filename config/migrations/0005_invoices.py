@@ -58,5 +58,5 @@ def unseed(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("config", "0004_engine"), ("billing", "0041_hosted"), ("customers", "0010_sending")]
+    dependencies = [("config", "0004_engine"), ("billing", "0039_hosted"), ("customers", "0010_sending")]
     operations = [migrations.RunPython(seed, unseed)]

@@ -127,7 +127,8 @@ def _move(items: Sequence[BulkItem], action: BulkAction, now: datetime) -> dict[
 
     What was chosen is moved as it was seen: a draft that a run has changed since is left for another look.
     """
-    found = {each.pk: each for each in lifecycle.locked([each.invoice_id for each in items if each.invoice_id])}
+    there = lifecycle.locked(invoice_ids=[each.invoice_id for each in items if each.invoice_id])
+    found = {each.pk: each for each in there}
     reasons: dict[int | None, str] = {}
     for item in items:
         invoice = found.get(item.invoice_id or 0)

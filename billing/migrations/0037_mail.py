@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0037_void'),
+        ('billing', '0036_void'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

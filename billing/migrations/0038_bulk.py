@@ -11,7 +11,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0040_mail'),
+        ('billing', '0037_mail'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0039_bulk'),
+        ('billing', '0038_bulk'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
