@@ -77,13 +77,13 @@ def _add_to_drafts(story: Story) -> None:
 
 
 def _credit_one(story: Story) -> None:
-    """A tenth of the largest line of a paid invoice, as an issued credit note: it becomes the customer's balance."""
+    """A tenth of the largest usage of a paid invoice, as an issued credit note: it becomes the customer's balance."""
     finance = User.objects.get(username="finance")
     drafts = Invoice.objects.filter(state="draft").values("contract_id")
     paid = _issued(story, Standing.PAID).exclude(contract__in=drafts).order_by("-as_of", "id").first()
     if paid is None:
         return
-    line = paid.lines.filter(corrects=None).order_by("-amount", "id")[0]
+    line = paid.lines.filter(kind="usage", corrects=None).order_by("-amount", "id")[0]
     amount = round_money(line.amount * PART, paid.currency)
     reason = "Requests that timed out were counted twice"
     credit(invoice_id=paid.pk, amounts={line.pk: amount}, reason=reason, user=finance, now=story.now)
