@@ -7,6 +7,7 @@ from typing import Any
 
 from django.urls import reverse
 
+from billing.invoicing.concessions.queries import credits_of
 from billing.invoicing.late.wording import late_in_words
 from billing.invoicing.models import Invoice, InvoiceLine
 from billing.invoicing.review.page import review_of
@@ -22,7 +23,7 @@ from customers.backoffice import amount_text, change_url, quantity_text
 
 def page_of(invoice: Invoice) -> dict[str, Any]:
     """Everything that `templates/billing/admin/invoice.html` prints; a fixed number of queries."""
-    lines = (
+    lines = list(
         invoice.lines.select_related(
             "charge__version__plan",
             "charge__meter",
@@ -30,9 +31,7 @@ def page_of(invoice: Invoice) -> dict[str, Any]:
             "stream__subscription",
             "stream__contract__customer",
             "slot",
-        )
-        .order_by("position")
-        .all()
+        ).order_by("position")
     )
     return {
         "invoice": invoice,
@@ -46,6 +45,7 @@ def page_of(invoice: Invoice) -> dict[str, Any]:
         "deliveries": list(invoice.deliveries.select_related("requested_by")),
         "document": (document := getattr(invoice, "document", None)),
         "waiting": None if document else getattr(invoice, "waiting_document", None),
+        "credited_for": dict.fromkeys(each.reason for each in credits_of(line.terms for line in lines)),
         "early": list(invoice.early_approvals.all()) if invoice.state != InvoiceState.DRAFT else [],
         "review": review_of(invoice),
         "journal_url": f"{reverse('admin:revenue_journalentry_changelist')}?source__exact=invoice/{invoice.pk}",
@@ -80,7 +80,7 @@ def _line(line: InvoiceLine, invoice: Invoice) -> dict[str, Any]:
         "description": line.description,
         "url": reverse("admin:billing_invoice_line", args=[invoice.pk, line.position]),
         "subscription": line.stream.subscription.code if line.stream.subscription else "whole contract",
-        "version": str(version) if version else "own terms",
+        "version": _origin(line),
         "version_url": change_url(version or line.stream.subscription or line.stream.contract),
         "usage_url": _usage_url(line, zone),
         "corrects": _corrects(line),
@@ -94,6 +94,13 @@ def _line(line: InvoiceLine, invoice: Invoice) -> dict[str, Any]:
         "steps": steps,
         "engine": line.engine,
     }
+
+
+def _origin(line: InvoiceLine) -> str:
+    """Where its terms are from: a plan's version, the subscription's own, or the contract as a whole."""
+    if line.charge:
+        return str(line.charge.version)
+    return "own terms" if line.stream.subscription else line.stream.contract.number
 
 
 def shown_step(step: dict[str, Any], currency: str) -> dict[str, str]:

@@ -21,13 +21,16 @@ ENTITIES: list[dict[str, str]] = [
     {
         "code": "lumen-us", "name": "Lumen AI, Inc.", "address": "510 Townsend Avenue, Floor 9\nNew York, NY 10016",
         "country": "US", "tax_id": "87-3316402", "email": "billing@lumen-ai.example", "currency": "USD",
-        "bank_details": "Hudson & Fourth Bank\nABA 021000322\nAccount 4830 1172 905",
+        "bank_details": "Hudson & Fourth Bank\nABA 021000322\nAccount 4830 1172 905", "colour": "#0b6e75",
+        "legal_text": "Overdue amounts bear interest of 1 % a month.",
         "timezone": "America/New_York", "invoice_prefix": "LUS-",
     },
     {
         "code": "lumen-eu", "name": "Lumen AI Europe GmbH", "address": "Torstraße 140\n10119 Berlin", "country": "DE",
         "tax_id": "DE351904827", "email": "rechnung@lumen-ai.example", "currency": "EUR",
-        "bank_details": "Spreebank Berlin\nIBAN DE02 1203 0000 0000 2020 51\nBIC BYLADEM1001",
+        "bank_details": "Spreebank Berlin", "iban": "DE02120300000000202051", "bic": "BYLADEM1001",
+        "colour": "#0b6e75", "reference": "creditor",
+        "footer": "Lumen AI Europe GmbH · Amtsgericht Charlottenburg, HRB 218405 B · Geschäftsführerin: Ines Falk",
         "timezone": "Europe/Berlin", "invoice_prefix": "LEU-",
     },
 ]  # fmt: skip

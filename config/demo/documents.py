@@ -23,10 +23,12 @@ def last_invoices(story: Story) -> list[int]:
 def draw(story: Story, invoice_ids: list[int]) -> Iterator[int]:
     """Draw each, and mail it where mail goes to files; gives each id when it is done."""
     finance = User.objects.get(username="finance")
-    with clock.set_to(story.at(story.current, 15)):
-        for invoice_id in invoice_ids:
+    for invoice_id in invoice_ids:
+        invoice = Invoice.objects.get(pk=invoice_id)
+        assert invoice.issued_at is not None  # it is issued
+        with clock.set_to(max(story.at(story.current, 15), invoice.issued_at)):
             if settings.EMAIL_BACKEND == TO_FILES:
                 send_invoices(invoice_ids=[invoice_id], user=finance, now=clock.now())
             else:
-                document_of(invoice=Invoice.objects.get(pk=invoice_id), now=clock.now())
-            yield invoice_id
+                document_of(invoice=invoice, now=clock.now())
+        yield invoice_id

@@ -15,6 +15,7 @@ from django.db import connection
 from billing.catalog.models import PlanVersion, Subscription
 from billing.catalog.services import change_subscription
 from billing.invoicing.models import Invoice
+from billing.invoicing.review.approving import approve_ordinary
 from billing.invoicing.services import approve, issue, run_billing
 from billing.metering.models import ApiKey
 from billing.metering.partitions import table_of
@@ -80,7 +81,8 @@ class History:
     def _bill(self, index: int) -> None:
         """Draft what fell due by the month's first day; approve and issue it, the last time all but ten."""
         with self.progress.phase("invoices"):
-            run_billing(as_of=self.story.month(index), now=clock.now(), user=self.finance)
+            run = run_billing(as_of=self.story.month(index), now=clock.now(), user=self.finance)
+            approve_ordinary(run_id=run.pk, now=clock.now())
             numbers = to_review(self.story, self.usage.people) if index == self.story.months else []
             drafts = Invoice.objects.filter(state="draft").exclude(contract__number__in=numbers)
             approve(invoice_ids=list(drafts.values_list("id", flat=True)), user=self.finance, now=clock.now())

@@ -11,7 +11,7 @@ from billing.catalog.models import PlanVersion
 from billing.catalog.services import subscribe
 from billing.invoicing.holds.models import UsageTolerance
 from billing.metering.services import create_api_key
-from config.demo import company
+from config.demo import company, taxes
 from config.demo.people import Person
 from config.demo.story import Story, note, once
 from config.demo.usage import SOURCE, begin_of
@@ -39,6 +39,7 @@ def set_up(story: Story, people: Sequence[Person]) -> None:
         now = story.at(story.month(0), 0) - timedelta(days=14)
         logins = company.make_logins()
         world = _World(story, company.make_entities(), company.make_catalog(user=logins["revops"], now=now))
+        taxes.set_up(entity=world.entities["lumen-eu"], start=story.month(-1), user=logins["finance"], now=now)
         _, secret = create_api_key(name=KEY_NAME, default_source=SOURCE, user=logins["engineer"], now=now)
         note("api key", {"secret": secret})
         UsageTolerance.objects.create()  # no limit: of few events, one that cannot be read is soon more than 1 %
@@ -57,14 +58,16 @@ def _sign_up(world: _World, person: Person, user: User) -> None:
     for subject in person.subjects:
         claim_subject(customer=customer, subject=subject)
     start = begin_of(world.story, person)
+    entity = world.entities[company.entity_code(person.currency)]
+    now = world.story.at(start, 0) - timedelta(days=3)
+    taxes.treat_abroad(customer=customer, person=person, entity=entity, start=start, user=user, now=now)
     contract = Contract.objects.create(
-        number=person.number, customer=customer, entity=world.entities[company.entity_code(person.currency)],
+        number=person.number, customer=customer, entity=entity,
         start=start, currency=person.currency, cadence=person.cadence, anchor_day=person.anchor_day,
         timezone=person.timezone, net_days=person.net_days,
         po_number=f"PO-{4_500 + customer.pk}" if person.plan == "enterprise" else "",
     )  # fmt: skip
     activate_contract(contract=contract)
-    now = world.story.at(start, 0) - timedelta(days=3)
     subscribe(
         contract=contract, version=world.versions[person.plan], code="inference", start=start, now=now,
         quantity=Decimal(person.seats),

@@ -2,6 +2,7 @@
 
 from django.db import connection
 
+from config.demo import desk
 from config.demo.documents import draw, last_invoices
 from config.demo.history import History
 from config.demo.people import PEOPLE
@@ -19,7 +20,9 @@ def tell(story: Story, *, quiet: bool) -> Progress:
     progress = Progress({"months": (story.months + 1, "months"), "usage": (events, "events")}, quiet=quiet)
     with progress.phase("set-up"):
         set_up(story, people)
+    desk.trust(story, people)
     History(story, usage, progress).tell()
+    desk.lay_out(story)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     progress.close()

@@ -27,6 +27,7 @@ def page(browser: Browser, live_server: Any) -> Iterator[Page]:
     context = browser.new_context(base_url=live_server.url, viewport={"width": 1400, "height": 900})
     complaints: list[str] = []
     page = context.new_page()
+    page.set_default_timeout(6000)
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     yield page
@@ -37,10 +38,16 @@ def page(browser: Browser, live_server: Any) -> Iterator[Page]:
 @pytest.fixture
 def finance(page: Page, live_server: Any) -> Page:
     """The window, signed in as somebody of Finance."""
-    user = User.objects.create_user("fiona", password="x", is_staff=True)
-    user.groups.add(Group.objects.get(name="Finance"))
+    sit_down(page, live_server.url, "fiona")
+    return page
+
+
+def sit_down(page: Page, url: str, name: str, role: str = "Finance") -> User:
+    """Let somebody of a role take over the window."""
+    user, _ = User.objects.get_or_create(username=name, defaults={"is_staff": True})
+    user.groups.add(Group.objects.get(name=role))
     client = Client()
     client.force_login(user)
     cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
-    page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
-    return page
+    page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": url}])
+    return user

@@ -16,14 +16,18 @@ from django.db import connection
 from django.db.models import F, Q
 from django.test import override_settings
 
+from billing.hosted.models import Dispute
 from billing.invoicing.delivery.models import Delivery
+from billing.invoicing.manual.models import InvoiceNote, ManualLine
 from billing.invoicing.models import Invoice, InvoiceDocument, InvoiceLine, Outbox
+from billing.invoicing.review.models import Approval
 from billing.metering import names, partitions
 from billing.metering.explorer.activity import unmatched_subjects, unmatched_types
 from billing.metering.explorer.unreadable import unreadable
 from billing.metering.models import Event, EventKey
 from billing.payments.models import Allocation, Payment
 from billing.payments.queries import Standing, with_standing
+from billing.payments.writeoffs.models import WriteOff
 from config.demo import story as stories
 from config.demo.company import in_every_currency
 from config.demo.documents import TO_FILES
@@ -175,6 +179,19 @@ def test_everything_is_dated_in_the_story(story: Story) -> None:
     assert not JournalEntry.objects.filter(date__gt=NOW.date()).exists()
     assert not Payment.objects.filter(Q(recorded_at__gt=NOW) | Q(received_on__gt=NOW.date())).exists()
     assert Event.objects.latest("ts").ts < NOW
+
+
+def test_finances_desk_is_not_empty(story: Story) -> None:
+    assert Approval.objects.filter(policy__isnull=False).exists()
+    assert set(ManualLine.objects.values_list("kind", flat=True)) == {"line", "discount"}
+    assert InvoiceNote.objects.get().printed
+    note = Invoice.objects.get(kind="credit_note", state="issued", lines__terms__concession__isnull=False)
+    assert note.number is not None
+    waiting = WriteOff.objects.get()
+    assert (waiting.state, waiting.four_eyes) == ("requested", True)
+    assert Dispute.objects.get().state == "open"
+    assert Invoice.objects.filter(state="issued", tax__gt=0, customer__country="DE").exists()
+    assert not Invoice.objects.filter(tax__gt=0).exclude(customer__country="DE").exists()
 
 
 def test_a_login_stands_for_each_role(story: Story) -> None:

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -88,6 +89,30 @@ def _change(now: datetime) -> None:
         reason="One invoice for both.",
     )  # fmt: skip
     set_policy(entity=first.contract.entity, since=date(2024, 2, 1), grace=2, grace_unit="days", **why)
+    _invoices(now)
+
+
+def _invoices(now: datetime) -> None:
+    """An invoice that was voided, a credit on its draft, a customer's link, and a question that came by it."""
+    from billing.hosted.services import ask, make_link
+    from billing.invoicing.concessions.services import credit
+    from billing.invoicing.models import Invoice
+    from billing.invoicing.voiding.errors import BadVoid, BuiltUpon
+    from billing.invoicing.voiding.services import void
+
+    said: dict[str, Any] = {"reason": "Agreed with the customer.", "user": None, "now": now}
+    issued = list(Invoice.objects.filter(state="issued", kind="invoice", total__gt=0).order_by("-sequence"))
+    voided = None
+    for place, invoice in enumerate(issued):
+        with suppress(BadVoid, BuiltUpon):  # a later one builds on it, or it is written off
+            void(invoice_id=invoice.pk, **said)
+            voided = issued.pop(place)
+            break
+    assert voided is not None
+    line = issued[-1].lines.filter(amount__gt=1)[0]
+    credit(invoice_id=issued[-1].pk, amounts={line.pk: Decimal(1)}, **said)
+    link = make_link(invoice=issued[-1], user=None, now=now)
+    ask(link=link, line=line, name="Jo", email="", question="Why so much?", now=now)
 
 
 if __name__ == "__main__":

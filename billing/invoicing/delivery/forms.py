@@ -7,6 +7,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminSingleDateWidget, UnfoldAdminTextareaWidget
 
@@ -22,9 +23,13 @@ class LetterForm(forms.ModelForm):
         model = MailTemplate
         fields = ("entity", "language", "subject", "body")
         help_texts = {
-            "body": "Plain text. Write {{ number }} for: "
-            + "; ".join(f"{name}: {meaning}" for name, meaning in NAMES.items())
-            + ". What stands between {% if period %} and {% endif %} is left out where the name is empty."
+            "body": format_html(
+                "Plain text with names. What stands between {} and {} is left out where that name is empty."
+                '<ul class="mb-names">{}</ul>',
+                "{% if period %}",
+                "{% endif %}",
+                format_html_join("", "<li><code>{{{{ {} }}}}</code> {}</li>", NAMES.items()),
+            )
         }
 
     def clean(self) -> dict[str, Any]:

@@ -41,7 +41,16 @@ class LevelFilter(DropdownFilter):
 class AssessmentAdmin(RecordAdmin):
     """Open drafts by risk, each with what changed and why."""
 
-    list_display = ("risk", "customer_name", "total_money", "change_cell", "year_money", "why", "unusual", "draft_link")
+    list_display = (
+        "risk",
+        "customer_name",
+        "total_money",
+        "change_money",
+        "year_money",
+        "why",
+        "unusual",
+        "draft_link",
+    )
     list_display_links = ("risk",)
     list_filter = (LevelFilter, ("invoice__kind", ChoicesDropdownFilter), ("invoice__entity", RelatedDropdownFilter))
     list_select_related = ("invoice__customer",)
@@ -95,7 +104,7 @@ class AssessmentAdmin(RecordAdmin):
         """How much it wants a look, and why in points."""
         text = LEVELS[known.level]
         points = f"{known.score} point{'s' * (known.score != 1)}"
-        return format_html('{} <span class="mb-muted">{}</span>', badge(text, LEVEL_BADGES), points)
+        return format_html('{}<div class="mb-muted">{}</div>', badge(text, LEVEL_BADGES), points)
 
     @display(description="Customer", ordering="invoice__customer__legal_name")
     def customer_name(self, known: Assessment) -> str:
@@ -108,7 +117,7 @@ class AssessmentAdmin(RecordAdmin):
         return money(known.invoice.total, known.invoice.currency)
 
     @display(description="Change", ordering="change")
-    def change_cell(self, known: Assessment) -> str:
+    def change_money(self, known: Assessment) -> str:
         """Against the invoice before it."""
         before = amount_text(known.previous_total, known.invoice.currency) if known.previous_total is not None else ""
         shown = format_html('<span class="mb-money">{}</span>', change_text(known.change))
@@ -140,7 +149,7 @@ class ApprovalPolicyAdmin(OfficeAdmin):
     """Which drafts approve themselves: dated facts, never edited."""
 
     form = PolicyForm
-    list_display = ("holds_for", "since", "amount_text", "change_limit", "unusual", "reason")
+    list_display = ("holds_for", "since", "amount_money", "change_count", "unusual", "reason")
     list_filter = (("entity", RelatedDropdownFilter),)
     list_select_related = ("entity", "customer")
     search_fields = ("customer__legal_name", "customer__external_id", "entity__code", "reason")
@@ -171,11 +180,11 @@ class ApprovalPolicyAdmin(OfficeAdmin):
         return link_to(policy.customer or policy.entity)
 
     @display(description="Up to", ordering="amount")
-    def amount_text(self, policy: ApprovalPolicy) -> str:
+    def amount_money(self, policy: ApprovalPolicy) -> str:
         """The largest total that approves itself."""
         return money(policy.amount, policy.currency) if policy.amount is not None else "Nothing"
 
     @display(description="Change up to", ordering="change")
-    def change_limit(self, policy: ApprovalPolicy) -> str:
+    def change_count(self, policy: ApprovalPolicy) -> str:
         """Against the invoice before."""
         return f"{policy.change} %" if policy.change is not None else "Any"

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 
 from django.db import connection
@@ -64,11 +65,13 @@ def _item(line: InvoiceLine) -> Item:
     version = line.charge.version if line.charge else None
     terms = line.terms or {}
     quantity = Decimal(str(terms["quantity"])) if terms.get("quantity") is not None else line.quantity
+    plain = line.kind in (InvoiceLine.Kind.USAGE, InvoiceLine.Kind.RECURRING)
     return Item(
-        key=(line.stream_id, line.kind), name=line.charge.name if line.charge else line.description,
+        key=(line.stream_id, line.kind), name=line.charge.name if line.charge and plain else line.description,
         amount=line.amount, quantity=quantity, unit=line.unit, metered=line.kind == InvoiceLine.Kind.USAGE,
         version=version.pk if version else None, version_name=str(version) if version else "",
         price=str(terms.get("amount", "")), corrects=line.corrects_id is not None,
+        days=-((line.service_start - line.service_end) // timedelta(days=1)),
     )  # fmt: skip
 
 

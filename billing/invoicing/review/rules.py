@@ -20,7 +20,10 @@ NOTABLE: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What an invoice asks for one charge of one subscription: amount, quantity where there is one, price version."""
+    """What an invoice asks for one charge of one subscription: amount, quantity where there is one, price version.
+
+    `days` is the length of what it is for, in days begun; 0 where that says nothing.
+    """
 
     key: tuple[int, str]
     name: str
@@ -32,6 +35,7 @@ class Item:
     version_name: str = ""
     price: str = ""
     corrects: bool = False
+    days: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,7 @@ def _sum(one: Item, other: Item) -> Item:
     quantity = _of(one.quantity) + _of(other.quantity) if one.metered else other.quantity
     return Item(
         one.key, one.name, one.amount + other.amount, quantity, other.unit or one.unit, one.metered, other.version,
-        other.version_name, other.price, one.corrects,
+        other.version_name, other.price, one.corrects, one.days + other.days,
     )  # fmt: skip
 
 
@@ -114,6 +118,8 @@ def _why(new: Item | None, old: Item | None) -> str:
         return f"{what}: {_plain(new.quantity)} instead of {_plain(old.quantity)}"
     if new.price != old.price:
         return f"Price of {new.name} changed"
+    if new.days != old.days:
+        return f"{new.name} for {new.days} day{'s' * (new.days != 1)} instead of {old.days}"
     return f"{new.name} comes to a different amount"
 
 

@@ -107,7 +107,14 @@ def _findings(
     elif not draft.total:
         found.append(Finding("zero", "Comes to nothing"))
     if corrected := sum(item.corrects for item in now):
-        found.append(Finding("corrects", f"{corrected} line{'s' * (corrected != 1)} correct earlier invoices"))
+        found.append(
+            Finding(
+                "corrects",
+                f"{corrected} lines correct earlier invoices"
+                if corrected > 1
+                else "1 line corrects an earlier invoice",
+            )
+        )
     if draft.returned_reason:
         found.append(Finding("returned", f"Sent back before: {draft.returned_reason}"))
     edits = [each for each in known.preparations[draft.pk] if each.edited]

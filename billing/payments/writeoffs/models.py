@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from billing.invoicing.models import MONEY, Invoice
+from billing.money import round_money
 from billing.payments.guards import OPEN
 
 
@@ -91,4 +92,5 @@ class WriteOff(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"write-off of {self.amount} {self.invoice.currency} on {self.invoice}"
+        currency = self.invoice.currency
+        return f"write-off of {currency} {round_money(self.amount, currency):,} on {self.invoice}"

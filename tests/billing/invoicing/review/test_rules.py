@@ -1,5 +1,6 @@
 """What differs between two invoices, how unusual it is, and what a policy says of it."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -35,6 +36,7 @@ def test_it_works() -> None:
         (fee("80", version=2, name="Team 2"), fee(), "New plan or version for seats: Team 2"),
         (fee("60", price="60"), fee(), "Price of seats changed"),
         (fee("25"), fee(), "seats comes to a different amount"),
+        (replace(fee("25"), days=15), replace(fee(), days=30), "seats for 15 days instead of 30"),
         (usage("50", "5"), usage("100"), "Less usage of API calls: 50 instead of 100"),
     ],
 )
