@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any, Final, cast
 
 from billing.hosted.charts import HEIGHT, WIDTH, chart_of
@@ -21,6 +22,7 @@ from billing.invoicing.states import InvoiceState
 from billing.metering.months.errors import MonthDetached
 from billing.payments.queries import Standing, with_standing
 from billing.periods import local_date
+from billing.pricing.words import plural
 
 CHARTS: Final = 6
 """Lines whose usage is drawn on the page of the invoice: those of the largest amounts. The others have pages too."""
@@ -117,12 +119,13 @@ def _chart(usage: Behind, write: Writer, words: Any) -> dict[str, Any] | None:
     names = [_name(values, words) for values in table.columns] or [words["all"]]
     names += [words["other"]] if table.left else []
     sums = usage.adds and len(names) > 1
+    unit = plural(usage.unit, Fraction(chart.top)) if usage.unit else ""
     return {
         "bars": [
             {"bar": bar, "title": f"{_when(bar.when, write)}: {names[bar.series]} {write.short(bar.quantity)}"}
             for bar in chart.bars
         ],
-        "width": WIDTH, "height": HEIGHT, "top": f"{write.short(chart.top)} {usage.unit}".strip(),
+        "width": WIDTH, "height": HEIGHT, "top": f"{write.short(chart.top)} {unit}".strip(),
         "first": _when(chart.first, write), "last": _when(chart.last, write),
         "names": names, "sums": sums,
         "rows": [(_when(when, write), [write.short(each) for each in _cells(row, sums)]) for when, row in table.rows],

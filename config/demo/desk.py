@@ -77,18 +77,20 @@ def _add_to_drafts(story: Story) -> None:
 
 
 def _credit_one(story: Story) -> None:
-    """A tenth of the largest line of a paid invoice, as an issued credit note: it becomes the customer's balance."""
+    """A tenth of the largest usage of a paid invoice, as an issued credit note: it becomes the customer's balance."""
     finance = User.objects.get(username="finance")
     drafts = Invoice.objects.filter(state="draft").values("contract_id")
-    paid = _issued(story, Standing.PAID).exclude(contract__in=drafts).order_by("-as_of", "id").first()
-    if paid is None:
+    used = InvoiceLine.objects.filter(kind="usage", corrects=None, amount__gt=0).values("invoice_id")
+    paid = _issued(story, Standing.PAID).filter(pk__in=used).exclude(contract__in=drafts)
+    chosen = paid.order_by("-as_of", "id").first()
+    if chosen is None:
         return
-    line = paid.lines.filter(corrects=None).order_by("-amount", "id")[0]
-    amount = round_money(line.amount * PART, paid.currency)
+    line = chosen.lines.filter(kind="usage", corrects=None).order_by("-amount", "id")[0]
+    amount = round_money(line.amount * PART, chosen.currency)
     reason = "Requests that timed out were counted twice"
-    credit(invoice_id=paid.pk, amounts={line.pk: amount}, reason=reason, user=finance, now=story.now)
+    credit(invoice_id=chosen.pk, amounts={line.pk: amount}, reason=reason, user=finance, now=story.now)
     # The note, and beside it what the contract used of last month and told late, if anything.
-    drawn_up = list(Invoice.objects.filter(state="draft", contract=paid.contract).values_list("id", flat=True))
+    drawn_up = list(Invoice.objects.filter(state="draft", contract=chosen.contract).values_list("id", flat=True))
     approve(invoice_ids=drawn_up, user=finance, now=story.now)
     issue(invoice_ids=drawn_up, user=finance, now=story.now)
 

@@ -21,7 +21,7 @@ ABROAD: Final = "Not taxable in Germany (§ 3a Abs. 2 UStG)."
 def set_up(*, entity: LegalEntity, start: date, user: User, now: datetime) -> None:
     """Let the German seller compute VAT from a day on."""
     set_rate(
-        code="de-vat", name="VAT", country=HOME, percentage=Decimal(19), start=start, reason="§ 12 Abs. 1 UStG",
+        code="de-vat", name="USt", country=HOME, percentage=Decimal(19), start=start, reason="§ 12 Abs. 1 UStG",
         user=user, now=now,
     )  # fmt: skip
     set_up_tax(entity=entity, start=start, reason="Registered in Berlin", user=user, now=now)

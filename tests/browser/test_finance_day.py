@@ -1,4 +1,4 @@
-"""Finance's day in a real browser: the queue, a draft compared and corrected, four eyes, issue, credit, write-off."""
+"""Finance's day in a real browser: review, correct, four eyes, issue and send; credit, write off; answer a question."""
 
 import os
 import re
@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 from django.urls import reverse
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
+from billing.hosted.models import Dispute, HostedLink
 from billing.invoicing.delivery.models import Delivery
 from billing.invoicing.models import Invoice
 from billing.invoicing.review.services import assess
@@ -129,3 +130,36 @@ def test_finance_credits_an_invoice_and_writes_off_what_is_left(finance: Page, l
     finance.goto(page)
     expect(finance.get_by_text("Written off: Insolvent")).to_be_visible()
     shot(finance, "invoice-written-off")
+
+
+def test_a_customer_asks_about_a_line_and_finance_answers(finance: Page, browser: Browser, live_server: Any) -> None:
+    invoice = make_business().issued[0]
+    finance.goto(reverse("admin:billing_invoice_change", args=[invoice.pk]))
+    finance.get_by_role("button", name=re.compile("link", re.IGNORECASE)).first.click()
+    expect(finance.get_by_text(re.compile("The link opens"))).to_be_visible()
+    shot(finance, "invoice-linked")
+
+    outside = browser.new_context(base_url=live_server.url, viewport={"width": 390, "height": 844})
+    customer = outside.new_page()
+    customer.goto(HostedLink.objects.get().path)
+    expect(customer.get_by_text("USD 200.07").first).to_be_visible()
+    shot(customer, "hosted-phone")
+    customer.get_by_role("row", name=re.compile("Tokens")).get_by_role("link").first.click()
+    customer.locator("[name=name]").fill("Eve Buyer")
+    customer.locator("[name=question]").fill("Why seven?")
+    customer.get_by_role("button", name="Send").dblclick()
+    expect(customer.get_by_text(re.compile("your question has arrived"))).to_be_visible()
+    shot(customer, "hosted-asked")
+
+    finance.goto(reverse("admin:billing_dispute_changelist"))
+    finance.get_by_role("link", name="Why seven?").click()
+    shot(finance, "dispute")
+    finance.get_by_role("link", name=re.compile("Answer$")).click()
+    dialog = finance.locator("#dialog")
+    dialog.locator("[name=text]").fill("One event on 10 November.")
+    with finance.expect_navigation():
+        dialog.get_by_role("button", name="Answer").click()
+    customer.reload()
+    expect(customer.get_by_text("One event on 10 November.")).to_be_visible()
+    outside.close()
+    assert Dispute.objects.get().state == "answered"

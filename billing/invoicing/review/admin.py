@@ -104,7 +104,7 @@ class AssessmentAdmin(RecordAdmin):
         """How much it wants a look, and why in points."""
         text = LEVELS[known.level]
         points = f"{known.score} point{'s' * (known.score != 1)}"
-        return format_html('{} <span class="mb-muted">{}</span>', badge(text, LEVEL_BADGES), points)
+        return format_html('{}<div class="mb-muted">{}</div>', badge(text, LEVEL_BADGES), points)
 
     @display(description="Customer", ordering="invoice__customer__legal_name")
     def customer_name(self, known: Assessment) -> str:
