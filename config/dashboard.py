@@ -9,13 +9,15 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Count, Sum
+from django.db.models import Count, Model, Sum
 from django.db.models.functions import TruncMonth
 from django.http import HttpRequest
 from django.urls import reverse
 
 from billing.catalog.models import PlanVersion
 from billing.charts import bars
+from billing.hosted.models import Dispute
+from billing.hosted.states import DisputeState
 from billing.invoicing.models import BillingRun, Invoice, RunOutcome
 from billing.invoicing.states import NUMBERED, InvoiceState
 from billing.metering.alerts.models import UsageAlert
@@ -24,6 +26,7 @@ from billing.metering.models import Meter
 from billing.metering.sources import queries as sources
 from billing.metering.sources.models import PullSource
 from billing.payments.queries import with_standing
+from billing.payments.writeoffs.models import WriteOff
 from billing.verification.models import Verification
 from config import clock
 from customers.backoffice import amount_text, change_url, list_url, quantity_text
@@ -44,6 +47,10 @@ def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         context["charts"] += _invoiced_by_month(now.date())
     if may("billing.view_billingrun"):
         context["queues"] += _troubles()
+    if may("billing.view_dispute"):
+        context["queues"] += _waiting(Dispute, "Questions of customers", DisputeState.OPEN, "wait for an answer")
+    if may("billing.view_writeoff"):
+        context["queues"] += _waiting(WriteOff, "Write-offs", WriteOff.State.REQUESTED, "wait for approval")
     if may("billing.view_verification"):
         context["queues"] += _differences()
     if may("billing.view_usagealert"):
@@ -84,6 +91,12 @@ def _invoice_queues(today: date) -> list[dict[str, Any]]:
         _queue(name, sum(n for n, _ in found[key]), list_url(Invoice, query), [text for _, text in found[key]], kind)
         for name, key, query, kind in cards
     ]
+
+
+def _waiting(model: type[Model], name: str, state: str, words: str) -> list[dict[str, Any]]:
+    """What somebody asked for and nobody has decided; no card where there is nothing."""
+    count = model._default_manager.filter(state=state).count()
+    return [_queue(name, count, list_url(model, f"state__exact={state}"), [words])] if count else []
 
 
 def _differences() -> list[dict[str, Any]]:

@@ -104,7 +104,7 @@ NAVIGATION: list[dict[str, Any]] = [
             entry("Bulk actions", "library_add_check", "billing_bulkaction"),
             entry("E-mails", "mail", "billing_delivery"),
             entry("Disputes", "contact_support", "billing_dispute"),
-            entry("Links of customers", "link", "billing_hostedlink"),
+            entry("Customer links", "link", "billing_hostedlink"),
             entry("Letters", "edit_note", "billing_mailtemplate"),
             page("Late usage", "history", "billing_late_usage", "billing.view_invoice"),
             entry("Invoicing policies", "rule_settings", "billing_invoicingpolicy"),

@@ -36,6 +36,7 @@ class HostedLink(models.Model):
     objects = LinkQuerySet.as_manager()
 
     class Meta:
+        verbose_name = "customer link"
         ordering = ["-id"]
         triggers = [
             pgtrigger.ReadOnly(name="hosted_link_kept", fields=["invoice", "code", "created_at", "expires_at"]),
