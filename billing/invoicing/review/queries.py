@@ -3,10 +3,11 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, date, timedelta
 from decimal import Decimal
 
 from django.db import connection
+from django.db.models import Max, Min
 
 from billing.invoicing.holds.models import Hold
 from billing.invoicing.models import Invoice, InvoiceLine
@@ -45,6 +46,20 @@ class Earlier:
     year_total: Decimal | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A customer's days (UTC), first and last included."""
+
+    customer_id: int
+    first: date
+    last: date
+
+    @property
+    def before(self) -> date:
+        """The first day of the time before, which is as long."""
+        return self.first - (self.last - self.first) - timedelta(days=1)
+
+
 def earlier_of(invoice_ids: Collection[int]) -> dict[int, Earlier]:
     """What to compare drafts with, of the same payer, group, seller and currency; corrections alone have nothing."""
     with connection.cursor() as cursor:
@@ -81,6 +96,17 @@ def customers_on(invoice_ids: Collection[int]) -> dict[int, set[int]]:
     found: dict[int, set[int]] = defaultdict(set)
     for invoice, customer in rows.values_list("invoice", "stream__contract__customer").distinct():
         found[invoice].add(customer)
+    return found
+
+
+def spans_of(invoice_ids: Collection[int]) -> dict[int, list[Span]]:
+    """The days whose usage invoices bill for the first time, by invoice id and customer; one query."""
+    lines = InvoiceLine.objects.filter(invoice__in=list(invoice_ids), kind=InvoiceLine.Kind.USAGE, corrects=None)
+    rows = lines.order_by().values_list("invoice", "stream__contract__customer")
+    found: dict[int, list[Span]] = defaultdict(list)
+    for invoice, customer, start, end in rows.annotate(start=Min("service_start"), end=Max("service_end")):
+        first, last = start.astimezone(UTC).date(), (end - timedelta(microseconds=1)).astimezone(UTC).date()
+        found[invoice].append(Span(customer, first, last))
     return found
 
 

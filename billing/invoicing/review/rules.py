@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -145,6 +146,21 @@ def jumps(now: Iterable[Item], before: Iterable[Item]) -> list[Finding]:
             share = (quantity * 100 / old.quantity).quantize(Decimal(1))
             found.append(Finding("drop", f"{share} % of the usage of {old.name} before"))
     return found
+
+
+def silent_days(first: date, last: date, active: Collection[date]) -> Finding | None:
+    """Days (UTC) from `first` to `last` without an event, of somebody who had some on every day of the time before.
+
+    That time is as long. Where most days are missing, usage stopped or fell: others find that.
+    """
+    days = [first + timedelta(number) for number in range((last - first).days + 1)]
+    missing = [day for day in days if day not in active]
+    before = [day - timedelta(len(days)) for day in days]
+    if not missing or 2 * len(missing) > len(days) or any(day not in active for day in before):
+        return None
+    shown = ", ".join(day.isoformat() for day in missing[:3])
+    more = f" and on {len(missing) - 3} other days" if len(missing) > 3 else ""
+    return Finding("missing", f"No events on {shown}{more}")
 
 
 def _times(factor: Decimal) -> str:

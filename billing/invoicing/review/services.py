@@ -12,6 +12,7 @@ from billing.invoicing.review import queries, rules
 from billing.invoicing.review.models import ApprovalPolicy, Assessment, Preparation
 from billing.invoicing.review.rules import Finding, Item
 from billing.invoicing.states import InvoiceState
+from billing.metering.explorer.activity import active_days
 from customers.models import Customer, LegalEntity
 
 RAN = "asked for the billing run"
@@ -77,6 +78,11 @@ class _Known:
         everyone = {pk for group in self.customers.values() for pk in group} | {each.customer_id for each in drafts}
         self.held, self.alerts = queries.held_now(everyone), queries.alerts_now(everyone)
         self.preparations = queries.preparations_of(ids)
+        self.spans = queries.spans_of(ids)
+        spans = [each for group in self.spans.values() for each in group]
+        self.active = active_days(
+            {each.customer_id for each in spans}, min(each.before for each in spans), max(each.last for each in spans)
+        ) if spans else {}  # fmt: skip
 
 
 def _assessment(draft: Invoice, known: _Known) -> Assessment:
@@ -100,6 +106,9 @@ def _findings(
 ) -> list[Finding]:
     """Everything unusual, what weighs most first."""
     found = rules.jumps(now, before) if previous else []
+    for span in known.spans[draft.pk]:
+        if silent := rules.silent_days(span.first, span.last, known.active.get(span.customer_id, set())):
+            found.append(silent)
     if previous is None and not draft.apart:
         found.append(Finding("first", "First invoice"))
     if draft.total < 0:

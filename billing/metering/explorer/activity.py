@@ -3,6 +3,7 @@
 A day that a claim cuts is counted from its subject's events. What is pending is counted from its batches.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
@@ -109,6 +110,19 @@ def busiest(event_type: str, first: date, last: date, limit: int) -> list[int]:
             [event_type, first, last, limit],
         )
         return [pk for (pk,) in cursor.fetchall()]
+
+
+def active_days(customer_ids: Collection[int], first: date, last: date) -> dict[int, set[date]]:
+    """The days (UTC) on which customers had events of any type, as far as rollups know them; one query."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT c.customer_id, array_agg(DISTINCT a.day)
+               FROM customers_usagesubject c JOIN metering_subject s ON s.name = c.subject
+               JOIN metering_activity a ON a.subject_id = s.id AND a.day >= %s AND a.day <= %s AND a.n > 0
+               WHERE c.customer_id = ANY(%s) GROUP BY c.customer_id""",
+            [first, last, list(customer_ids)],
+        )
+        return {customer: set(days) for customer, days in cursor.fetchall()}
 
 
 def _run(statement: str, since: date, **values: Any) -> list[tuple[Any, ...]]:

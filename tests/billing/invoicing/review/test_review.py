@@ -15,6 +15,7 @@ from billing.invoicing.review.models import Approval, Assessment, Preparation
 from billing.invoicing.review.queries import unassessed
 from billing.invoicing.review.services import assess, prepared, set_policy
 from billing.invoicing.services import approve, issue, run_billing, send_back
+from billing.metering.rollups import services as rollups
 from customers.models import LegalEntity
 from tests import factories
 from tests.factories import NOW
@@ -60,6 +61,18 @@ def ann(db: None) -> User:
 @pytest.fixture
 def bob(db: None) -> User:
     return User.objects.create_user("bob")
+
+
+def test_days_that_are_missing_for_the_first_time_are_told() -> None:
+    sell()
+    for month, days in (("10", 31), ("11", 30)):
+        for day in range(1, days + 1):
+            if (month, day) not in {("11", 7), ("11", 8)}:
+                use(f"2023-{month}-{day:02}", 1)
+    while rollups.step():
+        pass
+    found = Assessment.objects.get(pk=draft("2023-12-01").pk).findings
+    assert ["missing", "No events on 2023-11-07, 2023-11-08"] in found
 
 
 def test_it_works() -> None:

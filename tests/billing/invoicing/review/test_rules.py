@@ -1,11 +1,24 @@
 """What differs between two invoices, how unusual it is, and what a policy says of it."""
 
 from dataclasses import replace
+from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from billing.invoicing.review.rules import Finding, Item, Limits, change_of, judge, jumps, level_of, reasons, score
+from billing.invoicing.review.rules import (
+    Finding,
+    Item,
+    Limits,
+    change_of,
+    judge,
+    jumps,
+    level_of,
+    reasons,
+    score,
+    silent_days,
+)
 
 FEE, USAGE = (1, "recurring"), (2, "usage")
 
@@ -64,6 +77,23 @@ def test_usage_that_jumps_is_unusual(quantity: str, codes: list[str]) -> None:
 
 def test_usage_without_a_line_any_more_is_missing() -> None:
     assert [each.text for each in jumps([], [usage("100")])] == ["No usage of API calls, before 100"]
+
+
+@pytest.mark.parametrize(
+    ("silent", "text"),
+    [
+        ([], None),
+        ([4], "No events on 2023-11-04"),
+        ([4, 5, 9, 12, 13], "No events on 2023-11-04, 2023-11-05, 2023-11-09 and on 2 other days"),
+        (range(1, 17), None),  # most of them: that is a drop
+        ([4, -3], None),  # nor did they use it every day before
+    ],
+)
+def test_days_without_events_are_missing_where_there_were_none_before(silent: Any, text: str | None) -> None:
+    first = date(2023, 11, 1)
+    active = {first + timedelta(number - 1) for number in range(-29, 31) if number not in silent}
+    found = silent_days(first, date(2023, 11, 30), active)
+    assert (found and found.text) == text
 
 
 def test_the_score_adds_findings_and_change() -> None:
