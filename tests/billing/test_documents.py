@@ -344,7 +344,7 @@ def test_what_the_balance_settled_at_issue_is_shown_and_only_the_rest_is_asked_f
     assert "Please transfer EUR 30.00 by" in printed.payment.text
     text = text_of(render_pdf(invoice).bytes)
     assert "Total EUR 80.00 From your balance -50.00 To pay EUR 30.00" in text
-    assert "Total:        EUR 80.00\nTo pay:       EUR 30.00\nDue by:" in letter_for(invoice).letter.body
+    assert "Total:        EUR 80.00\nTo pay:       EUR 30.00\nDue by:" in letter_for(invoice, NOW).letter.body
     later = datetime(2023, 12, 2, tzinfo=UTC)
     record_payment(
         invoice_id=invoice.pk, amount=Decimal(30), received_on=NOW.date(), reference="", user=None, now=later
@@ -361,6 +361,6 @@ def test_an_invoice_that_the_balance_settles_whole_asks_for_nothing() -> None:
     invoice.refresh_from_db()
     printed = printed_invoice(invoice)
     assert (printed.nothing_due, printed.payment.code, printed.payment.bank_details) == (True, "", [])
-    body = letter_for(invoice).letter.body
+    body = letter_for(invoice, NOW).letter.body
     assert "Nothing is to be paid for it." in body
     assert "To pay:" not in body
