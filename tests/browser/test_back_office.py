@@ -91,4 +91,4 @@ def test_sending_back_without_a_reason_stays_in_the_dialog(finance: Page) -> Non
     dialog.get_by_label("Reason").fill("Seats are wrong")
     with finance.expect_navigation():
         dialog.get_by_role("button", name="Send back").click()
-    expect(finance.get_by_text("Seats are wrong")).to_be_visible()
+    expect(finance.get_by_text("Sent back: Seats are wrong")).to_be_visible()
