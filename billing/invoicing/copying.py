@@ -81,8 +81,8 @@ def _columns(model: type[models.Model], *, keyed: bool) -> list[tuple[str, str, 
 
 def _writer(field: "models.Field[Any, Any]") -> Written:
     if isinstance(field, models.JSONField):
-        encoder = field.encoder
-        return lambda value: json.dumps(value, cls=encoder).replace("\\", "\\\\")
+        encode = (field.encoder or json.JSONEncoder)().encode
+        return lambda value: "[]" if value == [] else encode(value).replace("\\", "\\\\")
     if isinstance(field, ArrayField):
         return lambda value: "{" + ",".join(map(str, value)) + "}"
     if isinstance(field, models.DateTimeField):

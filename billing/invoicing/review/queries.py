@@ -3,37 +3,43 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 from django.db import connection
-from django.db.models import Max, Min
+from django.db.models import Count, Max, Min, Q
+from django.db.models.fields.json import KeyTextTransform
 
+from billing.catalog.models import Charge
 from billing.invoicing.holds.models import Hold
 from billing.invoicing.models import Invoice, InvoiceLine
 from billing.invoicing.review.models import ApprovalPolicy, Preparation
 from billing.invoicing.review.rules import Item
+from billing.invoicing.states import InvoiceState
 from billing.metering.alerts.models import UsageAlert
 
 _EARLIER = """
+    WITH draft AS MATERIALIZED (
+        SELECT id, customer_id, entity_id, currency, "group", as_of FROM billing_invoice
+        WHERE id = ANY(%s) AND NOT apart),
+    theirs AS MATERIALIZED (
+        SELECT id, customer_id, entity_id, currency, "group", as_of, total, kind, state, apart FROM billing_invoice
+        WHERE customer_id = ANY(%s)),
+    earlier AS MATERIALIZED (
+        SELECT d.id AS draft, e.id, e.total, e.as_of,
+               abs(e.as_of - (d.as_of - interval '1 year')::date) AS off,
+               e.as_of BETWEEN (d.as_of - interval '1 year 10 days')::date
+                           AND (d.as_of - interval '355 days')::date AS year_ago
+        FROM draft d JOIN theirs e USING (customer_id, entity_id, currency, "group")
+        WHERE NOT e.apart AND e.kind = 'invoice' AND e.state IN ('approved', 'issued') AND e.as_of <= d.as_of),
+    previous AS (SELECT DISTINCT ON (draft) * FROM earlier ORDER BY draft, as_of DESC, id DESC),
+    year AS (SELECT DISTINCT ON (draft) * FROM earlier WHERE year_ago ORDER BY draft, off, id DESC)
     SELECT d.id, p.id, p.total, y.id, y.total
-    FROM billing_invoice d
-    LEFT JOIN LATERAL (
-        SELECT e.id, e.total FROM billing_invoice e
-        WHERE {same} AND e.as_of <= d.as_of ORDER BY e.as_of DESC, e.id DESC LIMIT 1
-    ) p ON true
-    LEFT JOIN LATERAL (
-        SELECT e.id, e.total FROM billing_invoice e
-        WHERE {same} AND e.as_of BETWEEN (d.as_of - interval '1 year 10 days')::date
-                                     AND (d.as_of - interval '355 days')::date
-        ORDER BY abs(e.as_of - (d.as_of - interval '1 year')::date), e.id DESC LIMIT 1
-    ) y ON true
-    WHERE d.id = ANY(%s) AND NOT d.apart
-""".format(
-    same="e.customer_id = d.customer_id AND e.entity_id = d.entity_id AND e.currency = d.currency"
-    " AND e.\"group\" = d.\"group\" AND NOT e.apart AND e.kind = 'invoice' AND e.state IN ('approved', 'issued')"
-    " AND e.id <> d.id"
-)
+    FROM draft d LEFT JOIN previous p ON p.draft = d.id LEFT JOIN year y ON y.draft = d.id
+"""
+# The customers' invoices are read on their own, by nothing but a list of customers: while a run fills a new book the
+# planner knows nothing of invoices yet, and would read all of one seller's for each draft.
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +52,9 @@ class Earlier:
     year_total: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A customer's days (UTC), first and last included."""
+class Span(NamedTuple):
+    """Days (UTC), first and last included."""
 
-    customer_id: int
     first: date
     last: date
 
@@ -60,59 +64,128 @@ class Span:
         return self.first - (self.last - self.first) - timedelta(days=1)
 
 
-def earlier_of(invoice_ids: Collection[int]) -> dict[int, Earlier]:
+class Part(NamedTuple):
+    """A customer's lines on an invoice: how many correct earlier ones, and the days whose usage the others bill."""
+
+    customer_id: int
+    corrections: int
+    span: Span | None
+
+
+class Draft(NamedTuple):
+    """What review reads of a draft; who asked for its run, where somebody did."""
+
+    pk: int
+    customer_id: int
+    total: Decimal
+    updated_at: datetime
+    apart: bool
+    returned_reason: str
+    asked_by: int | None
+
+
+def drafts_of(invoice_ids: Collection[int]) -> list[Draft]:
+    """Those that are open drafts, in order of their ids; one query."""
+    drafts = Invoice.objects.filter(pk__among=invoice_ids, state=InvoiceState.DRAFT).order_by("pk")
+    fields = ("pk", "customer_id", "total", "updated_at", "apart", "returned_reason", "run__requested_by_id")
+    return [Draft(*row) for row in drafts.values_list(*fields)]
+
+
+def earlier_of(drafts: Collection[Draft]) -> dict[int, Earlier]:
     """What to compare drafts with, of the same payer, group, seller and currency; corrections alone have nothing."""
     with connection.cursor() as cursor:
-        cursor.execute(_EARLIER, [list(invoice_ids)])
+        cursor.execute(_EARLIER, [[each.pk for each in drafts], list({each.customer_id for each in drafts})])
         return {draft: Earlier(*rest) for draft, *rest in cursor.fetchall()}
 
 
-def items_of(invoice_ids: Collection[int]) -> dict[int, list[Item]]:
-    """What invoices ask for, by invoice id; one query."""
-    lines = InvoiceLine.objects.filter(invoice__in=list(invoice_ids)).order_by("invoice", "position")
-    found: dict[int, list[Item]] = defaultdict(list)
-    for line in lines.select_related("charge__version__plan", "stream"):
-        found[line.invoice_id].append(_item(line))
+class Line(NamedTuple):
+    """What review reads of a line of an invoice."""
+
+    invoice: int
+    stream: int
+    kind: str
+    description: str
+    amount: Decimal
+    quantity: Decimal | None
+    unit: str
+    charge: int | None
+    corrects: int | None
+    start: datetime
+    end: datetime
+    agreed: str | None
+    price: str | None
+
+
+class Charged(NamedTuple):
+    """A charge as reasons name it; the plan version that it is of, and that one's name."""
+
+    name: str
+    version: int | None
+    version_name: str
+
+
+def lines_of(invoice_ids: Collection[int]) -> dict[int, list[Line]]:
+    """The lines of invoices in order, by invoice id; one query, and no model instances: a run reads very many."""
+    lines = InvoiceLine.objects.filter(invoice__among=invoice_ids).order_by("invoice_id", "position")
+    rows = lines.values_list(
+        "invoice_id", "stream_id", "kind", "description", "amount", "quantity", "unit", "charge_id", "corrects_id",
+        "service_start", "service_end", KeyTextTransform("quantity", "terms"), KeyTextTransform("amount", "terms"),
+    )  # fmt: skip
+    found: dict[int, list[Line]] = defaultdict(list)
+    for row in rows:
+        found[row[0]].append(Line(*row))
     return found
 
 
-def _item(line: InvoiceLine) -> Item:
-    version = line.charge.version if line.charge else None
-    terms = line.terms or {}
-    quantity = Decimal(str(terms["quantity"])) if terms.get("quantity") is not None else line.quantity
+def charged(lines: Iterable[Line]) -> dict[int, Charged]:
+    """The charges of lines by id; one query."""
+    ids = {line.charge for line in lines if line.charge}
+    charges = Charge.objects.filter(pk__among=ids).select_related("version__plan")
+    return {each.pk: Charged(each.name, each.version_id, str(each.version or "")) for each in charges}
+
+
+def item_of(line: Line, charges: Mapping[int, Charged]) -> Item:
+    """A line as the rules compare it."""
+    charge = charges[line.charge] if line.charge else None
     plain = line.kind in (InvoiceLine.Kind.USAGE, InvoiceLine.Kind.RECURRING)
     return Item(
-        key=(line.stream_id, line.kind), name=line.charge.name if line.charge and plain else line.description,
-        amount=line.amount, quantity=quantity, unit=line.unit, metered=line.kind == InvoiceLine.Kind.USAGE,
-        version=version.pk if version else None, version_name=str(version) if version else "",
-        price=str(terms.get("amount", "")), corrects=line.corrects_id is not None,
-        days=-((line.service_start - line.service_end) // timedelta(days=1)),
+        key=(line.stream, line.kind), name=charge.name if charge and plain else line.description, amount=line.amount,
+        quantity=line.quantity if line.agreed is None else Decimal(line.agreed), unit=line.unit,
+        metered=line.kind == InvoiceLine.Kind.USAGE, version=charge.version if charge else None,
+        version_name=charge.version_name if charge else "", price=line.price or "", corrects=line.corrects is not None,
+        days=-((line.start - line.end) // timedelta(days=1)),
     )  # fmt: skip
 
 
-def customers_on(invoice_ids: Collection[int]) -> dict[int, set[int]]:
-    """Whose lines stand on invoices, by invoice id; one query."""
-    rows = InvoiceLine.objects.filter(invoice__in=list(invoice_ids)).order_by()
-    found: dict[int, set[int]] = defaultdict(set)
-    for invoice, customer in rows.values_list("invoice", "stream__contract__customer").distinct():
-        found[invoice].add(customer)
+def items_of(invoice_ids: Collection[int]) -> dict[int, list[Item]]:
+    """What invoices ask for, by invoice id; two queries."""
+    lines = lines_of(invoice_ids)
+    charges = charged(line for each in lines.values() for line in each)
+    return defaultdict(list, {pk: [item_of(line, charges) for line in each] for pk, each in lines.items()})
+
+
+def parts_of(invoice_ids: Collection[int]) -> dict[int, list[Part]]:
+    """Whose lines stand on invoices, and what of usage is new there, by invoice id; one query."""
+    new = Q(kind=InvoiceLine.Kind.USAGE, corrects=None)
+    rows = (
+        InvoiceLine.objects.filter(invoice__among=invoice_ids).order_by()
+        .values_list("invoice_id", "stream__contract__customer_id")
+        .annotate(start=Min("service_start", filter=new), end=Max("service_end", filter=new), n=Count("corrects"))
+    )  # fmt: skip
+    found: dict[int, list[Part]] = defaultdict(list)
+    for invoice, customer, start, end, corrections in rows:
+        span = start and Span(_day(start), _day(end - timedelta(microseconds=1)))
+        found[invoice].append(Part(customer, corrections, span))
     return found
 
 
-def spans_of(invoice_ids: Collection[int]) -> dict[int, list[Span]]:
-    """The days whose usage invoices bill for the first time, by invoice id and customer; one query."""
-    lines = InvoiceLine.objects.filter(invoice__in=list(invoice_ids), kind=InvoiceLine.Kind.USAGE, corrects=None)
-    rows = lines.order_by().values_list("invoice", "stream__contract__customer")
-    found: dict[int, list[Span]] = defaultdict(list)
-    for invoice, customer, start, end in rows.annotate(start=Min("service_start"), end=Max("service_end")):
-        first, last = start.astimezone(UTC).date(), (end - timedelta(microseconds=1)).astimezone(UTC).date()
-        found[invoice].append(Span(customer, first, last))
-    return found
+def _day(instant: datetime) -> date:
+    return instant.astimezone(UTC).date()
 
 
 def held_now(customer_ids: Collection[int]) -> dict[int, list[str]]:
     """What of these customers is held at present, as sentences; one query."""
-    standing = Hold.objects.filter(contract__customer__in=customer_ids, released_at=None, ended_at=None)
+    standing = Hold.objects.filter(contract__customer__among=customer_ids, released_at=None, ended_at=None)
     found: dict[int, list[str]] = defaultdict(list)
     for hold in standing.select_related("contract").order_by("id"):
         found[hold.contract.customer_id].append(f"{hold.contract} is held: {hold.sentence}")
@@ -121,7 +194,7 @@ def held_now(customer_ids: Collection[int]) -> dict[int, list[str]]:
 
 def alerts_now(customer_ids: Collection[int]) -> dict[int, list[str]]:
     """Usage of these customers that stopped or jumped and is not as usual again; one query."""
-    standing = UsageAlert.objects.filter(customer__in=customer_ids, closed_at=None, acknowledged_at=None)
+    standing = UsageAlert.objects.filter(customer__among=customer_ids, closed_at=None, acknowledged_at=None)
     found: dict[int, list[str]] = defaultdict(list)
     for alert in standing.select_related("meter").order_by("id"):
         if alert.customer_id:
@@ -132,7 +205,7 @@ def alerts_now(customer_ids: Collection[int]) -> dict[int, list[str]]:
 def preparations_of(invoice_ids: Iterable[int]) -> dict[int, list[Preparation]]:
     """Who prepared invoices, by invoice id; one query."""
     found: dict[int, list[Preparation]] = defaultdict(list)
-    for each in Preparation.objects.filter(invoice__in=list(invoice_ids)).select_related("user").order_by("id"):
+    for each in Preparation.objects.filter(invoice__among=list(invoice_ids)).select_related("user").order_by("id"):
         found[each.invoice_id].append(each)
     return found
 

@@ -153,10 +153,11 @@ def silent_days(first: date, last: date, active: Collection[date]) -> Finding | 
 
     That time is as long. Where most days are missing, usage stopped or fell: others find that.
     """
-    days = [first + timedelta(number) for number in range((last - first).days + 1)]
-    missing = [day for day in days if day not in active]
-    before = [day - timedelta(len(days)) for day in days]
-    if not missing or 2 * len(missing) > len(days) or any(day not in active for day in before):
+    length = (last - first).days + 1
+    if any(first - timedelta(number) not in active for number in range(length, 0, -1)):
+        return None
+    missing = [day for number in range(length) if (day := first + timedelta(number)) not in active]
+    if not missing or 2 * len(missing) > length:
         return None
     shown = ", ".join(day.isoformat() for day in missing[:3])
     more = f" and on {len(missing) - 3} other days" if len(missing) > 3 else ""

@@ -1,17 +1,18 @@
 """Drafts assessed, who prepared them noted, policies set, and what is ordinary approved."""
 
-from collections.abc import Collection, Iterable, Sequence
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
+from django.db import connection
 
-from billing.invoicing.models import Invoice
 from billing.invoicing.review import queries, rules
-from billing.invoicing.review.models import ApprovalPolicy, Assessment, Preparation
+from billing.invoicing.review.models import ApprovalPolicy, Preparation
+from billing.invoicing.review.queries import Draft, Part
 from billing.invoicing.review.rules import Finding, Item
-from billing.invoicing.states import InvoiceState
 from billing.metering.explorer.activity import active_days
 from customers.models import Customer, LegalEntity
 
@@ -38,76 +39,88 @@ def assess(*, invoice_ids: Collection[int], now: datetime) -> int:
 
     Constant queries.
     """
-    drafts = list(
-        Invoice.objects.filter(pk__in=list(invoice_ids), state=InvoiceState.DRAFT).select_related("run").order_by("pk")
-    )
-    if not drafts:
-        return 0
-    _note_runs(drafts, now)
-    known = _Known(drafts)
-    fresh = [_assessment(draft, known) for draft in drafts]
-    Assessment.objects.bulk_create(
-        fresh, update_conflicts=True, unique_fields=["invoice"],
-        update_fields=[
-            "drafted_at", "previous", "previous_total", "change", "year_ago", "year_total", "reasons", "findings",
-            "score", "level",
-        ],
-    )  # fmt: skip
-    return len(fresh)
+    drafts = queries.drafts_of(invoice_ids)
+    if drafts:
+        _note_runs(drafts, now)
+        known = _Known(drafts)
+        _keep([_assessment(draft, known) for draft in drafts])
+    return len(drafts)
 
 
-def _note_runs(drafts: Sequence[Invoice], now: datetime) -> None:
+def _note_runs(drafts: Sequence[Draft], now: datetime) -> None:
     asked = [
-        Preparation(invoice=each, user_id=each.run.requested_by_id, what=RAN, at=now)
-        for each in drafts
-        if each.run and each.run.requested_by_id
+        Preparation(invoice_id=each.pk, user_id=each.asked_by, what=RAN, at=now) for each in drafts if each.asked_by
     ]
     if asked:
         Preparation.objects.bulk_create(asked, ignore_conflicts=True)
 
 
-class _Known:
-    """Everything that assessments of some drafts need, read at once."""
+def _keep(assessments: Sequence[Mapping[str, Any]]) -> None:
+    """Write assessments in the place of what was known of these drafts, by one parameter: a run makes very many."""
+    names = ", ".join(assessments[0])
+    fresh = ", ".join(f"excluded.{name}" for name in assessments[0])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO billing_assessment ({names})"
+            f" SELECT {names} FROM jsonb_populate_recordset(NULL::billing_assessment, %s::jsonb)"
+            f" ON CONFLICT (invoice_id) DO UPDATE SET ({names}) = ROW({fresh})",
+            [json.dumps(assessments, default=str)],
+        )
 
-    def __init__(self, drafts: Sequence[Invoice]) -> None:
+
+class _Known:
+    """Everything that assessments of some drafts need, read at once: constant queries, nothing of a model."""
+
+    def __init__(self, drafts: Sequence[Draft]) -> None:
         ids = [each.pk for each in drafts]
-        self.earlier = queries.earlier_of(ids)
-        before = {each.previous_id for each in self.earlier.values() if each.previous_id}
-        self.items = queries.items_of({*ids, *before})
-        self.customers = queries.customers_on(ids)
-        everyone = {pk for group in self.customers.values() for pk in group} | {each.customer_id for each in drafts}
+        self.earlier = queries.earlier_of(drafts)
+        compared = {pk for draft, each in self.earlier.items() if each.previous_id for pk in (draft, each.previous_id)}
+        self.items = queries.items_of(compared)
+        self.parts = queries.parts_of(ids)
+        everyone = {each.customer_id for each in drafts} | {
+            part.customer_id for parts in self.parts.values() for part in parts
+        }
         self.held, self.alerts = queries.held_now(everyone), queries.alerts_now(everyone)
         self.preparations = queries.preparations_of(ids)
-        self.spans = queries.spans_of(ids)
-        spans = [each for group in self.spans.values() for each in group]
         self.active = active_days(
-            {each.customer_id for each in spans}, min(each.before for each in spans), max(each.last for each in spans)
-        ) if spans else {}  # fmt: skip
+            {
+                (part.customer_id, part.span.before, part.span.last)
+                for parts in self.parts.values()
+                for part in parts
+                if part.span
+            }
+        )
+
+    def active_of(self, part: Part) -> set[date]:
+        """On which days of those that a part bills, and of the time before, there were events."""
+        return self.active.get((part.customer_id, part.span.before, part.span.last), set()) if part.span else set()
 
 
-def _assessment(draft: Invoice, known: _Known) -> Assessment:
+def _assessment(draft: Draft, known: _Known) -> dict[str, Any]:
+    """The columns of an assessment."""
     earlier = known.earlier.get(draft.pk, queries.Earlier())
-    now, before = known.items[draft.pk], known.items[earlier.previous_id or 0]
+    now, before = (known.items[draft.pk], known.items[earlier.previous_id]) if earlier.previous_id else ([], [])
     change = rules.change_of(draft.total, earlier.previous_total)
     found = _findings(draft, now, before, earlier.previous_id, known)
     points = rules.score(found, change)
     why = rules.reasons(now, before) if earlier.previous_id else []
-    return Assessment(
-        invoice=draft, drafted_at=draft.updated_at, previous_id=earlier.previous_id,
-        previous_total=earlier.previous_total, change=change, year_ago_id=earlier.year_id,
-        year_total=earlier.year_total, score=points, level=rules.level_of(points),
-        reasons=[[each.text, str(each.amount)] for each in why],
-        findings=[[each.code, each.text] for each in found],
-    )  # fmt: skip
+    return {
+        "invoice_id": draft.pk, "drafted_at": draft.updated_at, "previous_id": earlier.previous_id,
+        "previous_total": earlier.previous_total, "change": change, "year_ago_id": earlier.year_id,
+        "year_total": earlier.year_total, "score": points, "level": rules.level_of(points),
+        "reasons": [[each.text, str(each.amount)] for each in why],
+        "findings": [[each.code, each.text] for each in found],
+    }  # fmt: skip
 
 
 def _findings(
-    draft: Invoice, now: Sequence[Item], before: Sequence[Item], previous: int | None, known: _Known
+    draft: Draft, now: Sequence[Item], before: Sequence[Item], previous: int | None, known: _Known
 ) -> list[Finding]:
     """Everything unusual, what weighs most first."""
     found = rules.jumps(now, before) if previous else []
-    for span in known.spans[draft.pk]:
-        if silent := rules.silent_days(span.first, span.last, known.active.get(span.customer_id, set())):
+    parts = known.parts[draft.pk]
+    for part in parts:
+        if part.span and (silent := rules.silent_days(*part.span, known.active_of(part))):
             found.append(silent)
     if previous is None and not draft.apart:
         found.append(Finding("first", "First invoice"))
@@ -115,7 +128,7 @@ def _findings(
         found.append(Finding("credit", "Credits outweigh charges"))
     elif not draft.total:
         found.append(Finding("zero", "Comes to nothing"))
-    if corrected := sum(item.corrects for item in now):
+    if corrected := sum(part.corrections for part in parts):
         found.append(
             Finding(
                 "corrects",
@@ -128,7 +141,7 @@ def _findings(
         found.append(Finding("returned", f"Sent back before: {draft.returned_reason}"))
     edits = [each for each in known.preparations[draft.pk] if each.edited]
     found += [Finding("edited", f"{each.user} {each.what}") for each in edits]
-    for customer in sorted(known.customers[draft.pk] | {draft.customer_id}):
+    for customer in sorted({draft.customer_id, *(part.customer_id for part in parts)}):
         found += [Finding("held", text) for text in known.held[customer]]
         found += [Finding("alert", text) for text in known.alerts[customer]]
     return sorted(found, key=lambda each: -each.points)

@@ -112,17 +112,27 @@ def busiest(event_type: str, first: date, last: date, limit: int) -> list[int]:
         return [pk for (pk,) in cursor.fetchall()]
 
 
-def active_days(customer_ids: Collection[int], first: date, last: date) -> dict[int, set[date]]:
-    """The days (UTC) on which customers had events of any type, as far as rollups know them; one query."""
+def active_days(asked: Collection[tuple[int, date, date]]) -> dict[tuple[int, date, date], set[date]]:
+    """The days (UTC) with events of any type, as far as rollups know them, of customers from a day to a day; one query.
+
+    Nothing of those who had none on the first day.
+    """
+    customers, firsts, lasts = zip(*asked, strict=True) if asked else ((), (), ())
     with connection.cursor() as cursor:
         cursor.execute(
-            """SELECT c.customer_id, array_agg(DISTINCT a.day)
-               FROM customers_usagesubject c JOIN metering_subject s ON s.name = c.subject
-               JOIN metering_activity a ON a.subject_id = s.id AND a.day >= %s AND a.day <= %s AND a.n > 0
-               WHERE c.customer_id = ANY(%s) GROUP BY c.customer_id""",
-            [first, last, list(customer_ids)],
+            """SELECT w.customer, w.first, w.last, array_agg(DISTINCT a.day)
+               FROM unnest(%s::bigint[], %s::date[], %s::date[]) w(customer, first, last)
+               JOIN customers_usagesubject c ON c.customer_id = w.customer
+               JOIN metering_subject s ON s.name = c.subject
+               JOIN metering_activity a ON a.subject_id = s.id AND a.day BETWEEN w.first AND w.last AND a.n > 0
+               WHERE EXISTS (
+                   SELECT FROM customers_usagesubject c1 JOIN metering_subject s1 ON s1.name = c1.subject
+                   JOIN metering_activity a1 ON a1.subject_id = s1.id AND a1.day = w.first AND a1.n > 0
+                   WHERE c1.customer_id = w.customer)
+               GROUP BY 1, 2, 3""",
+            [list(customers), list(firsts), list(lasts)],
         )
-        return {customer: set(days) for customer, days in cursor.fetchall()}
+        return {(customer, first, last): set(days) for customer, first, last, days in cursor.fetchall()}
 
 
 def _run(statement: str, since: date, **values: Any) -> list[tuple[Any, ...]]:
