@@ -8,12 +8,14 @@ import pypdf
 import reportlab.rl_config
 from xhtml2pdf import pisa
 
+from billing.invoicing import pdf_cells, pdf_tags
 from billing.invoicing.errors import GlyphsMissing, RenderFailed
 from billing.invoicing.fonts import FONT_DIR, printable, unprintable, with_fonts
-from billing.invoicing.pdf_tags import register
+from billing.invoicing.garbage import without_collecting
 
 reportlab.rl_config.invariant = 1  # no clock and no chance in the file: the same invoice gives the same bytes
-register()
+pdf_tags.register()
+pdf_cells.register()
 
 _SHEET = """
 html { font-family: Helvetica; font-size: 10px; color: #000000; margin: 0; padding: 0; line-height: 150%;
@@ -46,7 +48,10 @@ def render_html(html: str) -> Rendered:
     GlyphsMissing names the characters that would print as boxes; RenderFailed anything else that went wrong.
     """
     text, out = with_fonts(printable(html)), io.BytesIO()
-    result = pisa.CreatePDF(text, dest=out, path=str(FONT_DIR / "invoice.html"), encoding="utf-8", default_css=_SHEET)
+    with without_collecting():
+        result = pisa.CreatePDF(
+            text, dest=out, path=str(FONT_DIR / "invoice.html"), encoding="utf-8", default_css=_SHEET
+        )
     if any(_NO_GLYPH in str(message) for _, _, message, _ in result.log):
         raise GlyphsMissing(unprintable(text))
     if result.err:

@@ -3,7 +3,6 @@
 Killed anywhere, nothing of the transaction stands and the chunk is open again: locks end with the connection.
 """
 
-import gc
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +13,7 @@ from typing import Final
 from django.db import Error, InterfaceError, OperationalError, connection, transaction
 
 from billing.invoicing.copying import copy_rows
+from billing.invoicing.garbage import without_collecting
 from billing.invoicing.runs.billing import bill_contracts, failed, without_events
 from billing.invoicing.runs.errors import PayersChanged, WorkerDied
 from billing.invoicing.runs.models import BillingRun, RunChunk, RunOutcome
@@ -74,18 +74,6 @@ def bill_chunk(chunk: RunChunk, clock: Callable[[], datetime]) -> None:
             if tries == TRIES or not (isinstance(error, PayersChanged) or _code(error) in AGAIN):
                 raise
             logger.info("%s begins again: %s", chunk, error)
-
-
-@contextmanager
-def without_collecting() -> Iterator[None]:
-    """Without looks for garbage: a chunk makes many objects that live as long as it does, and all go with it."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 @contextmanager
