@@ -18,7 +18,7 @@ class Cell(PmlKeepInFrame):  # type: ignore[misc]  # the renderer has no types
 
     def wrap(self, available_width: float, available_height: float) -> tuple[float, float]:
         """The paragraph's width and height."""
-        width, height = max(available_width, 1.0), self.setMaxHeight(max(available_height, 1.0))
+        width, height = max(available_width, 1), self.setMaxHeight(max(available_height, 1))
         paragraph: PmlParagraph = self._content[0]
         wide, high = paragraph.wrapOn(self.canv, width, 0xFFFFFFF)
         if wide > width or not _FUZZ < high <= height:
@@ -29,7 +29,7 @@ class Cell(PmlKeepInFrame):  # type: ignore[misc]  # the renderer has no types
 
     def drawOn(self, canvas: Canvas, x: float, y: float, _sW: float = 0) -> None:
         """The paragraph as it was measured last, which the table does just before."""
-        if getattr(self, "_scale", 1.0) != 1.0:
+        if getattr(self, "_scale", 1) != 1:
             super().drawOn(canvas, x, y, _sW)
             return
         paragraph = self._content[0]
