@@ -27,25 +27,37 @@ SQL_MAPPING = MAPPING | {
 }
 
 
-@pytest.fixture
-def other(db: None) -> Iterator[Any]:
-    """Another database on the test's server, with a table of calls; its address is in `other.address`."""
+@pytest.fixture(scope="session")
+def other_database(django_db_setup: None) -> Iterator[dict[str, Any]]:
+    """Another database on the test's server, by its connection parameters.
+
+    Made once, since the server writes everything to disk before it drops one.
+    """
     given = connection.get_connection_params()
     keys = {key: given[key] for key in ("host", "port", "user", "password") if given.get(key)}
     name = f"other_{given['dbname']}"
     with psycopg.connect(**keys, dbname=given["dbname"], autocommit=True) as server:
         server.execute(f'DROP DATABASE IF EXISTS "{name}"')
         server.execute(f'CREATE DATABASE "{name}"')
-    where = "&".join(f"{key}={quote(str(keys[key]), safe='')}" for key in ("host", "port") if key in keys)
-    user = quote(str(keys.get("user", "postgres")))
-    with psycopg.connect(**keys, dbname=name, autocommit=True) as database:
+    yield keys | {"dbname": name}
+    with psycopg.connect(**keys, dbname=given["dbname"], autocommit=True) as server:
+        server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def other(other_database: dict[str, Any], db: None) -> Iterator[Any]:
+    """A connection to the other database, with a table of calls; the address is in `other.address`."""
+    where = "&".join(
+        f"{key}={quote(str(other_database[key]), safe='')}" for key in ("host", "port") if key in other_database
+    )
+    user = quote(str(other_database.get("user", "postgres")))
+    with psycopg.connect(**other_database, autocommit=True) as database:
+        database.execute("DROP TABLE IF EXISTS calls")
         database.execute(
             "CREATE TABLE calls (id bigserial PRIMARY KEY, at timestamptz, customer text, tokens numeric, step int)"
         )
-        database.address = f"postgres://{user}@/{name}?{where}"  # type: ignore[attr-defined]
+        database.address = f"postgres://{user}@/{other_database['dbname']}?{where}"  # type: ignore[attr-defined]
         yield database
-    with psycopg.connect(**keys, dbname=given["dbname"], autocommit=True) as server:
-        server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 def add(other: Any, *numbers: int, step: int | None = None) -> None:
