@@ -20,7 +20,8 @@ class TooManyWindows(ValueError):
 def split(period: Period, window: Window, timezone: str) -> list[Period]:
     """The windows of a local calendar that a period touches, cut to it, in order; weeks begin on Monday.
 
-    An hour is a true hour that begins on the full local hour. ValueError for an open period; TooManyWindows.
+    An hour is a true hour that begins on the full local hour; clocks that change by half an hour begin one, which lasts
+    until the next full hour. ValueError for an open period; TooManyWindows.
     """
     windows: list[Period] = []
     start = period.start

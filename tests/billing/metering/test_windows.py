@@ -39,6 +39,12 @@ def test_hours_of_kathmandu_begin_at_a_quarter_past_in_utc() -> None:
     assert [piece.start.minute for piece in split(period, "hour", "Asia/Kathmandu")] == [0, 15, 15]
 
 
+def test_clocks_that_change_by_half_an_hour_begin_a_window() -> None:
+    """At two o'clock it becomes half past two on Lord Howe: what is left of that hour is a window."""
+    period = Period(datetime(2026, 10, 3, 14, 30, tzinfo=UTC), datetime(2026, 10, 3, 17, tzinfo=UTC))
+    assert starts(period, "hour", "Australia/Lord_Howe") == ["10-04 01:00", "10-04 02:30", "10-04 03:00"]
+
+
 def test_too_many_windows_are_refused() -> None:
     start = datetime(2026, 3, 1, tzinfo=UTC)
     with pytest.raises(TooManyWindows, match="ask for a shorter one"):
@@ -60,7 +66,10 @@ def test_windows_tile_the_period(start: datetime, hours: int, window: Window, ti
     assert all(one.end == two.start for one, two in itertools.pairwise(pieces))
     for piece in pieces[1:]:
         local = piece.start.astimezone(ZoneInfo(timezone))
-        assert (local.minute, local.second, local.microsecond) == (0, 0, 0)
+        changed = (piece.start - timedelta(microseconds=1)).astimezone(
+            ZoneInfo(timezone)
+        ).utcoffset() != local.utcoffset()
+        assert (local.minute, local.second, local.microsecond) == (0, 0, 0) or (window == "hour" and changed)
         if window == "week":
             assert local.weekday() == 0
         if window == "month":
