@@ -9,7 +9,7 @@ from django.core.validators import validate_email
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from unfold.forms import BaseDialogForm
-from unfold.widgets import UnfoldAdminSingleDateWidget, UnfoldAdminTextareaWidget
+from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from billing.invoicing.delivery.letters import NAMES, Letter, LetterBroken, check
 from billing.invoicing.delivery.models import Delivery, MailTemplate
@@ -72,7 +72,7 @@ class SendForm(BaseDialogForm):
     """When to send an invoice: at once, or on a day."""
 
     day = forms.DateField(
-        label="Send on", required=False, widget=UnfoldAdminSingleDateWidget(),
+        label="Send on", required=False, widget=UnfoldAdminTextInputWidget(attrs={"type": "date"}),
         help_text="Empty: at once. A day: in its first minutes, in the seller's time zone.",
     )  # fmt: skip
 
