@@ -7,7 +7,12 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         """Forget what processes remember of small tables whenever Django emptied or changed them (flush, migrate)."""
+        post_migrate.connect(lambda **kwargs: self.forget(), dispatch_uid="metering names and keys", weak=False)
+
+    @staticmethod
+    def forget() -> None:
+        """Forget what this process remembers of small tables."""
         from billing.metering import access, names
 
-        post_migrate.connect(lambda **kwargs: names.forget(), dispatch_uid="metering names", weak=False)
-        post_migrate.connect(lambda **kwargs: access.forget(), dispatch_uid="metering keys", weak=False)
+        names.forget()
+        access.forget()

@@ -7,6 +7,7 @@ database's role may not set triggers aside: then Django's way is gone.
 
 from typing import Any
 
+from django.apps import apps
 from django.db import ProgrammingError, connection, transaction
 from django.test import TransactionTestCase
 
@@ -32,20 +33,12 @@ def _emptied(case: Any) -> None:
         same = _digests([each for each in filled if each in _made]) == _made
         if same:
             _delete([each for each in filled if each not in _made])
-            _forget()
+            apps.get_app_config("billing").forget()
     except ProgrammingError:  # the role may not
         same = False
     if not same:
         _emptied_by_django(case)
         remember()
-
-
-def _forget() -> None:
-    """As after Django's way: what the process remembers of small tables is gone."""
-    from billing.metering import access, names
-
-    names.forget()
-    access.forget()
 
 
 def _filled() -> list[str]:

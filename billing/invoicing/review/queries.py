@@ -71,6 +71,11 @@ class Part(NamedTuple):
     corrections: int
     span: Span | None
 
+    @property
+    def watched(self) -> tuple[int, date, date] | None:
+        """The customer, and the days of the span with those of the time before; None where no usage is new."""
+        return (self.customer_id, self.span.before, self.span.last) if self.span else None
+
 
 class Draft(NamedTuple):
     """What review reads of a draft; who asked for its run, where somebody did."""

@@ -11,7 +11,7 @@ from django.db import connection
 
 from billing.invoicing.review import queries, rules
 from billing.invoicing.review.models import ApprovalPolicy, Preparation
-from billing.invoicing.review.queries import Draft, Part
+from billing.invoicing.review.queries import Draft
 from billing.invoicing.review.rules import Finding, Item
 from billing.metering.explorer.activity import active_days
 from customers.models import Customer, LegalEntity
@@ -82,18 +82,7 @@ class _Known:
         }
         self.held, self.alerts = queries.held_now(everyone), queries.alerts_now(everyone)
         self.preparations = queries.preparations_of(ids)
-        self.active = active_days(
-            {
-                (part.customer_id, part.span.before, part.span.last)
-                for parts in self.parts.values()
-                for part in parts
-                if part.span
-            }
-        )
-
-    def active_of(self, part: Part) -> set[date]:
-        """On which days of those that a part bills, and of the time before, there were events."""
-        return self.active.get((part.customer_id, part.span.before, part.span.last), set()) if part.span else set()
+        self.active = active_days({part.watched for parts in self.parts.values() for part in parts if part.watched})
 
 
 def _assessment(draft: Draft, known: _Known) -> dict[str, Any]:
@@ -120,7 +109,8 @@ def _findings(
     found = rules.jumps(now, before) if previous else []
     parts = known.parts[draft.pk]
     for part in parts:
-        if part.span and (silent := rules.silent_days(*part.span, known.active_of(part))):
+        active = known.active.get(part.watched, set()) if part.watched else set()
+        if part.span and (silent := rules.silent_days(*part.span, active)):
             found.append(silent)
     if previous is None and not draft.apart:
         found.append(Finding("first", "First invoice"))
